@@ -1,0 +1,77 @@
+/**
+ * Every byte of the file format: offsets, widths, tag bits, magics, versions. Nobody else writes a
+ * literal offset or mask. FORMAT.md draws these tables and a test compares the two.
+ *
+ * A region is a row of segments, each at a multiple of SLOT_BYTES in the region's file and address
+ * space. Page 0 of segment 0 is the header, page 1 the durable state (written only when a
+ * checkpoint is applied, or by a direct region itself); later segments keep both pages too, so that
+ * every method starts at the same place.
+ */
+
+export const PAGE = 4096;
+export const PAGE_SHIFT = 12;
+export const GRANULE = 16;
+export const GRANULE_SHIFT = 4;
+export const GRANULES_PER_PAGE = PAGE / GRANULE;
+/** Address space of one segment, bytes. */
+export const SLOT_BYTES = 2 ** 32;
+export const SLOT_GRANULES = SLOT_BYTES / GRANULE;
+export const SLOT_PAGES = SLOT_BYTES / PAGE;
+/** Segments a region may have: 64 × 4 GiB = 256 GiB. */
+export const MAX_SEGMENTS = 64;
+/** First byte of a segment that belongs to the method. */
+export const METHOD_START = 2 * PAGE;
+
+export const MAGIC = 'RGNSTOR1';
+export const SEGMENT_MAGIC = 'RGNSEGM1';
+export const VERSION = 1;
+export const ID_BYTES = 16;
+export const NAME_BYTES = 255;
+
+/** Header: page 0 of segment 0. Identity is written once; the live fields change as it grows. */
+export const HEADER = {
+  magic: 0,
+  version: 8,
+  pageBytes: 12,
+  regionId: 16,
+  storeId: 32,
+  method: 48,
+  methodBytes: 24,
+  createdAt: 72,
+  identityBytes: 80,
+  identityCrc: 80,
+  capacity: 88,
+  rootsBlock: 96,
+  segmentPages: 128,
+  roots: 384,
+  rootsEnd: PAGE,
+} as const;
+
+/** Header of a later segment: page 0 of segments 1 … 63. */
+export const SEGMENT_HEADER = { magic: 0, regionId: 16, index: 32, bytes: 36, crc: 36 } as const;
+
+/** Durable state: first sector of page 1 of segment 0. One sector, so it is never torn. */
+export const STATE = {
+  sequence: 0,
+  clean: 8,
+  regionId: 16,
+  bootId: 32,
+  segmentPages: 128,
+  crc: 508,
+  bytes: 512,
+  at: PAGE,
+} as const;
+
+/** One root in the header page or in a roots block: the name follows, padded to 8 bytes. */
+export const ROOT = { address: 0, hash: 8, nameBytes: 12, live: 14, name: 16, align: 8 } as const;
+
+function ascending(table: Record<string, number>): boolean {
+  const offsets = Object.values(table);
+  return offsets.every((value, i) => i === 0 || value >= (offsets[i - 1] as number));
+}
+
+if (!ascending({ ...HEADER, methodBytes: HEADER.method, identityBytes: HEADER.identityCrc })) {
+  throw new Error('layout: header fields overlap');
+}
+if (HEADER.segmentPages + MAX_SEGMENTS * 4 > HEADER.roots) throw new Error('layout: segment table');
+if (STATE.segmentPages + MAX_SEGMENTS * 4 > STATE.crc) throw new Error('layout: state table');

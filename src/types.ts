@@ -1,0 +1,185 @@
+/**
+ * The public types of regions: addresses, the two interfaces that meet in a region (where memory
+ * comes from, how blocks are managed) and what a region reports.
+ */
+
+declare const brand: unique symbol;
+
+/** Bytes from the region's start; 0 = none. */
+export type Address = number & { readonly [brand]: 'Address' };
+
+/** One broken invariant: its name, where, and what was found. */
+export interface Finding {
+  readonly id: string;
+  /** Byte address in the region, 0 when it has no place. */
+  readonly address: number;
+  readonly detail: string;
+}
+
+/**
+ * Where raw memory comes from. A discipline serves up to 64 segments, each a window of fixed size:
+ * the buffer of a segment never moves and never changes length while the region is open.
+ */
+export interface Discipline {
+  /** 'heap', 'mmap', 'file' or a user's own name. */
+  readonly name: string;
+  /** Every segment length that is asked for is a multiple of this, bytes; a multiple of 4096. */
+  readonly round: number;
+  /** Bytes the region may grow to, over all segments. */
+  readonly capacity: number;
+  /** Does memory outlive the process? */
+  readonly durable: boolean;
+  /** Attach. Returns the bytes that are already there per segment; [] = nothing, a new region. */
+  open(): readonly number[];
+  /** The window of a segment, whole: min(4 GiB, capacity - 4 GiB × index) bytes. */
+  window(segment: number): ArrayBuffer;
+  /**
+   * Make exactly `bytes` of a segment usable, more or fewer than now. Returns false when refused;
+   * throws ERR_NO_SPACE on a full disk, ERR_IO on a failing one; then nothing has changed.
+   * Contents of new memory are unspecified. Memory past the new end stays safe to touch.
+   */
+  resize(segment: number, bytes: number): boolean;
+  /** Durable on return, as far as this discipline can. */
+  sync(): void;
+  /** Gives up the windows: views of them become empty, or zero where they cannot be detached. */
+  close(): void;
+}
+
+/**
+ * How blocks are managed. A value without state; everything it knows is inside the arena.
+ * Positions and sizes of an arena are granules of 16 bytes, so that they stay small integers.
+ */
+export interface Method {
+  /** Stored in the region's header, at most 24 ASCII bytes. */
+  readonly name: string;
+  /** Lays out an empty heap between `arena.start` and `arena.end()`, extending it if needed. */
+  format(arena: Arena): boolean;
+  /** A manager over an arena that was formatted before, now or by an earlier process. */
+  attach(arena: Arena): Blocks;
+}
+
+/** One segment, as its method sees it. */
+export interface Arena {
+  /** The whole window of the segment, bytes 0 … window length, as 32-bit words. */
+  readonly words: Int32Array;
+  /** First granule of the method. */
+  readonly start: number;
+  /** One past the last granule that may be touched now; read from the region's header. */
+  end(): number;
+  /** Moves the end up by at least `granules`; false = refused (capacity, disk, discipline). */
+  extend(granules: number): boolean;
+  /** Moves the end down, to `end` rounded up to what the discipline can give back. */
+  retract(end: number): void;
+}
+
+/**
+ * The blocks of one arena. A block is named by the granule of its payload, which is 16-byte aligned.
+ * 0 is no block. No call throws for what a caller may pass; the region decides what is an error.
+ */
+export interface Blocks {
+  /** A block of at least `size` bytes, 0 ≤ size < 2^32; 0 = no space (after trying to extend). */
+  alloc(size: number): number;
+  /** The same with the payload at a multiple of `alignment` bytes, a power of two ≥ 32. */
+  align(size: number, alignment: number): number;
+  /** false = not the start of a live block; then nothing has changed. */
+  free(granule: number): boolean;
+  /** In place, to at least `size` bytes, contents kept; false = cannot stay; nothing has changed. */
+  resize(granule: number, size: number): boolean;
+  /** Usable bytes of the live block that starts here, or -1. Hidden blocks are not live. */
+  sizeOf(granule: number): number;
+  /** Start of the live block that holds this granule, or 0. */
+  startOf(granule: number): number;
+  /** Takes a live block out of sight: free, sizeOf, startOf, walk, stat ignore it from now on. */
+  hide(granule: number): void;
+  /** Every visible busy and free block in address order, until the visitor returns true. */
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void;
+  /** Adds what this arena holds. Exact, without walking where the method keeps counts. */
+  stat(into: BlockStat): void;
+  /** Broken invariants, addresses relative to the arena, bytes. Never throws, loops or writes. */
+  check(report: (finding: Finding) => void): void;
+  /** Retracts the end over trailing free memory. */
+  trim(): void;
+  /** Every block is freed, hidden ones too; the end stays. */
+  clear(): void;
+  /** Derives the free structures again from the ground truth (headers, bitmap). false = damaged. */
+  rebuild(): boolean;
+}
+
+/** Counts of blocks; bytes are usable payload bytes. */
+export interface BlockStat {
+  busyBlocks: number;
+  freeBlocks: number;
+  busyBytes: number;
+  freeBytes: number;
+  largestBusy: number;
+  largestFree: number;
+}
+
+/** `region.stat()`: all sizes in bytes; bookkeeping is counted in `extent` only. */
+export interface RegionStat extends BlockStat {
+  readonly segments: number;
+  readonly extent: number;
+  readonly capacity: number;
+}
+
+/** A contiguous range of memory got from the discipline. */
+export interface Segment {
+  readonly address: Address;
+  readonly size: number;
+}
+
+export type TypedArrayConstructor<T> = {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+};
+
+/** Named addresses, inside the region. Names: 1–255 bytes of UTF-8 without NUL. */
+export interface Roots {
+  /** The address, or 0 when there is no such root. */
+  get(name: string): Address;
+  set(name: string, address: Address | number): void;
+  /** Adds n to the root's value, 0 if it is new; returns the sum. */
+  add(name: string, n: number): number;
+  delete(name: string): boolean;
+  [Symbol.iterator](): IterableIterator<[string, Address]>;
+}
+
+export interface ResizeHow {
+  /** May the block move? Default true. */
+  move?: boolean;
+  /** Keep the contents when it moves? Default true. */
+  copy?: boolean;
+  /** Clear bytes from the old usable size, or from `from`. Default false. */
+  zero?: boolean;
+  from?: number;
+}
+
+/** Memory of one discipline, managed by one method. See README "Regions". */
+export interface Region extends Disposable {
+  readonly name: string;
+  readonly method: string;
+  readonly closed: boolean;
+  /** Unique id, 32 hexadecimal digits; a store names the region's file after it. */
+  readonly id: string;
+  readonly roots: Roots;
+  alloc(size: number): Address;
+  align(size: number, alignment: number): Address;
+  resize(address: Address | number, size: number, how?: ResizeHow): Address;
+  free(address: Address | number): void;
+  sizeOf(address: Address | number): number;
+  offsetOf(address: number): number;
+  addressOf(view: ArrayBufferView): Address;
+  bytes(address: Address | number, length?: number): Uint8Array;
+  array<T>(type: TypedArrayConstructor<T>, address: Address | number, length?: number): T;
+  strdup(text: string): Address;
+  string(address: Address | number): string;
+  segments(): Iterable<Segment>;
+  blocks(): Iterable<{ address: Address; size: number; busy: boolean }>;
+  stat(): RegionStat;
+  check(): Finding[];
+  compact(): number;
+  clear(): void;
+  /** A direct durable region: makes everything written so far survive power loss. */
+  sync(): void;
+  close(): void;
+}
