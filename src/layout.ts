@@ -75,3 +75,31 @@ if (!ascending({ ...HEADER, methodBytes: HEADER.method, identityBytes: HEADER.id
 }
 if (HEADER.segmentPages + MAX_SEGMENTS * 4 > HEADER.roots) throw new Error('layout: segment table');
 if (STATE.segmentPages + MAX_SEGMENTS * 4 > STATE.crc) throw new Error('layout: state table');
+
+/**
+ * Record of one checkpoint: header, region entries, image table, padding, page images. Stored as a
+ * blob in the catalog or, above a size, as one or more parts in an image file. A page number counts pages of the region's
+ * address space (segment × SLOT_PAGES + page), so it fits 32 bits.
+ */
+export const RECORD_MAGIC = 'RGNSIMG1';
+export const RECORD = {
+  magic: 0,
+  sequence: 8,
+  regionCount: 16,
+  imageCount: 20,
+  imagesAt: 24,
+  crc: 28,
+  part: 32,
+  bytes: 40,
+} as const;
+/** Region entry: id, segments in use, images of this region; then one u32 of pages a segment. */
+export const RECORD_REGION = { id: 0, segmentCount: 16, imageCount: 20, bytes: 24 } as const;
+/** Image table entry: page number, crc32c of the page. */
+export const RECORD_IMAGE = { page: 0, crc: 4, bytes: 8 } as const;
+
+/** Sidecar of a region: one crc32c (u32) per page, a table per segment; 0 = never imaged. */
+export const SUM_BYTES = 4;
+
+/** Catalog: SQLite application id ('RGST') and schema version. */
+export const CATALOG_APPLICATION = 0x52475354;
+export const CATALOG_VERSION = 1;
