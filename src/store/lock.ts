@@ -1,0 +1,97 @@
+/**
+ * One writer per store. Two locks, so that processes with and without the shim exclude each other:
+ * flock on `store.lock` (a file nothing else opens), then an exclusive SQLite transaction on
+ * `lock.db`. Both are released by the kernel when the owner dies. `store.lock` names the holder;
+ * what a dead owner left there tells the next one that it did not close.
+ */
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { RegionError } from '../errors.ts';
+import { PAGE } from '../layout.ts';
+import type { Shim } from '../native/shim.ts';
+import { refuseBadSqlite } from './sqlite.ts';
+
+export interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  readonly boot: string;
+  readonly since: string;
+}
+
+export interface StoreLock {
+  /** Descriptor of `store.lock`, one page long; the self-test maps it. */
+  readonly fd: number;
+  /** The owner before us if it died without closing. */
+  readonly left: Holder | null;
+  release(): void;
+}
+
+/** Takes both locks or throws ERR_LOCKED naming the holder. */
+export function lockStore(dir: string, boot: string, shim: Shim | null): StoreLock {
+  const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+  const fd = openSync(join(dir, 'store.lock'), flags, 0o600);
+  let db: Database.Database | null = null;
+  try {
+    if (shim !== null && !shim.lock(fd, true)) throw locked(dir, readHolder(fd));
+    db = lockDatabase(dir, fd);
+    const left = readHolder(fd);
+    writeHolder(fd, { pid: process.pid, host: hostname(), boot, since: new Date().toISOString() });
+    return { fd, left, release: () => release(fd, db as Database.Database) };
+  } catch (error) {
+    db?.close();
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function lockDatabase(dir: string, fd: number): Database.Database {
+  refuseBadSqlite();
+  const path = join(dir, 'lock.db');
+  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+  const db = new Database(path, { fileMustExist: true, timeout: 0 });
+  try {
+    db.exec('BEGIN EXCLUSIVE');
+    return db;
+  } catch (error) {
+    db.close();
+    const { code } = error as { code?: string };
+    if (code?.startsWith('SQLITE_BUSY')) throw locked(dir, readHolder(fd));
+    throw new RegionError('ERR_IO', `cannot lock ${path}: ${(error as Error).message}`, error);
+  }
+}
+
+function locked(dir: string, holder: Holder | null): RegionError {
+  const who = holder === null
+    ? 'another process'
+    : `process ${holder.pid} on ${holder.host} since ${holder.since}`;
+  return new RegionError('ERR_LOCKED', `the store ${dir} is open in ${who}; close it there first`);
+}
+
+function readHolder(fd: number): Holder | null {
+  const page = Buffer.alloc(PAGE);
+  const bytes = readSync(fd, page, 0, PAGE, 0);
+  const text = page.subarray(0, bytes).toString('utf8').replaceAll('\0', '');
+  if (text === '') return null;
+  try {
+    const { pid, host, boot, since } = JSON.parse(text) as Holder;
+    return { pid: Number(pid), host: String(host), boot: String(boot), since: String(since) };
+  } catch {
+    // Half a line: the owner died while writing it.
+    return { pid: 0, host: 'unknown', boot: '', since: 'an unknown time' };
+  }
+}
+
+function writeHolder(fd: number, holder: Holder): void {
+  const page = Buffer.alloc(PAGE);
+  page.write(JSON.stringify(holder));
+  writeSync(fd, page, 0, PAGE, 0);
+}
+
+function release(fd: number, db: Database.Database): void {
+  if (fstatSync(fd).size > 0) ftruncateSync(fd, 0);
+  if (db.inTransaction) db.exec('ROLLBACK');
+  db.close();
+  closeSync(fd);
+}

@@ -1,0 +1,168 @@
+/**
+ * Pages of a region file mapped MAP_PRIVATE. Programs write to the window with plain stores; which
+ * pages they changed is asked of the kernel (private copies), and of those, which really differ from
+ * the file. Where the kernel cannot be asked, or failed the self-test, every page is compared and no
+ * page is ever given back.
+ */
+import { fstatSync } from 'node:fs';
+import { PAGE, PAGE_SHIFT, SLOT_BYTES } from '../layout.ts';
+import type { Shim } from '../native/shim.ts';
+import { readWhole } from './files.ts';
+import type { Mapper, Pages } from './mapper.ts';
+
+/** `scan` = the kernel's dirty pages can be trusted (see selfTest). */
+export function privateMapper(shim: Shim, scan: boolean): Mapper {
+  return {
+    name: 'shim',
+    crc: shim.crc32c,
+    open: (fd, sizes) => new PrivatePages(shim, scan, fd, sizes),
+    fallocate: shim.fallocate,
+    punchHole: shim.punchHole,
+  };
+}
+
+/**
+ * One page through its whole life: store, the kernel calls it private, the file is unchanged, give
+ * it back, the old value shows again and it is clean. False = the kernel cannot be trusted here.
+ */
+export function selfTest(shim: Shim, fd: number): boolean {
+  if (!shim.pagemap || fstatSync(fd).size < PAGE) return false;
+  const window = shim.reserve(PAGE);
+  const runs = new Int32Array(8);
+  try {
+    shim.map(window, 0, fd, 0, PAGE, true);
+    const page = new Uint8Array(window);
+    const before = page[0];
+    const stored = Buffer.alloc(1);
+    page[0] = before ^ 0xff;
+    const dirty = shim.dirtyRuns(window, 0, PAGE, runs);
+    if (readWhole(fd, stored, 0) !== 1) return false;
+    if (dirty !== 1 || runs[0] !== 0 || runs[1] !== 1 || stored[0] !== before) return false;
+    shim.drop(window, runs, 1);
+    return page[0] === before && shim.dirtyRuns(window, 0, PAGE, runs) === 0;
+  } finally {
+    shim.close(window);
+  }
+}
+
+class PrivatePages implements Pages {
+  readonly #shim: Shim;
+  readonly #scan: boolean;
+  readonly #fd: number;
+  readonly #sizes: readonly number[];
+  readonly #windows: (ArrayBuffer | undefined)[] = [];
+  /** Runs the kernel called private, and which of their pages differ, as of the last `changed`. */
+  readonly #last: { runs: Int32Array; count: number; changed: Int32Array }[] = [];
+  #runs = new Int32Array(1024);
+
+  constructor(shim: Shim, scan: boolean, fd: number, sizes: readonly number[]) {
+    this.#shim = shim;
+    this.#scan = scan;
+    this.#fd = fd;
+    this.#sizes = sizes;
+  }
+
+  window(segment: number): ArrayBuffer {
+    const window = this.#windows[segment] ?? this.#shim.reserve(this.#sizes[segment]);
+    this.#windows[segment] = window;
+    return window;
+  }
+
+  expose(segment: number, from: number, to: number): void {
+    const at = segment * SLOT_BYTES + from;
+    this.#shim.map(this.window(segment), from, this.#fd, at, to - from, true);
+  }
+
+  conceal(segment: number, from: number, to: number): void {
+    this.#shim.unmap(this.window(segment), from, to - from);
+  }
+
+  changed(segment: number, bytes: number): Int32Array {
+    const window = this.window(segment);
+    const count = this.#dirty(window, bytes);
+    let pages = 0;
+    for (let i = 0; i < count; i++) pages += this.#runs[2 * i + 1];
+    const out = new Int32Array(pages);
+    const fileAt = segment * SLOT_BYTES;
+    const n = pages === 0 ? 0
+      : this.#shim.changedPages(window, this.#fd, fileAt, this.#runs, count, out);
+    const changed = out.subarray(0, n);
+    this.#last[segment] = { runs: this.#runs.slice(0, 2 * count), count, changed };
+    return changed;
+  }
+
+  revert(segment: number, bytes: number): void {
+    const window = this.window(segment);
+    if (this.#scan) {
+      this.#shim.drop(window, this.#runs, this.#dirty(window, bytes));
+      return;
+    }
+    const memory = new Uint8Array(window);
+    for (const page of this.changed(segment, bytes)) {
+      const at = page * PAGE;
+      const image = memory.subarray(at, at + PAGE);
+      const had = readWhole(this.#fd, image, segment * SLOT_BYTES + at);
+      image.fill(0, had);
+    }
+  }
+
+  relax(): void {
+    if (!this.#scan) return;
+    this.#last.forEach(({ runs, count, changed }, segment) => {
+      const cold = without(runs, count, changed);
+      const window = this.#windows[segment];
+      if (cold.length > 0 && window !== undefined) this.#shim.drop(window, cold, cold.length / 2);
+    });
+    this.#last.length = 0;
+  }
+
+  gather(
+    segment: number, pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array,
+  ): void {
+    this.#shim.gather(this.window(segment), pages, pages.length, out, at, crcs);
+  }
+
+  scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void {
+    this.#shim.scatter(this.#fd, 0, pages, pages.length, images, imagesAt);
+  }
+
+  faults(): number {
+    return this.#windows.reduce((n, w) => n + (w === undefined ? 0 : this.#shim.faults(w)), 0);
+  }
+
+  close(): void {
+    for (const window of this.#windows) if (window !== undefined) this.#shim.close(window);
+    this.#windows.length = 0;
+  }
+
+  /** Fills #runs with the runs that may have changed; returns how many. */
+  #dirty(window: ArrayBuffer, bytes: number): number {
+    if (bytes === 0) return 0;
+    if (!this.#scan) {
+      this.#runs[0] = 0;
+      this.#runs[1] = bytes >>> PAGE_SHIFT;
+      return 1;
+    }
+    for (;;) {
+      const count = this.#shim.dirtyRuns(window, 0, bytes, this.#runs);
+      if (count >= 0) return count;
+      this.#runs = new Int32Array(this.#runs.length * 4);
+    }
+  }
+}
+
+/** The pages of `runs` that are not in `pages` (ascending), as runs. */
+function without(runs: Int32Array, count: number, pages: Int32Array): Int32Array {
+  const out: number[] = [];
+  let next = 0;
+  for (let i = 0; i < count; i++) {
+    let from = runs[2 * i];
+    const end = from + runs[2 * i + 1];
+    for (; next < pages.length && pages[next] < end; next++) {
+      if (pages[next] > from) out.push(from, pages[next] - from);
+      from = pages[next] + 1;
+    }
+    if (end > from) out.push(from, end - from);
+  }
+  return Int32Array.from(out);
+}
