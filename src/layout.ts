@@ -103,3 +103,67 @@ export const SUM_BYTES = 4;
 /** Catalog: SQLite application id ('RGST') and schema version. */
 export const CATALOG_APPLICATION = 0x52475354;
 export const CATALOG_VERSION = 1;
+
+// ---- best ------------------------------------------------------------------------------------
+
+/**
+ * State of the method `best`: offsets in words from its first granule. `top`, `end`, `map` and
+ * `cover` are granules. The last word of the state is the header of the first block.
+ */
+export const BEST = {
+  magic: 0,
+  top: 1,
+  end: 2,
+  map: 3,
+  cover: 4,
+  cached: 5,
+  summary: 6,
+  binMap: 8,
+  caches: 32,
+  bins: 128,
+  words: 1668,
+} as const;
+
+export const BEST_MAGIC = 0x54534542;
+/** Bins: one per size below 64 granules, then 32 per power of two up to 2^28; two words each. */
+export const BEST_BINS = { count: 768, linear: 64, splitShift: 5 } as const;
+/** Exact-size caches serve blocks of 1 … count - 1 granules. */
+export const BEST_CACHES = 96;
+
+/** The header word in front of a payload: size in granules, and flags. */
+export const BLOCK = { busy: 1, prevFree: 2, sizeShift: 3, hidden: 0x80000000 | 0, sizeBits: 0x7ffffff8 } as const;
+/** Words from the payload of a free block: its neighbours in the bin; the footer ends it. */
+export const FREE = { next: 0, previous: 1, footerFromEnd: 2 } as const;
+
+if (BEST.binMap + BEST_BINS.count / 32 > BEST.caches) throw new Error('layout: bin map');
+if (BEST.caches + BEST_CACHES > BEST.bins) throw new Error('layout: caches');
+if (BEST.bins + 2 * BEST_BINS.count + 1 > BEST.words) throw new Error('layout: bins');
+if ((BEST.words * 4) % GRANULE !== 0) throw new Error('layout: best state is not whole granules');
+
+// ---- traces ----------------------------------------------------------------------------------
+
+/** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */
+export const TRACE_MAGIC = 0x31544d56;
+export const TRACE = {
+  magic: 0,
+  headerWords: 1,
+  records: 2,
+  slots: 3,
+  operations: 4,
+  peakBytes: 5,
+  peakBlocks: 7,
+  flags: 8,
+  leftBlocks: 9,
+  leftBytes: 10,
+  words: 16,
+} as const;
+export const TRACE_RECORD = {
+  words: 2,
+  operation: 3,
+  zero: 4,
+  slotShift: 3,
+  alloc: 0,
+  free: 1,
+  resize: 2,
+  align: 3,
+} as const;
