@@ -1,0 +1,133 @@
+/* Files: locks that die with their owner, disk space, clones. */
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef FICLONE
+#define FICLONE _IOW(0x94, 9, int)
+#endif
+
+static int flock_until_done(int fd, int operation) {
+  while (flock(fd, operation) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+napi_value shim_lock(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int fd;
+  bool exclusive;
+  if (!take_arguments(env, info, values, 2) || !take_descriptor(env, values[0], &fd) ||
+      !take_boolean(env, values[1], "exclusive", &exclusive)) {
+    return NULL;
+  }
+  int error = flock_until_done(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
+  if (error != 0 && error != EWOULDBLOCK) return throw_system(env, error, "flock");
+  return give_boolean(env, error == 0);
+}
+
+napi_value shim_unlock(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int fd;
+  if (!take_arguments(env, info, values, 1) || !take_descriptor(env, values[0], &fd)) return NULL;
+  int error = flock_until_done(fd, LOCK_UN);
+  return error == 0 ? NULL : throw_system(env, error, "flock");
+}
+
+static int allocate(int fd, int mode, uint64_t at, uint64_t bytes) {
+  while (fallocate(fd, mode, (off_t)at, (off_t)bytes) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+static bool is_unsupported(int error) {
+  return error == EOPNOTSUPP || error == ENOSYS;
+}
+
+/*
+ * For file systems without fallocate (NFS 3, some FUSE ones). Only what lies behind the end of the
+ * file is written, with zeros, so that nothing can be clobbered; holes inside the file, which the
+ * emulation of posix_fallocate would fill by a racy read and write of every block, stay holes.
+ */
+static int write_zeros(int fd, uint64_t from, uint64_t end) {
+  static const unsigned char zeros[64 * 1024];
+  while (from < end) {
+    size_t some = end - from < sizeof(zeros) ? (size_t)(end - from) : sizeof(zeros);
+    ssize_t put = pwrite(fd, zeros, some, (off_t)from);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return errno;
+    if (put == 0) return EIO;
+    from += (uint64_t)put;
+  }
+  return 0;
+}
+
+/* A refusal must leave the file as it was; some file systems lengthen it before they give up. */
+static void shorten(int fd, off_t size) {
+  struct stat now;
+  if (fstat(fd, &now) != 0 || now.st_size <= size) return;
+  while (ftruncate(fd, size) != 0 && errno == EINTR) continue;
+}
+
+napi_value shim_fallocate(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int fd;
+  uint64_t at, bytes;
+  struct stat before;
+  if (!take_arguments(env, info, values, 3) || !take_descriptor(env, values[0], &fd) ||
+      !take_file_range(env, values[1], values[2], &at, &bytes)) {
+    return NULL;
+  }
+  if (bytes == 0) return throw_range(env, "bytes must not be 0");
+  if (fstat(fd, &before) != 0) return throw_system(env, errno, "fstat");
+  int error = allocate(fd, 0, at, bytes);
+  if (is_unsupported(error) && S_ISREG(before.st_mode)) {
+    uint64_t size = (uint64_t)before.st_size;
+    error = write_zeros(fd, at > size ? at : size, at + bytes);
+  }
+  if (error == 0) return NULL;
+  if (S_ISREG(before.st_mode)) shorten(fd, before.st_size);
+  return throw_system(env, error, "fallocate");
+}
+
+napi_value shim_punch_hole(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int fd;
+  uint64_t at, bytes;
+  if (!take_arguments(env, info, values, 3) || !take_descriptor(env, values[0], &fd) ||
+      !take_file_range(env, values[1], values[2], &at, &bytes)) {
+    return NULL;
+  }
+  if (bytes == 0) return throw_range(env, "bytes must not be 0");
+  int error = allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, bytes);
+  if (error != 0 && !is_unsupported(error)) return throw_system(env, error, "fallocate");
+  return give_boolean(env, error == 0);
+}
+
+/* EINVAL, EXDEV and ENOTTY are how file systems say that they cannot share blocks. */
+napi_value shim_clone(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int from, to;
+  if (!take_arguments(env, info, values, 2) || !take_descriptor(env, values[0], &from) ||
+      !take_descriptor(env, values[1], &to)) {
+    return NULL;
+  }
+  int error = 0;
+  while (ioctl(to, FICLONE, from) != 0) {
+    error = errno;
+    if (error != EINTR) break;
+    error = 0;
+  }
+  bool cannot = is_unsupported(error) || error == ENOTTY || error == EXDEV || error == EINVAL;
+  if (error != 0 && !cannot) return throw_system(env, error, "ioctl");
+  return give_boolean(env, error == 0);
+}
