@@ -74,6 +74,10 @@ class BufferedPages implements Pages {
 
   relax(): void {}
 
+  privatePages(): number {
+    return 0;
+  }
+
   gather(
     segment: number, pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array,
   ): void {

@@ -181,6 +181,11 @@ export class Catalog {
     });
   }
 
+  /** False for a file whose creation never committed. */
+  static isWritten(path: string): boolean {
+    return existsSync(path) && (statSync(path).size > 0 || hasLog(path));
+  }
+
   get id(): string {
     return this.#store().id;
   }
@@ -347,6 +352,10 @@ export class Catalog {
       }
     }
   }
+}
+
+function hasLog(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function crcOf(values: readonly unknown[], crc: Crc): number {

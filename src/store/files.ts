@@ -19,10 +19,10 @@ export function systemError(what: string, error: unknown): RegionError {
   return new RegionError('ERR_IO', `${what}: ${message}`, error);
 }
 
-/** Opens for reading and writing, never through a symbolic link, regular files only. */
-export function openRegular(path: string, flags = 0): number {
-  const noFollow = constants.O_NOFOLLOW ?? 0;
-  const fd = openSync(path, constants.O_RDWR | noFollow | flags, 0o600);
+/** Opens for reading and writing (or reading only), never through a symbolic link, regular files only. */
+export function openRegular(path: string, flags = 0, readOnly = false): number {
+  const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
+  const fd = openSync(path, access | (constants.O_NOFOLLOW ?? 0) | flags, 0o600);
   if (!fstatSync(fd).isFile()) {
     closeSync(fd);
     throw new RegionError('ERR_CORRUPT', `${path} is not a regular file`);

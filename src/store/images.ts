@@ -80,9 +80,10 @@ export class ImageFiles {
   }
 
   /** Closes; removes files nobody refers to. */
-  close(live: readonly PartRow[]): void {
+  close(live: readonly PartRow[], writable: boolean): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
+    if (!writable) return;
     const used = new Set(live.map((part) => part.file));
     this.#remove((file) => !used.has(file));
   }

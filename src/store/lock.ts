@@ -4,7 +4,7 @@
  * `lock.db`. Both are released by the kernel when the owner dies. `store.lock` names the holder;
  * what a dead owner left there tells the next one that it did not close.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -25,7 +25,10 @@ export interface StoreLock {
   readonly fd: number;
   /** The owner before us if it died without closing. */
   readonly left: Holder | null;
+  /** Closed in order: no trace of us stays. */
   release(): void;
+  /** Lets go but leaves our name, as if we had died: the next owner recovers. */
+  abandon(): void;
 }
 
 /** Takes both locks or throws ERR_LOCKED naming the holder. */
@@ -38,7 +41,16 @@ export function lockStore(dir: string, boot: string, shim: Shim | null): StoreLo
     db = lockDatabase(dir, fd);
     const left = readHolder(fd);
     writeHolder(fd, { pid: process.pid, host: hostname(), boot, since: new Date().toISOString() });
-    return { fd, left, release: () => release(fd, db as Database.Database) };
+    const held = db;
+    return {
+      fd,
+      left,
+      release: () => {
+        ftruncateSync(fd, 0);
+        letGo(fd, held);
+      },
+      abandon: () => letGo(fd, held),
+    };
   } catch (error) {
     db?.close();
     closeSync(fd);
@@ -89,8 +101,7 @@ function writeHolder(fd: number, holder: Holder): void {
   writeSync(fd, page, 0, PAGE, 0);
 }
 
-function release(fd: number, db: Database.Database): void {
-  if (fstatSync(fd).size > 0) ftruncateSync(fd, 0);
+function letGo(fd: number, db: Database.Database): void {
   if (db.inTransaction) db.exec('ROLLBACK');
   db.close();
   closeSync(fd);

@@ -19,7 +19,9 @@ export interface Pages {
   revert(segment: number, bytes: number): void;
   /** Gives back memory of pages that `changed` last found equal to the file. */
   relax(): void;
-  /** Copies pages to `out[at…]`, and the crc32c of each to `crcs[crcAt…]`. */
+  /** Private pages below `bytes`, an upper bound of the changed ones; 0 where memory is a copy. */
+  privatePages(segment: number, bytes: number): number;
+  /** Copies pages to `out[at…]`, and the crc32c of each to `crcs`. */
   gather(segment: number, pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void;
   /** Writes images to the file, `pages` counted from the file's start. */
   scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void;

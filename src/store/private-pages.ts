@@ -116,6 +116,14 @@ class PrivatePages implements Pages {
     this.#last.length = 0;
   }
 
+  privatePages(segment: number, bytes: number): number {
+    if (!this.#scan) return 0;
+    const count = this.#dirty(this.window(segment), bytes);
+    let pages = 0;
+    for (let i = 0; i < count; i++) pages += this.#runs[2 * i + 1];
+    return pages;
+  }
+
   gather(
     segment: number, pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array,
   ): void {

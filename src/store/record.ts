@@ -42,8 +42,8 @@ export interface RegionCapture {
   readonly id: string;
   readonly segmentPages: readonly number[];
   readonly pages: Int32Array;
-  /** Copies the images to `out[at…]` and their crc32c to `crcs`. */
-  gather(out: Uint8Array, at: number, crcs: Uint32Array): void;
+  /** Copies images of these pages to `out[at…]` and their crc32c to `crcs`. */
+  gather(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void;
 }
 
 function tableBytes(captures: readonly RegionCapture[]): number {
@@ -91,7 +91,7 @@ function writeImages(
   let at = imagesAt;
   return captures.map((capture) => {
     const crcs = new Uint32Array(capture.pages.length);
-    capture.gather(bytes, at, crcs);
+    capture.gather(capture.pages, bytes, at, crcs);
     const { id, segmentPages, pages } = capture;
     const change = { id, segmentPages, pages, crcs, imagesAt: at };
     at += pages.length * PAGE;

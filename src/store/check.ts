@@ -1,0 +1,58 @@
+/**
+ * Checking a store as a whole. Invariants:
+ *
+ *   S1  the catalog is sound: SQLite's own check and every row's checksum
+ *   S2  every region's file is the one that was opened, and long enough
+ *   S3  every page that was ever imaged matches its checksum
+ *   S4  every file in the store belongs to it
+ *   and those of each region (R…) and its method.
+ */
+import { join } from 'node:path';
+import { PAGE } from '../layout.ts';
+import type { RegionHandle } from '../region/region.ts';
+import type { Finding } from '../types.ts';
+import type { StoreCore } from './core.ts';
+import { namesIn } from './files.ts';
+
+/** A finding of a store also says which region it is in. */
+export interface StoreFinding extends Finding {
+  readonly region?: string;
+}
+
+export function checkStore(
+  core: StoreCore, pages: boolean, handles: () => readonly RegionHandle[],
+): StoreFinding[] {
+  const findings: StoreFinding[] = [];
+  for (const detail of core.catalog.check()) findings.push({ id: 'S1', address: 0, detail });
+  const strangers = namesIn(join(core.dir, 'regions')).filter((name) => !isKnown(core, name));
+  for (const name of strangers) {
+    findings.push({ id: 'S4', address: 0, detail: `regions/${name} is not part of the store` });
+  }
+  for (const handle of handles()) {
+    const { name } = handle.region;
+    for (const finding of handle.region.check()) findings.push({ ...finding, region: name });
+  }
+  for (const entry of core.current.values()) {
+    if (entry.file === null) continue;
+    const { file, name } = entry;
+    const report = (id: string, address: number, detail: string) =>
+      findings.push({ id, address, detail, region: name });
+    try {
+      file.verify();
+    } catch (error) {
+      report('S2', 0, (error as Error).message);
+    }
+    if (!pages) continue;
+    for (const page of file.mismatches()) {
+      report('S3', page * PAGE, `page ${page} of ${file.path} does not match its checksum`);
+    }
+  }
+  return findings;
+}
+
+function isKnown(core: StoreCore, name: string): boolean {
+  const id = /^([0-9a-f]{32})\.(region|sums)$/.exec(name)?.[1];
+  if (id === undefined) return false;
+  return core.committed.has(id) || [...core.current.values(), ...core.dropped.values()]
+    .some((entry) => entry.id === id);
+}

@@ -1,0 +1,155 @@
+/**
+ * What the parts of an open store share: its files, its catalog, what is committed, what is not yet
+ * applied, and whether it is poisoned.
+ *
+ * Poisoned: after a failed sync, or when a region's file was disturbed, the kernel's idea of what is
+ * on disk can no longer be trusted. Nothing is written, dropped or reverted any more until the store
+ * is opened again, which replays the images.
+ */
+import { join } from 'node:path';
+import { RegionError } from '../errors.ts';
+import { PAGE } from '../layout.ts';
+import type { RegionHandle } from '../region/region.ts';
+import { Catalog, type CheckpointRow, type RegionRow, type Sync } from './catalog.ts';
+import type { ImageFiles } from './images.ts';
+import type { StoreLock } from './lock.ts';
+import type { Mapper } from './mapper.ts';
+import { RegionFile } from './region-file.ts';
+
+export interface CoreOptions {
+  readonly sync: Sync;
+  readonly readOnly: boolean;
+  readonly history: number;
+  /** Up to so many pages a record goes into the catalog, above into an image file. */
+  readonly inlinePages: number;
+  /** Bytes of private memory at which growing is refused until a checkpoint. */
+  readonly dirtyLimit: number;
+  /** Bytes of images after which region files are synced and images let go. */
+  readonly settleBytes: number;
+}
+
+/** A region of the store that this process knows: committed, or created since. */
+export interface Entry {
+  readonly id: string;
+  name: string;
+  readonly kind: string;
+  readonly method: string;
+  readonly capacity: number;
+  /** Not in the catalog yet. */
+  born: boolean;
+  file: RegionFile | null;
+  handle: RegionHandle | null;
+}
+
+export class StoreCore {
+  readonly dir: string;
+  readonly id: string;
+  readonly options: CoreOptions;
+  readonly mapper: Mapper;
+  readonly lock: StoreLock;
+  readonly images: ImageFiles;
+  /** Regions as the program sees them now, by name. */
+  readonly current = new Map<string, Entry>();
+  /** Rows as committed, by id; dropped ones included until their files are gone. */
+  readonly committed = new Map<string, RegionRow>();
+  /** Dropped since the last checkpoint, or committed as dropped and not yet removed. */
+  readonly dropped = new Map<string, Entry>();
+  catalog: Catalog;
+  last: CheckpointRow | null = null;
+  sequence = 0;
+  /** Bytes of images since region files were last synced. */
+  unsettledBytes = 0;
+  poison: RegionError | null = null;
+  /** Why committed images are not in the region files yet, or null. */
+  applyFailure: unknown = null;
+  closed = false;
+  /** Called where a region asks to be made durable. */
+  onSync: () => void = () => {};
+  #grown = 0;
+
+  constructor(parts: {
+    dir: string; catalog: Catalog; lock: StoreLock; mapper: Mapper; images: ImageFiles;
+    options: CoreOptions;
+  }) {
+    this.dir = parts.dir;
+    this.catalog = parts.catalog;
+    this.id = parts.catalog.id;
+    this.lock = parts.lock;
+    this.mapper = parts.mapper;
+    this.images = parts.images;
+    this.options = parts.options;
+  }
+
+  get durable(): boolean {
+    return this.options.sync !== 'off';
+  }
+
+  regionPath(id: string): string {
+    return join(this.dir, 'regions', `${id}.region`);
+  }
+
+  /** Every region file that is open, those of dropped regions too. */
+  *files(): Generator<RegionFile> {
+    for (const { file } of this.current.values()) if (file !== null) yield file;
+    for (const { file } of this.dropped.values()) if (file !== null) yield file;
+  }
+
+  assertOpen(): void {
+    if (this.closed) throw new RegionError('ERR_CLOSED', `the store ${this.dir} is closed`);
+  }
+
+  assertWritable(): void {
+    this.assertOpen();
+    if (this.options.readOnly) {
+      throw new RegionError('ERR_READ_ONLY', `the store ${this.dir} is open for reading only`);
+    }
+    if (this.poison !== null) throw this.poison;
+  }
+
+  /** From here on nothing is trusted until the store is opened again. Returns the error to throw. */
+  poisonBy(cause: unknown): RegionError {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    this.poison ??= new RegionError('ERR_IO',
+      `the store ${this.dir} stopped writing: ${why}; close it and open it again, which restores ` +
+        'the last checkpoint from its images', cause);
+    return this.poison;
+  }
+
+  openFile(id: string, capacity: number, segmentPages: readonly number[]): RegionFile {
+    return new RegionFile({
+      path: this.regionPath(id), id, capacity, segmentPages, mapper: this.mapper,
+      readOnly: this.options.readOnly,
+      isDurable: this.durable,
+      onGrow: (bytes) => this.#beforeGrowth(bytes),
+      onSync: () => this.onSync(),
+    });
+  }
+
+  /** A checkpoint was taken: growth counts from zero again. */
+  resetGrowth(): void {
+    this.#grown = 0;
+  }
+
+  /** Opens the catalog again after a commit of unknown result. */
+  reopenCatalog(): void {
+    const { path } = this.catalog;
+    this.catalog.close();
+    this.catalog = Catalog.open(path, this.options.sync, this.mapper.crc);
+  }
+
+  #beforeGrowth(bytes: number): void {
+    this.assertWritable();
+    this.#grown += bytes;
+    const { dirtyLimit } = this.options;
+    if (this.#grown < dirtyLimit / 8) return;
+    let pages = 0;
+    for (const file of this.files()) pages += file.privatePages();
+    if (pages * PAGE + bytes <= dirtyLimit) {
+      this.#grown = bytes;
+      return;
+    }
+    throw new RegionError('ERR_NO_SPACE',
+      `${pages * PAGE} bytes are changed and not checkpointed, the limit is ${dirtyLimit}; ` +
+        'call checkpoint(), or open the store with a higher dirtyLimit');
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Opening a store: options, directory, locks, catalog, recovery, in this order. Nothing is created
+ * or changed before the locks are held.
+ */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { totalmem } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { RegionError } from '../errors.ts';
+import { ID_BYTES } from '../layout.ts';
+import { loadShim } from '../native/load.ts';
+import type { Shim } from '../native/shim.ts';
+import { readOptions } from '../options.ts';
+import { bufferedMapper } from './buffered-pages.ts';
+import { Catalog, type Sync } from './catalog.ts';
+import { type CoreOptions, StoreCore } from './core.ts';
+import { namesIn, refuseFileSystem, syncDirectory, systemError } from './files.ts';
+import { ImageFiles } from './images.ts';
+import { lockStore, type StoreLock } from './lock.ts';
+import type { Mapper } from './mapper.ts';
+import { privateMapper, selfTest } from './private-pages.ts';
+import { recover, type Recovery } from './recover.ts';
+
+export interface StoreOptions {
+  /** Make the directory and an empty store when there is none. Default true. */
+  create?: boolean;
+  /** Look, change nothing. Default false. */
+  readOnly?: boolean;
+  /**
+   * 'full' (default): checkpoint() returns ⇒ survives power loss. 'normal': power loss may lose the
+   * last checkpoints, never tears one. 'off': for data that may be lost with the power.
+   */
+  sync?: Sync;
+  /** Unlabelled checkpoints kept in the list, default 8. */
+  history?: number;
+  /** 'shim' maps region files, 'file' keeps them in memory; default: shim where it can be built. */
+  mapper?: 'shim' | 'file';
+  /** Use a file system whose locks and syncs are not known to hold. Default false. */
+  unsafeFileSystem?: boolean;
+  /** Checkpoints of up to so many pages are kept inside the catalog. Default 16. */
+  inlinePages?: number;
+  /** Bytes changed since the last checkpoint at which growing is refused. Default: half of memory. */
+  dirtyLimit?: number;
+  /** Bytes of images after which region files are synced. Default 64 MiB. */
+  settleBytes?: number;
+}
+
+const DEFAULTS: Required<StoreOptions> = {
+  create: true,
+  readOnly: false,
+  sync: 'full',
+  history: 8,
+  mapper: 'shim',
+  unsafeFileSystem: false,
+  inlinePages: 16,
+  dirtyLimit: Math.floor(totalmem() / 2),
+  settleBytes: 64 * 1024 * 1024,
+};
+
+export interface OpenedStore {
+  readonly core: StoreCore;
+  readonly recovery: Recovery | null;
+}
+
+/** Opens or creates the store in `dir`; see `openStore`. */
+export function openCore(dir: string, given: StoreOptions, clock: () => number): OpenedStore {
+  const options = checked(given);
+  const path = resolve(dir);
+  prepareDirectory(path, options);
+  const shim = chooseShim(given.mapper);
+  const lock = lockStore(path, bootId(), shim);
+  let catalog: Catalog | null = null;
+  let core: StoreCore | null = null;
+  try {
+    const mapper = chooseMapper(shim, lock);
+    catalog = openCatalog(path, options, mapper, clock());
+    const images = new ImageFiles(join(path, 'images'), catalog.parts(), options.sync !== 'off');
+    core = new StoreCore({ dir: path, catalog, lock, mapper, images, options });
+    return { core, recovery: recover(core, clock) };
+  } catch (error) {
+    for (const file of core?.files() ?? []) file.close();
+    (core?.catalog ?? catalog)?.close();
+    lock.abandon();
+    throw systemError(`opening the store ${path}`, error);
+  }
+}
+
+function checked(given: StoreOptions): Required<StoreOptions> & CoreOptions {
+  const options = readOptions('openStore', given, DEFAULTS);
+  const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
+  for (const name of ['history', 'inlinePages', 'dirtyLimit', 'settleBytes'] as const) {
+    if (!isCount(options[name])) {
+      throw new RegionError('ERR_BAD_OPTION', `openStore: ${name} must be a whole number ≥ 0`);
+    }
+  }
+  if (!['full', 'normal', 'off'].includes(options.sync)) {
+    throw new RegionError('ERR_BAD_OPTION', "openStore: sync must be 'full', 'normal' or 'off'");
+  }
+  if (!['shim', 'file'].includes(options.mapper)) {
+    throw new RegionError('ERR_BAD_OPTION', "openStore: mapper must be 'shim' or 'file'");
+  }
+  return options;
+}
+
+function prepareDirectory(path: string, options: Required<StoreOptions>): void {
+  const isNew = !existsSync(join(path, 'catalog.db'));
+  if (isNew) {
+    const regions = join(path, 'regions');
+    if (existsSync(regions) && namesIn(regions).some((name) => name.endsWith('.region'))) {
+      throw new RegionError('ERR_CORRUPT',
+        `${path} has regions but no catalog; restore catalog.db from a backup`);
+    }
+    if (!options.create || options.readOnly) {
+      throw new RegionError('ERR_NOT_FOUND', `there is no store in ${path}`);
+    }
+  }
+  try {
+    for (const dir of [path, join(path, 'regions'), join(path, 'images')]) {
+      if (existsSync(dir)) continue;
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      syncDirectory(dirname(dir));
+    }
+    if (!options.unsafeFileSystem) refuseFileSystem(path, options.sync !== 'off');
+  } catch (error) {
+    throw systemError(`preparing ${path}`, error);
+  }
+}
+
+/** The shim, unless the caller asked for the pure form or it cannot be loaded here. */
+function chooseShim(asked: 'shim' | 'file' | undefined): Shim | null {
+  const shim = loadShim();
+  if (asked === 'shim' && shim === null) {
+    throw new RegionError('ERR_NATIVE',
+      'the native shim is not built; run `npm run build:native`, or leave out mapper');
+  }
+  return asked === 'file' ? null : shim;
+}
+
+function chooseMapper(shim: Shim | null, lock: StoreLock): Mapper {
+  return shim === null ? bufferedMapper : privateMapper(shim, selfTest(shim, lock.fd));
+}
+
+function openCatalog(
+  path: string, options: Required<StoreOptions>, mapper: Mapper, now: number,
+): Catalog {
+  const file = join(path, 'catalog.db');
+  if (Catalog.isWritten(file)) return Catalog.open(file, options.sync, mapper.crc);
+  const id = randomBytes(ID_BYTES).toString('hex');
+  const catalog = Catalog.create(file, id, now, options.sync, mapper.crc);
+  syncDirectory(path);
+  return catalog;
+}
+
+/** Changes with every start of the machine; '' where the system does not tell. */
+function bootId(): string {
+  const file = '/proc/sys/kernel/random/boot_id';
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+}

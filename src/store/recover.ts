@@ -1,0 +1,193 @@
+/**
+ * What happens to a store between being locked and being handed out: leftovers of uncommitted work
+ * are removed, every region file is matched with the catalog, and images that may not have reached
+ * the region files are written again. Idempotent: a second run finds nothing to do.
+ */
+import { closeSync, existsSync, fstatSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { RegionError } from '../errors.ts';
+import { MAX_SEGMENTS, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
+import { decodeState, readHeader } from '../region/header.ts';
+import type { RegionRow } from './catalog.ts';
+import type { Entry, StoreCore } from './core.ts';
+import { namesIn, openRegular, readWhole } from './files.ts';
+import { decodeRecord, type Record } from './record.ts';
+import type { RegionFile } from './region-file.ts';
+import { settle } from './settle.ts';
+
+/** What opening the store had to do; null when it had been closed. */
+export interface Recovery {
+  /** Checkpoints whose images were written to the region files again. */
+  readonly replayedCheckpoints: number;
+  readonly replayedBytes: number;
+  /** The last owner died: what it had not checkpointed is gone. */
+  readonly discarded: boolean;
+  readonly ms: number;
+}
+
+const REGION_NAME = /^([0-9a-f]{32})\.(region|sums|tmp)$/;
+
+/** Fills `core` with what is committed. `clock` gives milliseconds. */
+export function recover(core: StoreCore, clock: () => number): Recovery | null {
+  const started = clock();
+  const checkpoints = core.catalog.checkpoints();
+  core.last = checkpoints.at(-1) ?? null;
+  core.sequence = core.last?.sequence ?? 0;
+  const pending = core.catalog.pending(core.catalog.applied);
+  for (const row of core.catalog.regions()) core.committed.set(row.id, row);
+  const orphans = removeLeftovers(core);
+  for (const row of core.committed.values()) {
+    if (row.dropped === null) admit(core, row);
+    else core.dropped.set(row.id, entryOf(row));
+  }
+  let bytes = 0;
+  for (const sequence of pending) {
+    for (const record of recordsOf(core, sequence)) {
+      replay(core, record);
+      bytes += record.bytes.length;
+    }
+  }
+  const hasDropped = [...core.committed.values()].some((row) => row.dropped !== null);
+  if (!core.options.readOnly && (pending.length > 0 || hasDropped)) settle(core);
+  if (core.poison !== null) throw core.poison;
+  const discarded = core.lock.left !== null || orphans > 0;
+  if (!discarded && pending.length === 0) return null;
+  const ms = clock() - started;
+  return { replayedCheckpoints: pending.length, replayedBytes: bytes, discarded, ms };
+}
+
+function entryOf({ id, name, kind, method, capacity }: RegionRow): Entry {
+  return { id, name, kind, method, capacity, born: false, file: null, handle: null };
+}
+
+/**
+ * Region files the catalog does not know: removed if they were never committed, otherwise the
+ * catalog is not the one that belongs to these files.
+ */
+function removeLeftovers(core: StoreCore): number {
+  const dir = join(core.dir, 'regions');
+  const unknown = namesIn(dir)
+    .map((name) => ({ name, match: REGION_NAME.exec(name) }))
+    .filter(({ match }) => match !== null && (match[2] === 'tmp' || !core.committed.has(match[1])));
+  for (const { name, match } of unknown) {
+    if (match?.[2] === 'region') refuseCommitted(core, join(dir, name));
+  }
+  if (core.options.readOnly) return unknown.length;
+  for (const { name } of unknown) if (existsSync(join(dir, name))) unlinkSync(join(dir, name));
+  return unknown.length;
+}
+
+function refuseCommitted(core: StoreCore, path: string): void {
+  const fd = openRegular(path, 0, core.options.readOnly);
+  try {
+    const { header, state } = readFront(fd);
+    if (header !== null && header.storeId !== core.id) {
+      throw mismatch(`${path} belongs to another store; move it out of the directory, or adopt it`);
+    }
+    if (state !== null && state.sequence > 0) {
+      throw mismatch(`${path} was committed by a checkpoint this catalog does not know: the catalog ` +
+        'is older than its regions; restore both from the same backup');
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readFront(fd: number) {
+  const bytes = new Uint8Array(2 * PAGE);
+  readWhole(fd, bytes, 0);
+  const header = readHeader(bytes);
+  const state = decodeState(bytes.subarray(STATE.at, STATE.at + STATE.bytes));
+  return {
+    header: 'problem' in header ? null : header,
+    problem: 'problem' in header ? header.problem : null,
+    state,
+  };
+}
+
+/** A committed region: its file must be the one the catalog means. */
+function admit(core: StoreCore, row: RegionRow): void {
+  const entry = entryOf(row);
+  const path = core.regionPath(row.id);
+  if (!existsSync(path)) {
+    throw new RegionError('ERR_CORRUPT',
+      `region '${row.name}' has lost its file ${path}; restore the store from a backup`);
+  }
+  core.current.set(row.name, entry);
+}
+
+/** Verifies the file of a committed region and opens it. Images may still be pending for it. */
+export function openRegionFile(core: StoreCore, entry: Entry): RegionFile {
+  const path = core.regionPath(entry.id);
+  const row = core.committed.get(entry.id);
+  const fd = openRegular(path, 0, core.options.readOnly);
+  let segmentPages: readonly number[];
+  let sequence: number;
+  try {
+    const { header, problem, state } = readFront(fd);
+    if (header === null) throw new RegionError('ERR_CORRUPT', `${path}: ${problem}`);
+    if (header.regionId !== entry.id || header.storeId !== core.id) {
+      throw mismatch(`${path} holds region ${header.regionId} of store ${header.storeId}, not ` +
+        `'${entry.name}'; put the right file back`);
+    }
+    if (header.method !== entry.method) throw mismatch(`${path} has method ${header.method}`);
+    if (state === null) throw new RegionError('ERR_CORRUPT', `${path}: its state is damaged`);
+    if (row !== undefined) compareSequences(core, path, row, state.sequence);
+    refuseShort(path, fstatSync(fd).size, state.segmentPages);
+    ({ segmentPages, sequence } = state);
+  } finally {
+    closeSync(fd);
+  }
+  const file = core.openFile(entry.id, entry.capacity, segmentPages);
+  file.sequence = sequence;
+  entry.file = file;
+  return file;
+}
+
+function compareSequences(core: StoreCore, path: string, row: RegionRow, found: number): void {
+  if (found < row.sequence) {
+    throw mismatch(`${path} is older (checkpoint ${found}) than the catalog says it is ` +
+      `(${row.sequence}); restore both from the same backup`);
+  }
+  if (found > core.sequence) {
+    throw mismatch(`${path} is newer (checkpoint ${found}) than the catalog (${core.sequence}); ` +
+      'restore both from the same backup');
+  }
+}
+
+function refuseShort(path: string, size: number, segmentPages: readonly number[]): void {
+  segmentPages.slice(0, MAX_SEGMENTS).forEach((pages, segment) => {
+    if (pages > 0 && segment * SLOT_BYTES + pages * PAGE > size) {
+      throw new RegionError('ERR_CORRUPT',
+        `${path} is truncated: ${size} bytes; restore the store from a backup`);
+    }
+  });
+}
+
+function* recordsOf(core: StoreCore, sequence: number): Generator<Record> {
+  const { crc } = core.mapper;
+  const image = core.catalog.image(sequence);
+  if (image !== null) yield decodeRecord(image, { sequence, part: 0 }, crc);
+  for (const part of core.catalog.parts(sequence)) {
+    yield decodeRecord(core.images.read(part), part, crc);
+  }
+}
+
+function replay(core: StoreCore, record: Record): void {
+  const byId = new Map([...core.current.values()].map((entry) => [entry.id, entry]));
+  for (const change of record.regions) {
+    const entry = byId.get(change.id);
+    if (entry === undefined) {
+      if (core.committed.has(change.id)) continue;
+      throw new RegionError('ERR_CORRUPT',
+        `checkpoint ${record.sequence} changes a region that is not in the catalog`);
+    }
+    const file = entry.file ?? openRegionFile(core, entry);
+    const failure = file.apply(change, record.bytes, record.sequence, !core.options.readOnly);
+    core.applyFailure = failure ?? core.applyFailure;
+  }
+}
+
+function mismatch(what: string): RegionError {
+  return new RegionError('ERR_MISMATCH', what);
+}

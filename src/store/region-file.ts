@@ -1,0 +1,381 @@
+/**
+ * A region's file in a store: the discipline under the region, and the pages the store captures,
+ * applies and reverts. One rule decides what a page's committed contents are:
+ *
+ *   committed(page) = the newest committed image that is not yet written to the file (`overlay`),
+ *                     else the file.
+ *
+ * The file is changed in three ways only: it is lengthened before memory is used, images of
+ * committed checkpoints are written to it, and it is shortened when the checkpoint without the tail
+ * is applied durably.
+ */
+import { closeSync, fstatSync, ftruncateSync, statSync } from 'node:fs';
+import { RegionError } from '../errors.ts';
+import { PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
+import { encodeState } from '../region/header.ts';
+import type { Discipline } from '../types.ts';
+import { openRegular, syncFile, systemError, writeWhole } from './files.ts';
+import type { Mapper, Pages } from './mapper.ts';
+import type { RegionCapture, RegionChange } from './record.ts';
+import { Sums } from './sums.ts';
+
+/** Region memory is asked of the file in steps of this. */
+const ROUND = 64 * 1024;
+/** The file is lengthened ahead of use by an eighth, within these bounds, to sync rarely. */
+const AHEAD_MIN = 256 * 1024;
+const AHEAD_MAX = 64 * 1024 * 1024;
+/** Page of the durable state: written when a checkpoint is applied, never captured. */
+const STATE_PAGE = STATE.at / PAGE;
+
+export interface RegionFileOptions {
+  readonly path: string;
+  readonly id: string;
+  readonly capacity: number;
+  /** Pages in use per segment as committed; [] for a new region. */
+  readonly segmentPages: readonly number[];
+  readonly mapper: Mapper;
+  readonly readOnly: boolean;
+  /** false = never sync. */
+  readonly isDurable: boolean;
+  /** Called before memory grows by so many bytes; may throw. */
+  readonly onGrow: (bytes: number) => void;
+  readonly onSync: () => void;
+}
+
+export class RegionFile implements Discipline {
+  readonly name = 'store';
+  readonly round = ROUND;
+  readonly durable = true;
+  readonly capacity: number;
+  readonly id: string;
+  readonly path: string;
+  /** Images committed but not written to the file, by page. */
+  readonly overlay = new Map<number, Uint8Array>();
+  /** Newest checkpoint that touched this region, written to the file or in the overlay. */
+  sequence = 0;
+  /** Images or state were written since the file was last synced. */
+  touched = false;
+  /** A committed checkpoint made it shorter than it was. */
+  shrunk = false;
+  readonly sums: Sums;
+  readonly #options: RegionFileOptions;
+  readonly #mapper: Mapper;
+  readonly #pages: Pages;
+  readonly #fd: number;
+  readonly #dev: bigint;
+  readonly #ino: bigint;
+  /** Bytes of each segment that show the file. */
+  readonly #mapped: number[] = [];
+  #committed: readonly number[];
+  #fileBytes: number;
+  #syncedBytes: number;
+
+  constructor(options: RegionFileOptions) {
+    this.#options = options;
+    this.#mapper = options.mapper;
+    this.path = options.path;
+    this.id = options.id;
+    this.capacity = options.capacity;
+    this.#committed = options.segmentPages;
+    this.#fd = openRegular(options.path, 0, options.readOnly);
+    const { size, dev, ino } = fstatSync(this.#fd, { bigint: true });
+    this.#fileBytes = Number(size);
+    this.#syncedBytes = this.#fileBytes;
+    this.#dev = dev;
+    this.#ino = ino;
+    this.#pages = this.#mapper.open(this.#fd, windowSizes(options.capacity));
+    this.sums = new Sums(options.path, this.#mapper.crc);
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** Pages in use per segment, as committed. */
+  get committedPages(): readonly number[] {
+    return this.#committed;
+  }
+
+  get fileBytes(): number {
+    return this.#fileBytes;
+  }
+
+  get overlayBytes(): number {
+    return this.overlay.size * PAGE;
+  }
+
+  // As a discipline.
+
+  open(): readonly number[] {
+    this.#committed.forEach((pages, segment) => {
+      if (pages > 0) this.#expose(segment, pages * PAGE);
+    });
+    this.#layOverlay();
+    return this.#committed.map((pages) => pages * PAGE);
+  }
+
+  window(segment: number): ArrayBuffer {
+    return this.#pages.window(segment);
+  }
+
+  resize(segment: number, bytes: number): boolean {
+    const mapped = this.#mapped[segment] ?? 0;
+    if (bytes <= mapped) return true;
+    if (this.#options.readOnly) return false;
+    this.#options.onGrow(bytes - mapped);
+    this.#lengthen(segment, bytes);
+    this.#expose(segment, bytes);
+    return true;
+  }
+
+  /** A store's region is made durable by a checkpoint of the store. */
+  sync(): void {
+    this.#options.onSync();
+  }
+
+  close(): void {
+    this.#pages.close();
+    closeSync(this.#fd);
+  }
+
+  // As the store sees it.
+
+  /** Throws when the file was truncated, replaced or removed under us, or memory faulted. */
+  verify(): void {
+    const here = fstatSync(this.#fd, { bigint: true });
+    if (here.nlink === 0n) throw this.#disturbed('it was removed');
+    if (Number(here.size) < this.#fileBytes) throw this.#disturbed('it was truncated');
+    const named = statSync(this.path, { bigint: true, throwIfNoEntry: false });
+    if (named === undefined) throw this.#disturbed('it was renamed or removed');
+    if (named.ino !== this.#ino || named.dev !== this.#dev) {
+      throw this.#disturbed('another file was put in its place');
+    }
+    if (this.#pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
+  }
+
+  /** The pages whose contents differ from committed(page); null when there are none. */
+  capture(segmentPages: readonly number[]): RegionCapture | null {
+    const local = segmentPages.map((count, segment) =>
+      count === 0 ? new Int32Array(0) : this.#changed(segment, count));
+    const total = local.reduce((n, list) => n + list.length, 0);
+    if (total === 0) return null;
+    const pages = new Int32Array(total);
+    let at = 0;
+    local.forEach((list, segment) => {
+      for (const page of list) pages[at++] = segment * SLOT_PAGES + page;
+    });
+    return { id: this.id, segmentPages, pages, gather: (p, o, a, c) => this.#gather(p, o, a, c) };
+  }
+
+  /** The file is as long as the committed extent needs, durably: before a commit. */
+  syncLength(): void {
+    if (this.#fileBytes === this.#syncedBytes) return;
+    this.#sync();
+  }
+
+  /**
+   * Takes over what a committed record changed here. `write` = also into the file now; otherwise, or
+   * when writing fails, the images stay in the overlay. Returns the error that kept them there.
+   */
+  apply(change: RegionChange, bytes: Uint8Array, sequence: number, write: boolean): unknown {
+    this.sequence = sequence;
+    this.shrunk ||= this.#committed.some((pages, s) => pages > (change.segmentPages[s] ?? 0));
+    this.#committed = change.segmentPages;
+    this.sums.note(change);
+    if (write && this.overlay.size === 0) {
+      const failure = this.#write(change.pages, bytes, change.imagesAt);
+      if (failure === null) return null;
+      this.#keep(change, bytes);
+      return failure;
+    }
+    this.#keep(change, bytes);
+    return write ? this.flush() : null;
+  }
+
+  /** Writes the overlay to the file. Returns the error that kept it, or null. */
+  flush(): unknown {
+    if (this.overlay.size === 0) return null;
+    const pages = Int32Array.from(this.overlay.keys()).sort();
+    const images = Buffer.concat([...pages].map((page) => this.overlay.get(page) as Uint8Array));
+    const failure = this.#write(pages, images, 0);
+    if (failure === null) this.overlay.clear();
+    return failure;
+  }
+
+  /** fdatasync; throws the system's error. Only then may images of this region go. */
+  syncApplied(): void {
+    if (!this.touched) return;
+    this.sums.save(this.#options.isDurable);
+    this.#sync();
+    this.touched = false;
+  }
+
+  /** Forgets every change since the last commit. */
+  revert(): void {
+    this.#mapped.forEach((bytes, segment) => this.#pages.revert(segment, bytes));
+    this.#layOverlay();
+  }
+
+  relax(): void {
+    this.#pages.relax();
+  }
+
+  /** Private pages now, at most: changed since the last commit or not yet given back. */
+  privatePages(): number {
+    return this.#mapped.reduce((n, bytes, s) => n + this.#pages.privatePages(s, bytes), 0);
+  }
+
+  /** Pages of the file that do not match their checksum. */
+  *mismatches(): Generator<number> {
+    const inUse = (page: number) => !this.overlay.has(page)
+      && page % SLOT_PAGES < (this.#committed[Math.floor(page / SLOT_PAGES)] ?? 0);
+    yield* this.sums.mismatches(this.#fd, inUse);
+  }
+
+  /**
+   * Gives disk beyond the committed extent back; `live` = pages in use now, per segment. Called when
+   * everything committed is applied durably.
+   */
+  trim(live: readonly number[]): void {
+    const kept = this.#committed.map((pages, segment) => Math.max(pages, live[segment] ?? 0));
+    for (let s = live.length; s-- > kept.length; ) kept[s] = live[s];
+    const last = kept.findLastIndex((pages) => pages > 0);
+    this.shrunk = false;
+    kept.forEach((pages, segment) => {
+      this.#conceal(segment, pages * PAGE);
+      this.sums.forget(segment * SLOT_PAGES + pages, (segment + 1) * SLOT_PAGES);
+      const at = segment * SLOT_BYTES + pages * PAGE;
+      const end = Math.min(this.#fileBytes, (segment + 1) * SLOT_BYTES);
+      if (segment < last && at < end) this.#mapper.punchHole(this.#fd, at, end - at);
+    });
+    const bytes = last * SLOT_BYTES + kept[last] * PAGE;
+    if (bytes >= this.#fileBytes) return;
+    ftruncateSync(this.#fd, bytes);
+    this.#fileBytes = bytes;
+    this.#syncedBytes = Math.min(this.#syncedBytes, bytes);
+  }
+
+  #sync(): void {
+    if (this.#options.isDurable) syncFile(this.#fd);
+    this.#syncedBytes = this.#fileBytes;
+  }
+
+  #changed(segment: number, count: number): Int32Array {
+    const found = this.#pages.changed(segment, count * PAGE);
+    const hasState = segment === 0 && found.includes(STATE_PAGE);
+    if (this.overlay.size === 0) return hasState ? found.filter((p) => p !== STATE_PAGE) : found;
+    const base = segment * SLOT_PAGES;
+    const plain = found.filter((p) => !this.overlay.has(base + p) && base + p !== STATE_PAGE);
+    const memory = Buffer.from(this.#pages.window(segment));
+    const laid: number[] = [];
+    for (const [page, image] of this.overlay) {
+      const at = (page - base) * PAGE;
+      if (page < base || page >= base + count) continue;
+      if (memory.compare(image, 0, PAGE, at, at + PAGE) !== 0) laid.push(page - base);
+    }
+    return Int32Array.from([...plain, ...laid]).sort();
+  }
+
+  #gather(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void {
+    for (let from = 0; from < pages.length; ) {
+      const segment = Math.floor(pages[from] / SLOT_PAGES);
+      const base = segment * SLOT_PAGES;
+      let end = from;
+      while (end < pages.length && pages[end] < base + SLOT_PAGES) end++;
+      const local = pages.subarray(from, end);
+      const list = segment === 0 ? local : local.map((page) => page - base);
+      this.#pages.gather(segment, list, out, at + from * PAGE, crcs.subarray(from, end));
+      from = end;
+    }
+  }
+
+  #write(pages: Int32Array, images: Uint8Array, imagesAt: number): unknown {
+    try {
+      this.touched = true;
+      this.#pages.scatter(pages, images, imagesAt);
+      const { id, sequence } = this;
+      const state = { sequence, clean: false, regionId: id, bootId: '', segmentPages: this.#committed };
+      writeWhole(this.#fd, encodeState(state), STATE.at);
+      return null;
+    } catch (error) {
+      return systemError(`applying a checkpoint to ${this.path}`, error);
+    }
+  }
+
+  #keep(change: RegionChange, bytes: Uint8Array): void {
+    change.pages.forEach((page, i) => {
+      const at = change.imagesAt + i * PAGE;
+      this.overlay.set(page, bytes.slice(at, at + PAGE));
+    });
+  }
+
+  #layOverlay(): void {
+    for (const [page, image] of this.overlay) {
+      const segment = Math.floor(page / SLOT_PAGES);
+      const at = (page % SLOT_PAGES) * PAGE;
+      if (at < (this.#mapped[segment] ?? 0)) {
+        new Uint8Array(this.#pages.window(segment), at, PAGE).set(image);
+      }
+    }
+  }
+
+  #lengthen(segment: number, bytes: number): void {
+    const slot = segment * SLOT_BYTES;
+    const window = windowSizes(this.capacity)[segment];
+    const from = Math.max(slot, Math.min(this.#fileBytes, slot + bytes));
+    const ahead = Math.min(AHEAD_MAX, Math.max(AHEAD_MIN, Math.floor(bytes / 8 / ROUND) * ROUND));
+    const wanted = slot + Math.min(window, bytes + ahead);
+    if (slot + bytes <= this.#fileBytes && segment + 1 < this.#mapped.length) {
+      this.#allocate(slot + (this.#mapped[segment] ?? 0), slot + bytes);
+      return;
+    }
+    if (wanted <= this.#fileBytes) return;
+    try {
+      this.#allocate(from, wanted);
+    } catch (error) {
+      if ((error as RegionError).code !== 'ERR_NO_SPACE') throw error;
+      if (slot + bytes > this.#fileBytes) this.#allocate(from, slot + bytes);
+    }
+  }
+
+  #allocate(from: number, to: number): void {
+    if (to <= from) return;
+    try {
+      this.#mapper.fallocate(this.#fd, from, to - from);
+    } catch (error) {
+      throw systemError(`growing ${this.path} by ${to - from} bytes`, error);
+    }
+    this.#fileBytes = Math.max(this.#fileBytes, to);
+  }
+
+  #expose(segment: number, bytes: number): void {
+    const mapped = this.#mapped[segment] ?? 0;
+    const slot = segment * SLOT_BYTES;
+    const window = windowSizes(this.capacity)[segment];
+    const isLast = this.#fileBytes < slot + SLOT_BYTES;
+    const to = isLast ? Math.max(bytes, Math.min(window, this.#fileBytes - slot)) : bytes;
+    if (to <= mapped) return;
+    this.#pages.expose(segment, mapped, to);
+    for (let s = this.#mapped.length; s < segment; s++) this.#mapped[s] = 0;
+    this.#mapped[segment] = to;
+  }
+
+  #conceal(segment: number, bytes: number): void {
+    const mapped = this.#mapped[segment] ?? 0;
+    if (bytes >= mapped) return;
+    this.#pages.conceal(segment, bytes, mapped);
+    this.#mapped[segment] = bytes;
+  }
+
+  #disturbed(how: string): RegionError {
+    return new RegionError('ERR_IO',
+      `the file ${this.path} of a region was disturbed while the store was open: ${how}; ` +
+        'nothing more is written; close the store, put the file back and open it again');
+  }
+}
+
+/** Bytes of the window of each segment. */
+function windowSizes(capacity: number): number[] {
+  const count = Math.ceil(capacity / SLOT_BYTES);
+  return Array.from({ length: count }, (_, i) => Math.min(SLOT_BYTES, capacity - i * SLOT_BYTES));
+}

@@ -1,0 +1,90 @@
+/**
+ * Settling: region files are synced, and only then the images that are now in them durably are let
+ * go, files are shortened and dropped regions removed. May be left undone at any time: a store that
+ * was never settled is recovered from its images.
+ */
+import { existsSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RegionError } from '../errors.ts';
+import type { StoreCore } from './core.ts';
+import { syncDirectory } from './files.ts';
+import { lowWater } from './retention.ts';
+
+/**
+ * Returns false where images must stay for now (disk full while applying, sync failed). A failed
+ * sync poisons the store: the images are the only copy that can be trusted then.
+ */
+export function settle(core: StoreCore): boolean {
+  if (core.poison !== null || core.options.readOnly) return false;
+  try {
+    if (core.options.sync === 'normal') core.catalog.walCheckpoint();
+    if (!applyPending(core)) return false;
+    for (const file of core.files()) file.syncApplied();
+    if (!letGo(core)) return false;
+    giveBack(core);
+    return true;
+  } catch (error) {
+    core.poisonBy(error);
+    return false;
+  }
+}
+
+/** Writes images that are still in memory only; false when the disk refuses. */
+function applyPending(core: StoreCore): boolean {
+  core.applyFailure = null;
+  for (const file of core.files()) core.applyFailure ??= file.flush();
+  return core.applyFailure === null;
+}
+
+/** False when the catalog's disk is full: the images stay, which is safe. */
+function letGo(core: StoreCore): boolean {
+  const regions = [...core.files()]
+    .filter((file) => file.sequence > 0)
+    .map(({ id, sequence }) => ({ id, sequence }));
+  const applied = core.sequence;
+  const water = lowWater({ applied, retained: Infinity, pinned: Infinity });
+  try {
+    core.catalog.settle({ applied, lowWater: water, regions, keep: core.options.history });
+    if (core.options.sync === 'normal') core.catalog.walCheckpoint();
+  } catch (error) {
+    if ((error as RegionError).code === 'ERR_NO_SPACE') return false;
+    // Settled or not is the same to us, but the catalog's log must be sound again before more.
+    core.reopenCatalog();
+    return false;
+  }
+  for (const { id, sequence } of regions) {
+    const row = core.committed.get(id);
+    if (row !== undefined) core.committed.set(id, { ...row, sequence });
+  }
+  core.unsettledBytes = 0;
+  return true;
+}
+
+function giveBack(core: StoreCore): void {
+  core.images.recycle(core.catalog.parts());
+  for (const { file, handle } of core.current.values()) {
+    if (file?.shrunk) file.trim(handle?.pagesOf() ?? []);
+  }
+  removeDropped(core);
+}
+
+/** The file of a region and its sidecar. */
+export function removeRegionFiles(path: string): void {
+  for (const name of [path, path.replace(/\.region$/, '.sums')]) {
+    if (existsSync(name)) unlinkSync(name);
+  }
+}
+
+/** Files of regions whose drop is committed and applied; then their rows. */
+function removeDropped(core: StoreCore): void {
+  const gone = [...core.committed.values()].filter((row) => row.dropped !== null);
+  if (gone.length === 0) return;
+  for (const { id } of gone) {
+    core.dropped.get(id)?.file?.close();
+    core.dropped.delete(id);
+    removeRegionFiles(core.regionPath(id));
+  }
+  syncDirectory(join(core.dir, 'regions'));
+  core.catalog.forgetRegions(gone.map((row) => row.id));
+  for (const { id } of gone) core.committed.delete(id);
+}

@@ -1,0 +1,395 @@
+/**
+ * The store: a directory of regions under one catalog. This file decides; core.ts holds the state,
+ * checkpoint.ts, settle.ts and recover.ts do the work that has an order.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { RegionError } from '../errors.ts';
+import { ID_BYTES, METHOD_START, NAME_BYTES, STATE } from '../layout.ts';
+import { best } from '../methods/best.ts';
+import { readOptions } from '../options.ts';
+import { encodeState, writeHeader } from '../region/header.ts';
+import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
+import { parseSize } from '../size.ts';
+import type { Finding, Method, Region } from '../types.ts';
+import type { CheckpointRow } from './catalog.ts';
+import { checkStore } from './check.ts';
+import { takeCheckpoint } from './checkpoint.ts';
+import type { Entry, StoreCore } from './core.ts';
+import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from './files.ts';
+import { openCore, type StoreOptions } from './open.ts';
+import { openRegionFile, type Recovery } from './recover.ts';
+import { removeRegionFiles, settle } from './settle.ts';
+
+/** An atomic, durable state of all regions of the store. */
+export interface Checkpoint {
+  /** Increases by one with every checkpoint. */
+  readonly id: number;
+  readonly label: string | null;
+  readonly at: Date;
+  /** Bytes written for it. */
+  readonly bytes: number;
+  /** Changed pages, 4096 bytes each. */
+  readonly pages: number;
+  /** Regions that had changed pages. */
+  readonly regions: number;
+}
+
+export interface RegionInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly method: string;
+  /** Bytes. */
+  readonly capacity: number;
+  readonly extent: number;
+  /** Created since the last checkpoint. */
+  readonly born: boolean;
+}
+
+/** All sizes in bytes. */
+export interface StoreStat {
+  readonly dir: string;
+  readonly id: string;
+  readonly mapper: 'shim' | 'file';
+  readonly sync: string;
+  readonly regions: number;
+  readonly extent: number;
+  readonly capacity: number;
+  /** Newest checkpoint, and the newest whose images are durably in the region files. */
+  readonly sequence: number;
+  readonly applied: number;
+  readonly imageBytes: number;
+  /** Committed images the disk refused so far; they are written again later. */
+  readonly pendingBytes: number;
+  readonly privatePages: number;
+  readonly poisoned: string | null;
+}
+
+export interface RegionOptions {
+  method?: Method;
+  /** Address space it may grow to: bytes or '64KiB', '1GiB'. Default '4GiB'. */
+  capacity?: number | string;
+}
+
+export interface Store extends Disposable {
+  readonly dir: string;
+  readonly closed: boolean;
+  /** What opening had to do; null after a clean close. */
+  readonly recovery: Recovery | null;
+  /** Opens or creates. ERR_MISMATCH when it exists with another method. */
+  region(name: string, options?: RegionOptions): Region;
+  regions(): RegionInfo[];
+  has(name: string): boolean;
+  drop(name: string): void;
+  rename(from: string, to: string): void;
+  checkpoint(label?: string): Checkpoint;
+  checkpoints(): Checkpoint[];
+  rollback(): void;
+  check(options?: { pages?: boolean }): Finding[];
+  stat(): StoreStat;
+  close(): void;
+  abandon(): void;
+}
+
+/**
+ * Opens the store in `dir`, or makes one. Errors: ERR_LOCKED (another process has it), ERR_NOT_FOUND,
+ * ERR_CORRUPT, ERR_MISMATCH, ERR_VERSION, ERR_BAD_OPTION, ERR_IO, ERR_NO_SPACE.
+ *
+ * @example
+ * using store = openStore('data');
+ * const region = store.region('app');
+ * region.roots.set('greeting', region.strdup('hello'));
+ * store.checkpoint();
+ */
+export function openStore(dir: string, options: StoreOptions = {}): Store {
+  const { core, recovery } = openCore(dir, options, Date.now);
+  const store = new DirectoryStore(core, recovery);
+  core.onSync = () => store.checkpoint();
+  return store;
+}
+
+const REGION_DEFAULTS = { method: undefined as Method | undefined, capacity: undefined as
+  number | string | undefined };
+const DEFAULT_CAPACITY = 2 ** 32;
+
+class DirectoryStore implements Store {
+  readonly recovery: Recovery | null;
+  readonly #core: StoreCore;
+
+  constructor(core: StoreCore, recovery: Recovery | null) {
+    this.#core = core;
+    this.recovery = recovery;
+  }
+
+  get dir(): string {
+    return this.#core.dir;
+  }
+
+  get closed(): boolean {
+    return this.#core.closed;
+  }
+
+  region(name: string, options: RegionOptions = {}): Region {
+    const core = this.#core;
+    core.assertOpen();
+    assertName(name);
+    const { method, capacity } = readOptions('region', options, REGION_DEFAULTS);
+    const entry = core.current.get(name);
+    if (entry === undefined) return createEntry(core, name, method ?? best, capacity);
+    if (method !== undefined && method.name !== entry.method) {
+      throw new RegionError('ERR_MISMATCH',
+        `region '${name}' has method '${entry.method}', not '${method.name}'`);
+    }
+    if (capacity !== undefined && parseSize(capacity, 'capacity') !== entry.capacity) {
+      throw new RegionError('ERR_MISMATCH',
+        `region '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
+    }
+    return handleOf(core, entry).region;
+  }
+
+  regions(): RegionInfo[] {
+    this.#core.assertOpen();
+    return [...this.#core.current.values()]
+      .map((entry) => {
+        const { name, id, kind, method, capacity, born } = entry;
+        return { name, id, kind, method, capacity, extent: extentOf(this.#core, entry), born };
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  has(name: string): boolean {
+    this.#core.assertOpen();
+    return this.#core.current.has(name);
+  }
+
+  drop(name: string): void {
+    const core = this.#core;
+    core.assertWritable();
+    const entry = entryNamed(core, name);
+    entry.handle?.retire(stale(name, 'dropped'));
+    entry.handle = null;
+    core.current.delete(name);
+    core.dropped.set(entry.id, entry);
+  }
+
+  rename(from: string, to: string): void {
+    const core = this.#core;
+    core.assertWritable();
+    assertName(to);
+    const entry = entryNamed(core, from);
+    if (from === to) return;
+    if (core.current.has(to)) {
+      throw new RegionError('ERR_EXISTS', `there is a region '${to}' already`);
+    }
+    core.current.delete(from);
+    entry.name = to;
+    core.current.set(to, entry);
+  }
+
+  checkpoint(label?: string): Checkpoint {
+    if (label !== undefined && (typeof label !== 'string' || label === '')) {
+      throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
+    }
+    return toCheckpoint(takeCheckpoint(this.#core, label ?? null, Date.now()));
+  }
+
+  checkpoints(): Checkpoint[] {
+    this.#core.assertOpen();
+    return this.#core.catalog.checkpoints().map(toCheckpoint);
+  }
+
+  rollback(): void {
+    const core = this.#core;
+    core.assertWritable();
+    for (const [name, entry] of core.current) {
+      if (!entry.born) continue;
+      discard(core, entry);
+      core.current.delete(name);
+    }
+    const entries = [...core.current.values(), ...core.dropped.values()];
+    core.dropped.clear();
+    core.current.clear();
+    for (const entry of entries) restoreEntry(core, entry);
+    core.resetGrowth();
+  }
+
+  check(options: { pages?: boolean } = {}): Finding[] {
+    this.#core.assertOpen();
+    const { pages } = readOptions('check', options, { pages: true });
+    const regions = [...this.#core.current.values()];
+    return checkStore(this.#core, pages, () => regions.map((e) => handleOf(this.#core, e)));
+  }
+
+  stat(): StoreStat {
+    const core = this.#core;
+    core.assertOpen();
+    const infos = this.regions();
+    const files = [...core.files()];
+    return {
+      dir: core.dir,
+      id: core.id,
+      mapper: core.mapper.name,
+      sync: core.options.sync,
+      regions: infos.length,
+      extent: infos.reduce((n, r) => n + r.extent, 0),
+      capacity: infos.reduce((n, r) => n + r.capacity, 0),
+      sequence: core.sequence,
+      applied: core.catalog.applied,
+      imageBytes: core.images.bytes,
+      pendingBytes: files.reduce((n, file) => n + file.overlayBytes, 0),
+      privatePages: files.reduce((n, file) => n + file.privatePages(), 0),
+      poisoned: core.poison?.message ?? null,
+    };
+  }
+
+  close(): void {
+    const core = this.#core;
+    if (core.closed) return;
+    const { poison } = core;
+    if (poison === null && !core.options.readOnly) {
+      takeCheckpoint(core, null, Date.now());
+      if (core.catalog.applied < core.sequence) settle(core);
+    }
+    this.#release();
+    if (poison !== null) throw poison;
+  }
+
+  abandon(): void {
+    const core = this.#core;
+    if (core.closed) return;
+    if (core.poison === null && !core.options.readOnly) {
+      this.rollback();
+      if (core.catalog.applied < core.sequence) settle(core);
+    }
+    this.#release();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #release(): void {
+    const core = this.#core;
+    core.closed = true;
+    const writable = core.poison === null && !core.options.readOnly;
+    if (writable && core.applyFailure === null) trimTails(core);
+    const error = new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
+    for (const { handle } of core.current.values()) handle?.retire(error);
+    for (const file of core.files()) file.close();
+    core.images.close(core.catalog.parts(), writable);
+    core.catalog.close();
+    if (core.poison === null) core.lock.release();
+    else core.lock.abandon();
+  }
+}
+
+function trimTails(core: StoreCore): void {
+  for (const { file } of core.current.values()) file?.trim([]);
+}
+
+function toCheckpoint(row: CheckpointRow): Checkpoint {
+  const { sequence, label, at, bytes, pages, regions } = row;
+  return { id: sequence, label, at: new Date(at), bytes, pages, regions };
+}
+
+function entryNamed(core: StoreCore, name: string): Entry {
+  const entry = core.current.get(name);
+  if (entry !== undefined) return entry;
+  const names = [...core.current.keys()].sort().slice(0, 10).join(', ');
+  throw new RegionError('ERR_NOT_FOUND',
+    `there is no region '${name}' in ${core.dir}${names === '' ? '' : `; there are: ${names}`}`);
+}
+
+function assertName(name: string): void {
+  const isName = typeof name === 'string' && name !== '' && name.isWellFormed()
+    && Buffer.byteLength(name) <= NAME_BYTES && !/[/\0]/.test(name);
+  if (!isName) {
+    throw new RegionError('ERR_BAD_OPTION',
+      `a region's name is 1 to ${NAME_BYTES} bytes of UTF-8 without '/' and NUL`);
+  }
+}
+
+function stale(name: string, how: string): RegionError {
+  return new RegionError('ERR_STALE', `region '${name}' was ${how}; ask the store for it again`);
+}
+
+function handleOf(core: StoreCore, entry: Entry): RegionHandle {
+  if (entry.handle !== null) return entry.handle;
+  const file = entry.file ?? openRegionFile(core, entry);
+  const identity = { regionId: entry.id, storeId: core.id };
+  entry.handle = attachRegion(file, identity, entry.name);
+  return entry.handle;
+}
+
+function extentOf(core: StoreCore, entry: Entry): number {
+  const file = entry.file ?? openRegionFile(core, entry);
+  const pages = entry.handle?.pagesOf() ?? file.committedPages;
+  return pages.reduce((n, count) => n + count * 4096, 0);
+}
+
+/** File first, then memory; the catalog learns of it at the next checkpoint. */
+function createEntry(
+  core: StoreCore, name: string, method: Method, given: number | string | undefined,
+): Region {
+  core.assertWritable();
+  const capacity = given === undefined ? DEFAULT_CAPACITY : parseSize(given, 'capacity');
+  const id = randomBytes(ID_BYTES).toString('hex');
+  const path = core.regionPath(id);
+  const identity = { regionId: id, storeId: core.id, createdAt: Date.now(), capacity, name };
+  try {
+    createRegionFile(path, { ...identity, method: method.name });
+    const file = core.openFile(id, capacity, []);
+    const handle = formatRegion(file, method, identity);
+    const entry = { id, name, kind: 'region', method: method.name, capacity, born: true, file,
+      handle };
+    core.current.set(name, entry);
+    return handle.region;
+  } catch (error) {
+    removeRegionFiles(path);
+    throw systemError(`creating region '${name}'`, error);
+  }
+}
+
+function createRegionFile(path: string, identity: Parameters<typeof writeHeader>[1]): void {
+  const temporary = path.replace(/\.region$/, '.tmp');
+  const front = new Uint8Array(METHOD_START);
+  writeHeader(front, identity);
+  const state = { sequence: 0, clean: false, regionId: identity.regionId, bootId: '',
+    segmentPages: [] };
+  front.set(encodeState(state), STATE.at);
+  const fd = openRegular(temporary, constants.O_CREAT | constants.O_EXCL);
+  try {
+    writeWhole(fd, front, 0);
+    syncFile(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/** A region that was never committed: nothing of it stays. */
+function discard(core: StoreCore, entry: Entry): void {
+  entry.handle?.retire(stale(entry.name, 'rolled back'));
+  entry.file?.close();
+  removeRegionFiles(core.regionPath(entry.id));
+}
+
+/** Back to the committed row and the committed bytes; regions dropped for good stay dropped. */
+function restoreEntry(core: StoreCore, entry: Entry): void {
+  const row = core.committed.get(entry.id);
+  if (row === undefined) {
+    discard(core, entry);
+    return;
+  }
+  if (row.dropped !== null) {
+    core.dropped.set(entry.id, entry);
+    return;
+  }
+  entry.name = row.name;
+  core.current.set(row.name, entry);
+  entry.file?.revert();
+  entry.handle?.revive();
+}
