@@ -64,6 +64,11 @@ export const STATE = {
 
 /** One root in the header page or in a roots block: the name follows, padded to 8 bytes. */
 export const ROOT = { address: 0, hash: 8, nameBytes: 12, live: 14, name: 16, align: 8 } as const;
+/** `nameBytes` and `live` are written together, as one word: the length, and this bit. */
+export const ROOT_LIVE = 1 << 16;
+
+/** A roots block: the hidden block the roots moved to when they outgrew the header page. */
+export const ROOTS_BLOCK = { spare: 0, bytes: 8, entries: 16 } as const;
 
 function ascending(table: Record<string, number>): boolean {
   const offsets = Object.values(table);

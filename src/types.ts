@@ -29,6 +29,11 @@ export interface Discipline {
   readonly capacity: number;
   /** Does memory outlive the process? */
   readonly durable: boolean;
+  /**
+   * A durable discipline under a region without a store: identity of this boot of the machine, 32
+   * hexadecimal digits, or '' where it is not known. It tells a process crash from a machine crash.
+   */
+  readonly bootId?: string;
   /** Attach. Returns the bytes that are already there per segment; [] = nothing, a new region. */
   open(): readonly number[];
   /** The window of a segment, whole: min(4 GiB, capacity - 4 GiB × index) bytes. */
@@ -91,6 +96,11 @@ export interface Blocks {
   startOf(granule: number): number;
   /** Takes a live block out of sight: free, sizeOf, startOf, walk, stat ignore it from now on. */
   hide(granule: number): void;
+  /**
+   * Gives up a live block whose contents were moved elsewhere. Only for methods that cannot free
+   * every live block; where it is missing, `free` does it.
+   */
+  discard?(granule: number): void;
   /** Every visible busy and free block in address order, until the visitor returns true. */
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void;
   /** Adds what this arena holds. Exact, without walking where the method keeps counts. */
