@@ -10,6 +10,7 @@ import {
   ID_BYTES,
   MAGIC,
   MAX_SEGMENTS,
+  METHOD_START,
   PAGE,
   SEGMENT_HEADER,
   SEGMENT_MAGIC,
@@ -40,11 +41,11 @@ export interface Header extends Identity {
 
 /** Why a header cannot be used: `id` is the invariant that is broken (see region/check.ts). */
 export interface HeaderProblem {
+  readonly problem: string;
   readonly code: Extract<ErrorCode, 'ERR_CORRUPT' | 'ERR_VERSION'>;
   readonly id: 'R1' | 'R2' | 'R3' | 'R4';
   /** Offset in the page. */
   readonly at: number;
-  readonly detail: string;
 }
 
 export interface RegionState {
@@ -61,56 +62,61 @@ export interface RegionState {
 const NO_ID = '0'.repeat(2 * ID_BYTES);
 
 /** Writes identity and capacity into an empty header page; the checksum last. */
-export function writeHeader(page: Uint8Array, identity: Identity, capacity: number): void {
+export function writeHeader(page: Uint8Array, header: Identity & { capacity: number }): void {
   const view = viewOf(page);
   page.fill(0, 0, HEADER.rootsEnd);
   writeAscii(page, HEADER.magic, MAGIC);
   view.setUint32(HEADER.version, VERSION, true);
   view.setUint32(HEADER.pageBytes, PAGE, true);
-  writeId(page, HEADER.regionId, identity.regionId);
-  writeId(page, HEADER.storeId, identity.storeId);
-  writeAscii(page, HEADER.method, identity.method);
-  view.setFloat64(HEADER.createdAt, identity.createdAt, true);
-  view.setFloat64(HEADER.capacity, capacity, true);
+  writeId(page, HEADER.regionId, header.regionId);
+  writeId(page, HEADER.storeId, header.storeId);
+  writeAscii(page, HEADER.method, header.method);
+  view.setFloat64(HEADER.createdAt, header.createdAt, true);
+  view.setFloat64(HEADER.capacity, header.capacity, true);
   view.setUint32(HEADER.identityCrc, crc32c(page, 0, HEADER.identityBytes, 0), true);
 }
 
-/** The first thing wrong with a header page, or null. */
-export function headerProblem(page: Uint8Array): HeaderProblem | null {
-  if (page.length < PAGE) return problem('R1', HEADER.magic, 'shorter than one page');
+/**
+ * The header of a page, or what is wrong with it. Whether its extent can be is `extentProblem`'s: in
+ * a store the file's own header may be older than the committed one.
+ */
+export function readHeader(page: Uint8Array): Header | HeaderProblem {
+  const found = identityProblem(page);
+  if (found !== null) return found;
   const view = viewOf(page);
-  if (readAscii(page, HEADER.magic, MAGIC.length) !== MAGIC) {
-    return problem('R1', HEADER.magic, 'not a region: the magic number is missing');
-  }
-  const crc = crc32c(page, 0, HEADER.identityBytes, 0);
-  const version = view.getUint32(HEADER.version, true);
-  if (version > VERSION) {
-    return { code: 'ERR_VERSION', id: 'R1', at: HEADER.version,
-      detail: `format version ${version}, this program knows ${VERSION}` };
-  }
-  if (view.getUint32(HEADER.identityCrc, true) !== crc) {
-    return problem('R2', HEADER.identityCrc,
-      'the checksum of the header is wrong: it is damaged, or creating it was never finished');
-  }
-  if (version !== VERSION || view.getUint32(HEADER.pageBytes, true) !== PAGE) {
-    return problem('R1', HEADER.version, 'impossible version or page size');
-  }
-  return extentProblem(view);
+  return {
+    ...readIdentity(page),
+    capacity: view.getFloat64(HEADER.capacity, true),
+    rootsBlock: view.getFloat64(HEADER.rootsBlock, true),
+    segmentPages: readPages(view, HEADER.segmentPages),
+  };
 }
 
-/** The header, or ERR_CORRUPT or ERR_VERSION. `what` names it in the message. */
-export function readHeader(page: Uint8Array, what = 'this region'): Header {
-  const found = headerProblem(page);
-  if (found !== null) throw headerError(found, what);
-  const view = viewOf(page);
+/** What is impossible about the capacity and extent of a header, or null. */
+export function extentProblem(header: Header): HeaderProblem | null {
+  const { capacity, segmentPages: pages } = header;
+  if (!Number.isSafeInteger(capacity) || capacity <= 0 || capacity > MAX_SEGMENTS * SLOT_BYTES) {
+    return problem('R3', HEADER.capacity, `impossible capacity ${capacity}`);
+  }
+  for (let i = 0; i < Math.max(1, pages.length); i++) {
+    const at = HEADER.segmentPages + 4 * i;
+    const limit = Math.max(0, Math.min(SLOT_BYTES, capacity - i * SLOT_BYTES)) / PAGE;
+    const count = pages[i] ?? 0;
+    if (count < METHOD_START / PAGE || count > limit) {
+      return problem('R4', at, `segment ${i} has ${count} pages in use, of ${limit} at most`);
+    }
+  }
+  return null;
+}
+
+/** ERR_CORRUPT or ERR_VERSION, for a region that is called `what`. */
+/** Who the region is, whatever its live fields say. The page has no identityProblem. */
+export function readIdentity(page: Uint8Array): Identity {
   return {
     regionId: readId(page, HEADER.regionId),
     storeId: readId(page, HEADER.storeId),
     method: readAscii(page, HEADER.method, HEADER.methodBytes),
-    createdAt: view.getFloat64(HEADER.createdAt, true),
-    capacity: view.getFloat64(HEADER.capacity, true),
-    rootsBlock: view.getFloat64(HEADER.rootsBlock, true),
-    segmentPages: readPages(view, HEADER.segmentPages),
+    createdAt: viewOf(page).getFloat64(HEADER.createdAt, true),
   };
 }
 
@@ -118,7 +124,7 @@ export function headerError(found: HeaderProblem, what: string): RegionError {
   const advice = found.code === 'ERR_VERSION'
     ? 'open it with a newer regionstore; it was not changed'
     : 'restore it from a backup, or remove it if it is not needed; it was not changed';
-  return new RegionError(found.code, `${what}: ${found.detail}; ${advice}`);
+  return new RegionError(found.code, `${what}: ${found.problem}; ${advice}`);
 }
 
 export function writeSegmentHeader(page: Uint8Array, regionId: string, index: number): void {
@@ -179,25 +185,29 @@ export function isEmptyState(bytes: Uint8Array): boolean {
   return bytes.subarray(0, STATE.bytes).every((byte) => byte === 0);
 }
 
-function extentProblem(view: DataView): HeaderProblem | null {
-  const capacity = view.getFloat64(HEADER.capacity, true);
-  if (!Number.isSafeInteger(capacity) || capacity <= 0 || capacity > MAX_SEGMENTS * SLOT_BYTES) {
-    return problem('R3', HEADER.capacity, `impossible capacity ${capacity}`);
+function identityProblem(page: Uint8Array): HeaderProblem | null {
+  if (page.length < PAGE) return problem('R1', HEADER.magic, 'shorter than one page');
+  const view = viewOf(page);
+  if (readAscii(page, HEADER.magic, MAGIC.length) !== MAGIC) {
+    return problem('R1', HEADER.magic, 'not a region: the magic number is missing');
   }
-  const pages = readPages(view, HEADER.segmentPages);
-  for (let i = 0; i < Math.max(1, pages.length); i++) {
-    const at = HEADER.segmentPages + 4 * i;
-    const limit = Math.min(SLOT_BYTES, capacity - i * SLOT_BYTES) / PAGE;
-    const count = pages[i] ?? 0;
-    if (count < 2 || count > limit) {
-      return problem('R4', at, `segment ${i} has ${count} pages in use, of ${limit} at most`);
-    }
+  const version = view.getUint32(HEADER.version, true);
+  if (version > VERSION) {
+    const text = `format version ${version}, this program knows ${VERSION}`;
+    return { problem: text, code: 'ERR_VERSION', id: 'R1', at: HEADER.version };
+  }
+  if (view.getUint32(HEADER.identityCrc, true) !== crc32c(page, 0, HEADER.identityBytes, 0)) {
+    return problem('R2', HEADER.identityCrc,
+      'the checksum of the header is wrong: it is damaged, or creating it was never finished');
+  }
+  if (version !== VERSION || view.getUint32(HEADER.pageBytes, true) !== PAGE) {
+    return problem('R1', HEADER.version, 'impossible version or page size');
   }
   return null;
 }
 
-function problem(id: HeaderProblem['id'], at: number, detail: string): HeaderProblem {
-  return { code: 'ERR_CORRUPT', id, at, detail };
+function problem(id: HeaderProblem['id'], at: number, text: string): HeaderProblem {
+  return { problem: text, code: 'ERR_CORRUPT', id, at };
 }
 
 function readPages(view: DataView, at: number): number[] {
