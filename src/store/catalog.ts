@@ -148,26 +148,18 @@ export class Catalog {
     this.#syncRegion = db.prepare('SELECT * FROM regions WHERE id = ?');
   }
 
-  /** Creates the file with its schema; `id` is the store's id, 32 hexadecimal digits. */
-  static create(path: string, id: string, at: number, sync: Sync, crc: Crc): Catalog {
-    if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
+  /**
+   * Opens the catalog, brings its schema up to date and verifies every row. `fresh` says how to
+   * create it where there is none, or where an earlier creation was cut off; null = refuse.
+   */
+  static open(
+    path: string, sync: Sync, crc: Crc, fresh: { id: string; at: number } | null,
+  ): Catalog {
     return guarded(path, () => {
-      const db = connect(path, sync);
-      db.transaction(() => {
-        db.pragma(`application_id = ${CATALOG_APPLICATION}`);
-        migrate(db);
-        const row = [1, id, at, 0];
-        db.prepare('INSERT INTO store VALUES (?, ?, ?, ?, ?)').run(...row, crcOf(row, crc));
-      })();
-      return new Catalog(path, db, crc);
-    });
-  }
-
-  /** Opens an existing one, brings its schema up to date and verifies every row. */
-  static open(path: string, sync: Sync, crc: Crc): Catalog {
-    return guarded(path, () => {
+      if (fresh !== null && !existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
       const db = connect(path, sync);
       try {
+        if (fresh !== null && isBlank(db)) createTables(db, fresh, crc);
         verifySchema(path, db);
         // What an earlier process left in the WAL may be in the page cache only: make it durable.
         db.pragma('wal_checkpoint(TRUNCATE)');
@@ -179,11 +171,6 @@ export class Catalog {
         throw error;
       }
     });
-  }
-
-  /** False for a file whose creation never committed. */
-  static isWritten(path: string): boolean {
-    return existsSync(path) && (statSync(path).size > 0 || hasLog(path));
   }
 
   get id(): string {
@@ -354,8 +341,18 @@ export class Catalog {
   }
 }
 
-function hasLog(path: string): boolean {
-  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+/** A database without any table: its creation was begun and never committed. */
+function isBlank(db: Database.Database): boolean {
+  return db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+}
+
+function createTables(db: Database.Database, fresh: { id: string; at: number }, crc: Crc): void {
+  db.transaction(() => {
+    db.pragma(`application_id = ${CATALOG_APPLICATION}`);
+    migrate(db);
+    const row = [1, fresh.id, fresh.at, 0];
+    db.prepare('INSERT INTO store VALUES (?, ?, ?, ?, ?)').run(...row, crcOf(row, crc));
+  })();
 }
 
 function crcOf(values: readonly unknown[], crc: Crc): number {

@@ -134,7 +134,7 @@ export class StoreCore {
   reopenCatalog(): void {
     const { path } = this.catalog;
     this.catalog.close();
-    this.catalog = Catalog.open(path, this.options.sync, this.mapper.crc);
+    this.catalog = Catalog.open(path, this.options.sync, this.mapper.crc, null);
   }
 
   #beforeGrowth(bytes: number): void {

@@ -10,7 +10,7 @@ import { RegionError } from '../errors.ts';
 import { ID_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import type { Shim } from '../native/shim.ts';
-import { readOptions } from '../options.ts';
+import { count, flag, oneOf, type Readers, readOptions, size } from '../options.ts';
 import { bufferedMapper } from './buffered-pages.ts';
 import { Catalog, type Sync } from './catalog.ts';
 import { type CoreOptions, StoreCore } from './core.ts';
@@ -40,9 +40,9 @@ export interface StoreOptions {
   /** Checkpoints of up to so many pages are kept inside the catalog. Default 16. */
   inlinePages?: number;
   /** Bytes changed since the last checkpoint at which growing is refused. Default: half of memory. */
-  dirtyLimit?: number;
+  dirtyLimit?: number | string;
   /** Bytes of images after which region files are synced. Default 64 MiB. */
-  settleBytes?: number;
+  settleBytes?: number | string;
 }
 
 const DEFAULTS: Required<StoreOptions> = {
@@ -64,7 +64,8 @@ export interface OpenedStore {
 
 /** Opens or creates the store in `dir`; see `openStore`. */
 export function openCore(dir: string, given: StoreOptions, clock: () => number): OpenedStore {
-  const options = checked(given);
+  const options = { ...DEFAULTS, ...readOptions(given, READERS, 'openStore') } as CoreOptions &
+    Required<StoreOptions>;
   const path = resolve(dir);
   prepareDirectory(path, options);
   const shim = chooseShim(given.mapper);
@@ -85,28 +86,22 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
   }
 }
 
-function checked(given: StoreOptions): Required<StoreOptions> & CoreOptions {
-  const options = readOptions('openStore', given, DEFAULTS);
-  const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
-  for (const name of ['history', 'inlinePages', 'dirtyLimit', 'settleBytes'] as const) {
-    if (!isCount(options[name])) {
-      throw new RegionError('ERR_BAD_OPTION', `openStore: ${name} must be a whole number ≥ 0`);
-    }
-  }
-  if (!['full', 'normal', 'off'].includes(options.sync)) {
-    throw new RegionError('ERR_BAD_OPTION', "openStore: sync must be 'full', 'normal' or 'off'");
-  }
-  if (!['shim', 'file'].includes(options.mapper)) {
-    throw new RegionError('ERR_BAD_OPTION', "openStore: mapper must be 'shim' or 'file'");
-  }
-  return options;
-}
+const READERS: Readers<StoreOptions> = {
+  create: flag,
+  readOnly: flag,
+  sync: oneOf('full', 'normal', 'off'),
+  history: count(0),
+  mapper: oneOf('shim', 'file'),
+  unsafeFileSystem: flag,
+  inlinePages: count(0),
+  dirtyLimit: size,
+  settleBytes: size,
+};
 
 function prepareDirectory(path: string, options: Required<StoreOptions>): void {
   const isNew = !existsSync(join(path, 'catalog.db'));
   if (isNew) {
-    const regions = join(path, 'regions');
-    if (existsSync(regions) && namesIn(regions).some((name) => name.endsWith('.region'))) {
+    if (hasRegions(path)) {
       throw new RegionError('ERR_CORRUPT',
         `${path} has regions but no catalog; restore catalog.db from a backup`);
     }
@@ -144,11 +139,17 @@ function openCatalog(
   path: string, options: Required<StoreOptions>, mapper: Mapper, now: number,
 ): Catalog {
   const file = join(path, 'catalog.db');
-  if (Catalog.isWritten(file)) return Catalog.open(file, options.sync, mapper.crc);
-  const id = randomBytes(ID_BYTES).toString('hex');
-  const catalog = Catalog.create(file, id, now, options.sync, mapper.crc);
-  syncDirectory(path);
+  const isNew = !existsSync(file);
+  const mayCreate = options.create && !options.readOnly && !hasRegions(path);
+  const fresh = mayCreate ? { id: randomBytes(ID_BYTES).toString('hex'), at: now } : null;
+  const catalog = Catalog.open(file, options.sync, mapper.crc, fresh);
+  if (isNew) syncDirectory(path);
   return catalog;
+}
+
+function hasRegions(path: string): boolean {
+  const regions = join(path, 'regions');
+  return existsSync(regions) && namesIn(regions).some((name) => name.endsWith('.region'));
 }
 
 /** Changes with every start of the machine; '' where the system does not tell. */

@@ -7,7 +7,7 @@ import { closeSync, existsSync, fstatSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { MAX_SEGMENTS, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
-import { decodeState, readHeader } from '../region/header.ts';
+import { decodeState, headerError, readHeader } from '../region/header.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { namesIn, openRegular, readWhole } from './files.ts';
@@ -96,13 +96,12 @@ function refuseCommitted(core: StoreCore, path: string): void {
 function readFront(fd: number) {
   const bytes = new Uint8Array(2 * PAGE);
   readWhole(fd, bytes, 0);
-  const header = readHeader(bytes);
+  // Its extent may be torn until pending images are replayed; only the identity is used here.
+  const found = readHeader(bytes);
   const state = decodeState(bytes.subarray(STATE.at, STATE.at + STATE.bytes));
-  return {
-    header: 'problem' in header ? null : header,
-    problem: 'problem' in header ? header.problem : null,
-    state,
-  };
+  return 'code' in found
+    ? { header: null, problem: found, state }
+    : { header: found, problem: null, state };
 }
 
 /** A committed region: its file must be the one the catalog means. */
@@ -125,7 +124,7 @@ export function openRegionFile(core: StoreCore, entry: Entry): RegionFile {
   let sequence: number;
   try {
     const { header, problem, state } = readFront(fd);
-    if (header === null) throw new RegionError('ERR_CORRUPT', `${path}: ${problem}`);
+    if (header === null) throw headerError(problem, path);
     if (header.regionId !== entry.id || header.storeId !== core.id) {
       throw mismatch(`${path} holds region ${header.regionId} of store ${header.storeId}, not ` +
         `'${entry.name}'; put the right file back`);

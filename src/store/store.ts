@@ -8,10 +8,9 @@ import { dirname } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { ID_BYTES, METHOD_START, NAME_BYTES, STATE } from '../layout.ts';
 import { best } from '../methods/best.ts';
-import { readOptions } from '../options.ts';
-import { encodeState, writeHeader } from '../region/header.ts';
+import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
+import { encodeState, type Identity, writeHeader } from '../region/header.ts';
 import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
-import { parseSize } from '../size.ts';
 import type { Finding, Method, Region } from '../types.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
@@ -110,8 +109,11 @@ export function openStore(dir: string, options: StoreOptions = {}): Store {
   return store;
 }
 
-const REGION_DEFAULTS = { method: undefined as Method | undefined, capacity: undefined as
-  number | string | undefined };
+const METHOD_OPTION: Reader<Method> = (value, name) => {
+  if (typeof (value as Method | null)?.attach === 'function') return value as Method;
+  throw new RegionError('ERR_BAD_OPTION', `${name} must be a method such as best or last`);
+};
+const REGION_READERS: Readers<RegionOptions> = { method: METHOD_OPTION, capacity: size };
 const DEFAULT_CAPACITY = 2 ** 32;
 
 class DirectoryStore implements Store {
@@ -135,14 +137,16 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.assertOpen();
     assertName(name);
-    const { method, capacity } = readOptions('region', options, REGION_DEFAULTS);
+    const { method, capacity } = readOptions(options, REGION_READERS, 'region') as {
+      method?: Method; capacity?: number;
+    };
     const entry = core.current.get(name);
-    if (entry === undefined) return createEntry(core, name, method ?? best, capacity);
+    if (entry === undefined) return createEntry(core, name, method ?? best, capacity ?? DEFAULT_CAPACITY);
     if (method !== undefined && method.name !== entry.method) {
       throw new RegionError('ERR_MISMATCH',
         `region '${name}' has method '${entry.method}', not '${method.name}'`);
     }
-    if (capacity !== undefined && parseSize(capacity, 'capacity') !== entry.capacity) {
+    if (capacity !== undefined && capacity !== entry.capacity) {
       throw new RegionError('ERR_MISMATCH',
         `region '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
     }
@@ -217,7 +221,7 @@ class DirectoryStore implements Store {
 
   check(options: { pages?: boolean } = {}): Finding[] {
     this.#core.assertOpen();
-    const { pages } = readOptions('check', options, { pages: true });
+    const { pages = true } = readOptions(options, { pages: flag }, 'check');
     const regions = [...this.#core.current.values()];
     return checkStore(this.#core, pages, () => regions.map((e) => handleOf(this.#core, e)));
   }
@@ -331,10 +335,9 @@ function extentOf(core: StoreCore, entry: Entry): number {
 
 /** File first, then memory; the catalog learns of it at the next checkpoint. */
 function createEntry(
-  core: StoreCore, name: string, method: Method, given: number | string | undefined,
+  core: StoreCore, name: string, method: Method, capacity: number,
 ): Region {
   core.assertWritable();
-  const capacity = given === undefined ? DEFAULT_CAPACITY : parseSize(given, 'capacity');
   const id = randomBytes(ID_BYTES).toString('hex');
   const path = core.regionPath(id);
   const identity = { regionId: id, storeId: core.id, createdAt: Date.now(), capacity, name };
@@ -352,7 +355,7 @@ function createEntry(
   }
 }
 
-function createRegionFile(path: string, identity: Parameters<typeof writeHeader>[1]): void {
+function createRegionFile(path: string, identity: Identity & { capacity: number }): void {
   const temporary = path.replace(/\.region$/, '.tmp');
   const front = new Uint8Array(METHOD_START);
   writeHeader(front, identity);

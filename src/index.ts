@@ -1,0 +1,33 @@
+/** Everything a program uses, under the names of the contract. */
+export { file } from './disciplines/file.ts';
+export { heap } from './disciplines/heap.ts';
+export { mmap } from './disciplines/mmap.ts';
+export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
+export { best } from './methods/best.ts';
+export { last } from './methods/last.ts';
+export { registerMethod } from './methods/registry.ts';
+export { createRegion, openRegion, regionOf, toAddress } from './region/region.ts';
+export type { StoreOptions } from './store/open.ts';
+export type { Recovery } from './store/recover.ts';
+export {
+  type Checkpoint,
+  openStore,
+  type RegionInfo,
+  type RegionOptions,
+  type Store,
+  type StoreStat,
+} from './store/store.ts';
+export type {
+  Address,
+  Arena,
+  Blocks,
+  BlockStat,
+  Discipline,
+  Finding,
+  Method,
+  Region,
+  RegionStat,
+  ResizeHow,
+  Roots,
+  Segment,
+} from './types.ts';
