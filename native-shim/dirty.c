@@ -81,7 +81,8 @@ static bool sink_add(Sink *sink, uintptr_t start, uintptr_t end) {
 
 /* 0, ENOBUFS when the sink is full, or the errno of the system. */
 static int scan_ranges(uintptr_t start, uintptr_t end, Sink *sink) {
-  struct scan_range ranges[SCAN_RANGES];
+  /* Cleared only because valgrind does not know what this call writes. */
+  struct scan_range ranges[SCAN_RANGES] = {{0}};
   while (start < end) {
     struct scan_request request;
     memset(&request, 0, sizeof(request));

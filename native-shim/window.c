@@ -5,10 +5,11 @@
  * that of the ArrayBuffer object itself. Native I/O in flight keeps the object alive, not the
  * backing store, so only both together mean that nobody can touch the addresses any more.
  *
- * V8 counts a window as external memory of its full length, and a window above half the heap limit
- * forces one major collection when it is made. napi_adjust_external_memory cannot prevent that: the
- * collection happens inside the creating call, and lowering the count before it would make the
- * total negative, which Node 22 and later treat as a fatal error.
+ * V8 counts a window as external memory of its full length, and one above half the heap limit
+ * forces a major collection inside the call that makes it: 16 windows of 4 GiB, 16 collections,
+ * 5 ms each beside a small heap. napi_adjust_external_memory was tried on Node 20 to 26 and is
+ * left out: lowering the count afterwards saves none of them, and lowering it before, below zero,
+ * ends the process from Node 24 on.
  */
 #include "shim.h"
 
