@@ -16,7 +16,7 @@ import type { Entry, StoreCore } from './core.ts';
 import { systemError } from './files.ts';
 import { decodeRecord, encodeRecord, type Record, type RegionCapture, recordBytes }
   from './record.ts';
-import { removeRegionFiles, settle } from './settle.ts';
+import { settle } from './settle.ts';
 
 const PAGE_ALIGN = 4096;
 /** Images of one part: 16 MiB, so that memory stays bounded whatever the checkpoint. */
@@ -166,12 +166,6 @@ function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]):
   core.resetGrowth();
   for (const region of rows) core.committed.set(region.id, region);
   for (const entry of core.current.values()) entry.born = false;
-  for (const [id, entry] of core.dropped) {
-    if (!entry.born) continue;
-    entry.file?.close();
-    removeRegionFiles(core.regionPath(id));
-    core.dropped.delete(id);
-  }
 }
 
 function applyRecords(core: StoreCore, record: Record | null, parts: readonly PartRow[]): void {

@@ -22,12 +22,25 @@ export function systemError(what: string, error: unknown): RegionError {
 /** Opens for reading and writing (or reading only), never through a symbolic link, regular files only. */
 export function openRegular(path: string, flags = 0, readOnly = false): number {
   const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
-  const fd = openSync(path, access | (constants.O_NOFOLLOW ?? 0) | flags, 0o600);
+  const fd = openPlain(path, access | (constants.O_NOFOLLOW ?? 0) | flags);
   if (!fstatSync(fd).isFile()) {
     closeSync(fd);
     throw new RegionError('ERR_CORRUPT', `${path} is not a regular file`);
   }
   return fd;
+}
+
+function openPlain(path: string, flags: number): number {
+  try {
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ELOOP' || code === 'EISDIR') {
+      throw new RegionError('ERR_CORRUPT',
+        `${path} is a symbolic link or a directory, not a file; put the file itself there`, error);
+    }
+    throw systemError(`opening ${path}`, error);
+  }
 }
 
 /** Writes all of `bytes` at a position. */

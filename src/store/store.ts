@@ -172,9 +172,13 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.assertWritable();
     const entry = entryNamed(core, name);
+    core.current.delete(name);
+    if (entry.born) {
+      discard(core, entry, 'dropped');
+      return;
+    }
     entry.handle?.retire(stale(name, 'dropped'));
     entry.handle = null;
-    core.current.delete(name);
     core.dropped.set(entry.id, entry);
   }
 
@@ -209,7 +213,7 @@ class DirectoryStore implements Store {
     core.assertWritable();
     for (const [name, entry] of core.current) {
       if (!entry.born) continue;
-      discard(core, entry);
+      discard(core, entry, 'rolled back');
       core.current.delete(name);
     }
     const entries = [...core.current.values(), ...core.dropped.values()];
@@ -374,8 +378,8 @@ function createRegionFile(path: string, identity: Identity & { capacity: number 
 }
 
 /** A region that was never committed: nothing of it stays. */
-function discard(core: StoreCore, entry: Entry): void {
-  entry.handle?.retire(stale(entry.name, 'rolled back'));
+function discard(core: StoreCore, entry: Entry, how: string): void {
+  entry.handle?.retire(stale(entry.name, how));
   entry.file?.close();
   removeRegionFiles(core.regionPath(entry.id));
 }
@@ -384,7 +388,7 @@ function discard(core: StoreCore, entry: Entry): void {
 function restoreEntry(core: StoreCore, entry: Entry): void {
   const row = core.committed.get(entry.id);
   if (row === undefined) {
-    discard(core, entry);
+    discard(core, entry, 'rolled back');
     return;
   }
   if (row.dropped !== null) {
