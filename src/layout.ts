@@ -112,8 +112,8 @@ export const CATALOG_VERSION = 1;
 // ---- best ------------------------------------------------------------------------------------
 
 /**
- * State of the method `best`: offsets in words from its first granule. `top`, `end`, `map` and
- * `cover` are granules. The last word of the state is the header of the first block.
+ * State of the method `best`: offsets in words from its first granule. Granules: `top`, `end`,
+ * `cover`, `victim`, `victimEnd`, `hidden`; `map` is the word index of the block map.
  */
 export const BEST = {
   magic: 0,
@@ -121,28 +121,33 @@ export const BEST = {
   end: 2,
   map: 3,
   cover: 4,
-  cached: 5,
-  summary: 6,
-  binMap: 8,
-  caches: 32,
-  bins: 128,
-  words: 1668,
+  victim: 5,
+  victimEnd: 6,
+  cached: 7,
+  cacheLimit: 8,
+  summary: 9,
+  hidden: 16,
+  binMap: 32,
+  caches: 64,
+  bins: 192,
+  words: 1728,
 } as const;
 
 export const BEST_MAGIC = 0x54534542;
+export const BEST_HIDDEN = 8;
 /** Bins: one per size below 64 granules, then 32 per power of two up to 2^28; two words each. */
 export const BEST_BINS = { count: 768, linear: 64, splitShift: 5 } as const;
-/** Exact-size caches serve blocks of 1 … count - 1 granules. */
-export const BEST_CACHES = 96;
+/** Blocks of 1 … large granules are small: their end is found in the map, and they are cached. */
+export const BEST_SMALL = 64;
+/** The block map: for 32 granules a word of boundary bits, then a word of live bits. */
+export const BEST_MAP = { granulesShift: 5, pairShift: 1, live: 1, reach: 128 } as const;
+/** Words of a free block: its neighbours in the bin, its size; of a cached one: ~the next. */
+export const FREE = { next: 0, previous: 1, size: 2 } as const;
 
-/** The header word in front of a payload: size in granules, and flags. */
-export const BLOCK = { busy: 1, prevFree: 2, sizeShift: 3, hidden: 0x80000000 | 0, sizeBits: 0x7ffffff8 } as const;
-/** Words from the payload of a free block: its neighbours in the bin; the footer ends it. */
-export const FREE = { next: 0, previous: 1, footerFromEnd: 2 } as const;
-
+if (BEST.hidden + BEST_HIDDEN > BEST.binMap) throw new Error('layout: hidden blocks');
 if (BEST.binMap + BEST_BINS.count / 32 > BEST.caches) throw new Error('layout: bin map');
-if (BEST.caches + BEST_CACHES > BEST.bins) throw new Error('layout: caches');
-if (BEST.bins + 2 * BEST_BINS.count + 1 > BEST.words) throw new Error('layout: bins');
+if (BEST.caches + BEST_SMALL + 1 > BEST.bins) throw new Error('layout: caches');
+if (BEST.bins + 2 * BEST_BINS.count > BEST.words) throw new Error('layout: bins');
 if ((BEST.words * 4) % GRANULE !== 0) throw new Error('layout: best state is not whole granules');
 
 // ---- traces ----------------------------------------------------------------------------------

@@ -1,20 +1,29 @@
 /**
- * Free memory of `best`: blocks in two-level segregated bins (Masmano, Ripoll, Crespo, Real: TLSF,
- * ECRTS 2004), coalesced with boundary tags, and the wilderness behind the last block.
+ * Free memory of `best`: two-level segregated bins (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004)
+ * and the victim, the rest of the last block that was split (Lea's dlmalloc), in no bin.
  *
  * A bin is a circular list through a sentinel of two words in the state; links are word indexes.
  * `binMap` has a bit per bin that is not empty, `summary` a bit per word of `binMap`. Links are
  * verified before they are written through, so a damaged list is dropped, not followed.
  *
- * `s` is always the index of the first state word, sizes and places are granules.
+ * `s` is always the index of the first state word, places and sizes are granules.
  */
-import { BEST, BEST_BINS, BLOCK, FREE } from '../layout.ts';
+import { BEST, BEST_BINS, BEST_HIDDEN, BEST_SMALL, FREE } from '../layout.ts';
+import {
+  dropBoundary,
+  idleBefore,
+  isLive,
+  lastSizeWord,
+  setBoundary,
+  sizeWord,
+} from './best-map.ts';
 
-const { top: TOP, end: END, summary: SUMMARY, binMap: BIN_MAP, bins: BINS } = BEST;
-const { busy: BUSY, prevFree: PREV_FREE, sizeShift: SIZE } = BLOCK;
-const { next: NEXT, previous: PREVIOUS, footerFromEnd: FOOTER } = FREE;
+const { top: TOP, map: MAP, cover: COVER, victim: VICTIM, victimEnd: VICTIM_END } = BEST;
+const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, hidden: HIDDEN } = BEST;
+const { next: NEXT, previous: PREVIOUS, size: SIZE } = FREE;
 const LINEAR = BEST_BINS.linear;
 const SPLIT = BEST_BINS.splitShift;
+const SMALL = BEST_SMALL;
 /** Blocks of one bin that are compared when sizes within it differ. */
 const LOOK = 8;
 
@@ -25,7 +34,8 @@ export function binOf(n: number): number {
 }
 
 export function clearBins(words: Int32Array, s: number): void {
-  words.fill(0, s + SUMMARY, s + BIN_MAP + (BEST_BINS.count >>> 5));
+  words[s + SUMMARY] = 0;
+  words.fill(0, s + BIN_MAP, s + BIN_MAP + (BEST_BINS.count >>> 5));
   for (let bin = 0; bin < BEST_BINS.count; bin += 1) emptyBin(words, s + BINS + 2 * bin);
 }
 
@@ -41,33 +51,43 @@ function unmarkBin(words: Int32Array, s: number, bin: number): void {
   if (bits === 0) words[s + SUMMARY]! &= ~(1 << (bin >>> 5));
 }
 
-/** Writes the tags of a free block and puts it first in its bin. */
+/** Puts a range between two boundaries first in its bin. */
 export function insertFree(words: Int32Array, s: number, at: number, n: number): void {
   const w = at << 2;
-  words[w - 1] = n << SIZE;
-  words[w + (n << 2) - FOOTER] = n;
   const bin = binOf(n);
   const sentinel = s + BINS + (bin << 1);
   const first = words[sentinel + NEXT] as number;
   words[w + NEXT] = first;
   words[w + PREVIOUS] = sentinel;
+  words[w + SIZE] = n;
   words[sentinel + NEXT] = w;
   words[first + PREVIOUS] = w;
   if (first === sentinel) {
     words[s + BIN_MAP + (bin >>> 5)]! |= 1 << bin;
     words[s + SUMMARY]! |= 1 << (bin >>> 5);
   }
+  if (n > SMALL) {
+    const map = words[s + MAP] as number;
+    words[sizeWord(map, at)] = n;
+    words[lastSizeWord(map, at + n)] = n;
+  }
 }
 
-/** Takes the free block with its payload at word `w` out of its bin; false = its links lie. */
-export function unlinkFree(words: Int32Array, s: number, w: number): boolean {
+/** Takes the free block with its payload at word `w` out of its bin; its size, 0 = its links lie. */
+export function unlinkFree(words: Int32Array, s: number, w: number): number {
   const next = words[w + NEXT] as number;
   const previous = words[w + PREVIOUS] as number;
-  if (words[next + PREVIOUS] !== w || words[previous + NEXT] !== w) return false;
+  const n = words[w + SIZE] as number;
+  if (words[next + PREVIOUS] !== w || words[previous + NEXT] !== w || n <= 0) return 0;
   words[previous + NEXT] = next;
   words[next + PREVIOUS] = previous;
   if (next === previous) unmarkBin(words, s, (next - s - BINS) >>> 1);
-  return true;
+  if (n > SMALL) {
+    const map = words[s + MAP] as number;
+    words[sizeWord(map, w >>> 2)] = 0;
+    words[lastSizeWord(map, (w >>> 2) + n)] = 0;
+  }
+  return n;
 }
 
 /** Lowest bin at or above `bin` that is not empty, or -1. */
@@ -89,7 +109,7 @@ function bestOfBin(words: Int32Array, sentinel: number, n: number): number {
   let best = 0x7fffffff;
   let w = words[sentinel + NEXT] as number;
   for (let look = 0; look < LOOK && w !== sentinel; look += 1) {
-    const m = (words[w - 1] as number) >>> SIZE;
+    const m = words[w + SIZE] as number;
     if (m >= n && m < best) {
       found = w;
       best = m;
@@ -100,7 +120,7 @@ function bestOfBin(words: Int32Array, sentinel: number, n: number): number {
   return found;
 }
 
-/** A free block of at least `n` granules: the word of its payload, or 0. It stays in its bin. */
+/** A binned block of at least `n` granules: the word of its payload, or 0. It stays in its bin. */
 export function findFree(words: Int32Array, s: number, n: number): number {
   let bin = binOf(n);
   if (n >= LINEAR) {
@@ -112,51 +132,103 @@ export function findFree(words: Int32Array, s: number, n: number): number {
   if (bin < 0) return 0;
   const sentinel = s + BINS + (bin << 1);
   const w = words[sentinel + NEXT] as number;
-  const m = (words[w - 1] as number) >>> SIZE;
+  const m = words[w + SIZE] as number;
   if (m >= n && w !== sentinel && (w >>> 2) + m < (words[s + TOP] as number)) return w;
   emptyBin(words, sentinel);
   unmarkBin(words, s, bin);
   return 0;
 }
 
-/**
- * Makes a busy block of `n` granules at the low end of a free block; the rest stays free. Returns
- * its granule, 0 when the free block is not what it claims to be.
- */
-export function takeFree(words: Int32Array, s: number, w: number, n: number): number {
-  const m = (words[w - 1] as number) >>> SIZE;
-  if (m < n || !unlinkFree(words, s, w)) return 0;
-  const at = w >>> 2;
-  if (m > n) insertFree(words, s, at + n, m - n);
-  else words[w + (m << 2) - 1]! &= ~PREV_FREE;
-  words[w - 1] = (n << SIZE) | BUSY;
-  return at;
+/** Is this idle block in a bin, as far as it says itself? `unlinkFree` knows. */
+export function maybeFree(words: Int32Array, s: number, at: number): boolean {
+  if ((words[(at << 2) + NEXT] as number) <= 0) return false;
+  if (at << 2 === words[s + MAP]) return false;
+  for (let i = 0; i < BEST_HIDDEN; i += 1) {
+    const hidden = words[s + HIDDEN + i];
+    if (hidden === 0) return true;
+    if (hidden === at) return false;
+  }
+  return true;
 }
 
-/** Gives a range back: merged with its free neighbours, into a bin or the wilderness. */
+/** Gives the victim up to the bins, so that another can take its place. */
+export function retireVictim(words: Int32Array, s: number): void {
+  const at = words[s + VICTIM] as number;
+  if (at === 0) return;
+  const n = (words[s + VICTIM_END] as number) - at;
+  words[s + VICTIM] = 0;
+  words[s + VICTIM_END] = 0;
+  insertFree(words, s, at, n);
+}
+
+/**
+ * Gives a range back that is bounded and not live: merged with what is free around it, into the
+ * wilderness, the victim or a bin.
+ */
 export function release(words: Int32Array, s: number, at: number, n: number): void {
+  const map = words[s + MAP] as number;
+  if (n > SMALL) words[sizeWord(map, at)] = 0;
+  const next = at + n;
+  const afterVictim = at === words[s + VICTIM_END];
   let from = at;
-  let size = n;
-  if (((words[(at << 2) - 1] as number) & PREV_FREE) !== 0) {
-    const before = words[(at << 2) - FOOTER] as number;
-    const w = (at - before) << 2;
-    if (words[w - 1] === before << SIZE && unlinkFree(words, s, w)) {
-      from -= before;
-      size += before;
+  if (afterVictim) from = words[s + VICTIM] as number;
+  else {
+    const before = idleBefore(words, map, at);
+    if (before !== 0 && maybeFree(words, s, before)) {
+      if (unlinkFree(words, s, before << 2) !== 0) from = before;
     }
   }
-  const next = at + n;
-  if (next === words[s + TOP]) {
-    words[s + TOP] = from;
-    return;
-  }
-  const header = words[(next << 2) - 1] as number;
-  if ((header & BUSY) !== 0) words[(next << 2) - 1] = header | PREV_FREE;
-  else if (unlinkFree(words, s, next << 2)) size += header >>> SIZE;
-  insertFree(words, s, from, size);
+  if (from !== at) dropBoundary(words, map, at);
+  releaseTo(words, s, from, next, afterVictim);
 }
 
-/** Room between the wilderness and the end. */
-export function wilderness(words: Int32Array, s: number): number {
-  return (words[s + END] as number) - (words[s + TOP] as number);
+/** The second half of `release`: what begins at `next`. */
+function releaseTo(
+  words: Int32Array,
+  s: number,
+  from: number,
+  next: number,
+  victim: boolean,
+): void {
+  const map = words[s + MAP] as number;
+  let end = next;
+  if (next === words[s + TOP]) {
+    if (next < (words[s + COVER] as number)) dropBoundary(words, map, next);
+    words[s + TOP] = from;
+    if (victim) {
+      words[s + VICTIM] = 0;
+      words[s + VICTIM_END] = 0;
+    }
+    return;
+  }
+  if (next === words[s + VICTIM]) {
+    dropBoundary(words, map, next);
+    words[s + VICTIM] = from;
+    return;
+  }
+  if (!isLive(words, map, next) && maybeFree(words, s, next)) {
+    const n = unlinkFree(words, s, next << 2);
+    if (n !== 0) {
+      dropBoundary(words, map, next);
+      end += n;
+    }
+  }
+  if (victim) words[s + VICTIM_END] = end;
+  else insertFree(words, s, from, end - from);
+}
+
+/**
+ * Takes n granules from a free block that was unlinked: m granules at `at`. The rest becomes the
+ * victim when the block was split for a small request, else it goes back to a bin.
+ */
+export function split(words: Int32Array, s: number, at: number, m: number, n: number): void {
+  if (m > n) {
+    setBoundary(words, words[s + MAP] as number, at + n);
+    if (n <= SMALL) {
+      retireVictim(words, s);
+      words[s + VICTIM] = at + n;
+      words[s + VICTIM_END] = at + m;
+    } else insertFree(words, s, at + n, m - n);
+  }
+  if (n > SMALL) words[sizeWord(words[s + MAP] as number, at)] = n;
 }

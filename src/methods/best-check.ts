@@ -2,15 +2,17 @@
  * Checks every invariant of `best` (best.ts, B1–B9) over arbitrary bytes: reads only, each loop is
  * bounded by the number of granules, at most LIMIT findings.
  */
-import { BEST, BEST_BINS, BEST_CACHES, BEST_MAGIC, BLOCK, FREE, GRANULE } from '../layout.ts';
+import { BEST, BEST_BINS, BEST_MAGIC, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
 import type { Arena, Finding } from '../types.ts';
 import { binOf } from './best-bins.ts';
-import { coveredBy } from './best-space.ts';
-import { hasStart, startAtOrAbove } from './starts.ts';
+import { isBoundary, isLive, lastSizeWord, sizeAt, sizeWord } from './best-map.ts';
+import { COVER_SHIFT, isCached } from './best-space.ts';
+import { blockAt, isOwn } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS } = BEST;
-const { busy: BUSY, prevFree: PREV_FREE, sizeShift: SIZE, sizeBits: SIZE_BITS } = BLOCK;
+const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, victim: VICTIM } = BEST;
+const { victimEnd: VICTIM_END } = BEST;
+const SMALL = BEST_SMALL;
 const LIMIT = 100;
 
 interface Check {
@@ -20,6 +22,7 @@ interface Check {
   readonly top: number;
   readonly map: number;
   readonly cover: number;
+  readonly victim: number;
   found: (id: string, granule: number, detail: string) => void;
 }
 
@@ -37,108 +40,148 @@ export function checkBest(
     top: words[s + TOP] as number,
     map: words[s + MAP] as number,
     cover: words[s + COVER] as number,
+    victim: words[s + VICTIM] as number,
     found: (id, granule, detail) => {
       count += 1;
       if (count <= LIMIT) report({ id, address: granule * GRANULE, detail });
     },
   };
-  if (!checkState(check, arena)) return;
-  const seen = checkChain(check);
-  if (seen === undefined) return;
-  checkStarts(check, seen.starts);
+  const wrong = wrongState(check, arena);
+  if (wrong !== '') {
+    check.found('B1', s >>> 2, wrong);
+    return;
+  }
+  const seen: Seen = { free: 0, cached: 0, freeBefore: false };
+  if (!checkChain(check, seen)) return;
+  checkBehind(check);
   const binned = checkBins(check);
   if (binned !== seen.free) {
     check.found('B6', 0, `${seen.free} free blocks, ${binned} of them in the bins`);
   }
   const cached = checkCaches(check);
-  if (cached !== seen.idle) {
-    check.found('B9', 0, `${seen.idle} blocks are marked busy without a start, ${cached} cached`);
+  if (cached !== seen.cached) {
+    check.found('B9', 0, `${seen.cached} blocks say they are cached, ${cached} are`);
   }
 }
 
-function checkState(check: Check, arena: Arena): boolean {
-  const { words, s, first, top, map, cover } = check;
+function wrongState(check: Check, arena: Arena): string {
+  const { words, s, first, top, map, cover, victim } = check;
   const end = words[s + END] as number;
-  const wrong = (detail: string): boolean => {
-    check.found('B1', s >>> 2, detail);
-    return false;
-  };
-  if (words[s + BEST.magic] !== BEST_MAGIC) return wrong('this is not a heap of method best');
+  const at = map >>> 2;
+  if (words[s + BEST.magic] !== BEST_MAGIC) return 'this is not a heap of method best';
   if (end !== arena.end() || end > words.length >>> 2) {
-    return wrong(`the end is ${end}, the arena's ${arena.end()}`);
+    return `the end is ${end}, the arena's ${arena.end()}`;
   }
-  if (top < first || top > end) return wrong(`the wilderness starts at ${top}, end ${end}`);
-  if (map < first || map >= top) return wrong(`the bitmap is said to be at ${map}`);
-  const n = ((words[(map << 2) - 1] as number) & SIZE_BITS) >>> SIZE;
-  if (n === 0 || map + n > top) return wrong(`the bitmap's block has ${n} granules`);
-  if (cover !== coveredBy(n)) return wrong(`the bitmap covers ${coveredBy(n)}, not ${cover}`);
-  return true;
+  if (top < first || top > end) return `the wilderness starts at ${top}, the end is ${end}`;
+  if (map % 4 !== 0 || at < first || at >= top) return `the map is said to be at word ${map}`;
+  const n = cover >>> COVER_SHIFT;
+  if (cover <= 0 || n << COVER_SHIFT !== cover || at + n > top) return `the map covers ${cover}`;
+  if (at + BEST_MAP.reach > cover || !isBoundary(words, map, at) || sizeAt(words, map, at) !== n) {
+    return `the map's block has not the size of a map that covers ${cover}`;
+  }
+  const victimEnd = words[s + VICTIM_END] as number;
+  const noVictim = victim === 0 && victimEnd === 0;
+  if (!noVictim && (victim < first || victimEnd <= victim || victimEnd >= top)) {
+    return `the victim is from ${victim} to ${victimEnd}`;
+  }
+  return '';
 }
 
 interface Seen {
-  /** Start bits that belong to blocks. */
-  starts: number;
-  /** Free blocks that must be in bins. */
+  /** Blocks that must be in bins. */
   free: number;
-  /** Blocks marked busy that have no start bit: they must be cached. */
-  idle: number;
+  /** Blocks that must be in caches. */
+  cached: number;
+  /** Is the block before free memory that would have been merged? */
+  freeBefore: boolean;
 }
 
-function checkChain(check: Check): Seen | undefined {
-  const { words, top, map } = check;
-  const seen: Seen = { starts: 0, free: 0, idle: 0 };
+function checkChain(check: Check, seen: Seen): boolean {
+  const { words, s, top, map, cover } = check;
   let at = check.first;
-  let freeBefore = 0;
-  let mapSeen = false;
+  let own = 0;
+  let victims = check.victim === 0 ? 1 : 0;
   while (at < top) {
-    const header = words[(at << 2) - 1] as number;
-    const n = (header & SIZE_BITS) >>> SIZE;
-    if (n === 0 || at + n > top) {
-      check.found('B2', at, `a block of ${n} granules leads to ${at + n}, wilderness at ${top}`);
-      return undefined;
+    const n = blockAt(words, s, at);
+    if (n === 0) {
+      check.found('B2', at, `no block starts here that ends before the wilderness at ${top}`);
+      return false;
     }
-    checkTags(check, at, header, freeBefore);
-    freeBefore = (header & BUSY) === 0 ? n : 0;
-    if (at === map) mapSeen = true;
-    else count(check, seen, at, header);
+    if (at + n < cover && !isBoundary(words, map, at + n)) {
+      check.found('B2', at + n, `no boundary behind the block at ${at}`);
+    }
+    if (at << 2 === map) own += 1;
+    if (at === check.victim) victims += 1;
+    checkBlock(check, seen, at, n);
     at += n;
   }
-  if (freeBefore > 0) check.found('B5', top - freeBefore, 'free memory touches the wilderness');
-  if (!mapSeen) check.found('B1', map, 'the bitmap is not a block');
-  return seen;
+  if (seen.freeBefore) check.found('B5', top, 'free memory touches the wilderness');
+  if (own !== 1) check.found('B1', map >>> 2, 'the map is not a block');
+  if (victims !== 1) check.found('B1', check.victim, 'the victim is not a block');
+  return true;
 }
 
-function count(check: Check, seen: Seen, at: number, header: number): void {
-  const started = at < check.cover && hasStart(check.words, check.map << 2, at);
-  if (started) seen.starts += 1;
-  if ((header & BUSY) === 0) {
-    seen.free += 1;
-    if (started) check.found('B3', at, 'a free block has a start bit');
-  } else if (!started) seen.idle += 1;
-}
-
-function checkTags(check: Check, at: number, header: number, freeBefore: number): void {
-  const { words } = check;
-  if ((header & PREV_FREE) !== 0 !== freeBefore > 0) {
-    check.found('B4', at, `says the block before is ${freeBefore > 0 ? 'busy' : 'free'}; it is not`);
+function checkBlock(check: Check, seen: Seen, at: number, n: number): void {
+  const { words, s, map } = check;
+  const freeBefore = seen.freeBefore;
+  seen.freeBefore = false;
+  if (isLive(words, map, at) || isOwn(words, s, at)) {
+    if (isOwn(words, s, at) && isLive(words, map, at)) check.found('B3', at, 'own, but live');
+    checkInside(check, at, n, n > SMALL ? [sizeWord(map, at)] : []);
+    return;
   }
-  if ((header & BUSY) !== 0) return;
-  if (freeBefore > 0) check.found('B5', at, 'two free blocks are neighbours');
-  const n = header >>> SIZE;
-  const footer = words[((at + n) << 2) - FREE.footerFromEnd] as number;
-  if (footer !== n) check.found('B4', at, `a free block of ${n} granules ends with ${footer}`);
+  const link = words[(at << 2) + FREE.next] as number;
+  if (at !== check.victim && link < 0) {
+    seen.cached += 1;
+    checkInside(check, at, n, n > SMALL ? [sizeWord(map, at)] : []);
+    return;
+  }
+  seen.freeBefore = true;
+  if (freeBefore) check.found('B5', at, 'two free blocks are neighbours');
+  if (at === check.victim) {
+    checkInside(check, at, n, []);
+    return;
+  }
+  seen.free += 1;
+  checkFree(check, at, n);
 }
 
-function checkStarts(check: Check, expected: number): void {
-  const { words, map, cover, top } = check;
-  let bits = 0;
-  let at = startAtOrAbove(words, map << 2, 0, cover);
-  while (at >= 0) {
-    bits += 1;
-    if (at < check.first || at >= top) check.found('B3', at, 'a start bit outside the blocks');
-    at = startAtOrAbove(words, map << 2, at + 1, cover);
+function checkFree(check: Check, at: number, n: number): void {
+  const { words, map } = check;
+  const places = n > SMALL ? [sizeWord(map, at), lastSizeWord(map, at + n)] : [];
+  const sizes = [words[(at << 2) + FREE.size], ...places.map((place) => words[place])];
+  if (sizes.some((size) => size !== n)) {
+    check.found('B4', at, `a free block of ${n} granules says it has ${sizes.join(', ')}`);
   }
-  if (bits !== expected) check.found('B3', 0, `${bits} start bits, ${expected} of them at blocks`);
+  checkInside(check, at, n, places);
+}
+
+/** No bits inside a block, but in the words where it says its size. */
+function checkInside(check: Check, at: number, n: number, sizes: number[]): void {
+  const { words, map } = check;
+  const end = Math.min(at + n, check.cover);
+  let granule = at + 1;
+  while (granule < end) {
+    const after = Math.min(end, (granule | 31) + 1);
+    const width = after - granule;
+    const mask = width === 32 ? -1 : ((1 << width) - 1) << granule;
+    const pair = map + ((granule >>> 5) << 1);
+    const live = sizes.includes(pair + 1) ? 0 : (words[pair + 1] as number);
+    if ((((words[pair] as number) | live) & mask) !== 0) {
+      check.found('B3', at, `bits are set inside the block, near ${granule}`);
+      return;
+    }
+    granule = after;
+  }
+}
+
+/** The wilderness begins with a boundary; behind it the map is empty. */
+function checkBehind(check: Check): void {
+  const { words, map, top, cover } = check;
+  if (top >= cover) return;
+  if (!isBoundary(words, map, top)) check.found('B2', top, 'no boundary at the wilderness');
+  if (isLive(words, map, top)) check.found('B3', top, 'the wilderness is live');
+  checkInside(check, top, cover - top, []);
 }
 
 /** Walks every bin; returns how many blocks they hold. */
@@ -147,7 +190,7 @@ function checkBins(check: Check): number {
   let total = 0;
   for (let bin = 0; bin < BEST_BINS.count; bin += 1) {
     const sentinel = s + BINS + 2 * bin;
-    const held = checkBin(check, bin, sentinel, check.top - check.first - total);
+    const held = checkBin(check, bin, sentinel);
     total += held;
     const marked = ((words[s + BIN_MAP + (bin >>> 5)] as number) & (1 << bin)) !== 0;
     if (marked !== held > 0) check.found('B7', sentinel >>> 2, `bin ${bin}: map and list differ`);
@@ -161,24 +204,24 @@ function checkBins(check: Check): number {
   return total;
 }
 
-function checkBin(check: Check, bin: number, sentinel: number, most: number): number {
-  const { words, first, top } = check;
+/** A block's back link names the one before it, so that no list can lead in a circle. */
+function checkBin(check: Check, bin: number, sentinel: number): number {
+  const { words, s, first, top } = check;
   let before = sentinel;
   let w = words[sentinel + FREE.next] as number;
   let held = 0;
   while (w !== sentinel) {
     const at = w >>> 2;
-    const header = words[w - 1] as number;
     if ((w & 3) !== 0 || at < first || at >= top || words[w + FREE.previous] !== before) {
       check.found('B6', before >>> 2, `bin ${bin}: a link leads to word ${w}`);
       return held;
     }
-    if ((header & BUSY) !== 0 || header < 0 || binOf(header >>> SIZE) !== bin) {
-      check.found('B6', at, `bin ${bin} holds a block with header ${header}`);
+    const n = blockAt(words, s, at);
+    if (!isIdle(check, at) || n === 0 || binOf(n) !== bin) {
+      check.found('B6', at, `bin ${bin} holds what is no free block of its size`);
       return held;
     }
     held += 1;
-    if (held > most) return held;
     before = w;
     w = words[w + FREE.next] as number;
   }
@@ -188,32 +231,30 @@ function checkBin(check: Check, bin: number, sentinel: number, most: number): nu
   return held;
 }
 
+function isIdle(check: Check, at: number): boolean {
+  const { words, s, map, cover } = check;
+  if (at >= cover || at === check.victim || isOwn(words, s, at)) return false;
+  return isBoundary(words, map, at) && !isLive(words, map, at);
+}
+
 /** Walks every cache; returns how many blocks they hold. */
 function checkCaches(check: Check): number {
   const { words, s } = check;
+  const said = words[s + CACHED] as number;
   let blocks = 0;
   let granules = 0;
-  for (let n = 1; n < BEST_CACHES; n += 1) {
+  for (let n = 1; n <= SMALL; n += 1) {
     let at = words[s + CACHES + n] as number;
-    while (at !== 0 && blocks <= check.top) {
-      if (!cacheable(check, at, n)) {
+    while (at !== 0 && granules <= said) {
+      if (!isCached(words, s, at, n) || !isIdle(check, at)) {
         check.found('B8', at, `the cache of ${n} granules holds what is no such block`);
         break;
       }
       blocks += 1;
       granules += n;
-      at = words[at << 2] as number;
+      at = ~(words[(at << 2) + FREE.next] as number);
     }
   }
-  if (granules !== words[s + CACHED]) {
-    check.found('B8', s >>> 2, `${granules} granules are cached, not ${words[s + CACHED]}`);
-  }
+  if (granules !== said) check.found('B8', s >>> 2, `${granules} granules are cached, not ${said}`);
   return blocks;
-}
-
-function cacheable(check: Check, at: number, n: number): boolean {
-  const { words, first, top, map, cover } = check;
-  if (at < first || at >= Math.min(top, cover) || at === map) return false;
-  const header = words[(at << 2) - 1] as number;
-  return header >>> SIZE === n && (header & BUSY) !== 0 && !hasStart(words, map << 2, at);
 }

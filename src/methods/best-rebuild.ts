@@ -2,124 +2,176 @@
  * Derives the free structures of `best` again from the ground truth, and what rests on that: clear
  * and trim. The ground truth is judged first, whole; nothing is written when it is damaged.
  */
-import { BEST, BEST_CACHES, BEST_MAGIC, BLOCK } from '../layout.ts';
+import { BEST, BEST_HIDDEN, BEST_MAGIC, BEST_MAP, BEST_SMALL } from '../layout.ts';
 import type { Arena } from '../types.ts';
-import { clearBins, findFree, insertFree, release, takeFree } from './best-bins.ts';
-import { coveredBy, flushCaches, mapGranules, moveMap } from './best-space.ts';
-import { startAtOrAbove } from './starts.ts';
+import { clearBins, findFree, insertFree, release, split, unlinkFree } from './best-bins.ts';
+import {
+  dropLive,
+  isBoundary,
+  nextLive,
+  setBoundary,
+  sizeAt,
+  sizeWord,
+  wipe,
+  wipeInside,
+} from './best-map.ts';
+import {
+  COVER_SHIFT,
+  dropEnd,
+  flushCaches,
+  mapGranules,
+  moveMap,
+  readEnd,
+  shrinkTo,
+} from './best-space.ts';
 
-const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { busy: BUSY, prevFree: PREV_FREE, sizeShift: SIZE, sizeBits: SIZE_BITS } = BLOCK;
-const { hidden: HIDDEN } = BLOCK;
+const { top: TOP, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
+const { victim: VICTIM, victimEnd: VICTIM_END, hidden: HIDDEN } = BEST;
+const SMALL = BEST_SMALL;
 
-function sizeAt(words: Int32Array, at: number): number {
-  return ((words[(at << 2) - 1] as number) & SIZE_BITS) >>> SIZE;
+/** What is busy though it is not live, ascending: the map and the hidden blocks. */
+function ownBlocks(words: Int32Array, s: number): number[] {
+  const own = [(words[s + MAP] as number) >>> 2];
+  for (let i = 0; i < BEST_HIDDEN; i += 1) {
+    const at = words[s + HIDDEN + i] as number;
+    if (at !== 0) own.push(at);
+  }
+  return own.sort((a, b) => a - b);
 }
 
-/** Visits the busy blocks and the bitmap in address order; false = they overlap or lead outside. */
+/** Granules the map covers by its own account; 0 = it cannot be a map. */
+function soundCover(words: Int32Array, s: number, end: number): number {
+  const map = words[s + MAP] as number;
+  const at = map >>> 2;
+  if (map % 4 !== 0 || at < (s + BEST.words) >>> 2 || at + 2 > end) return 0;
+  // The map's own entry must lie inside the map before it can be read.
+  if (map + (((at + BEST_MAP.reach) >>> 5) << 1) >= end << 2) return 0;
+  const n = sizeAt(words, map, at);
+  return n > 0 && n <= end - at && at + BEST_MAP.reach <= n << COVER_SHIFT ? n << COVER_SHIFT : 0;
+}
+
+/** Visits what is busy in address order; false = it overlaps or leads outside. */
 function eachBusy(
   words: Int32Array,
   s: number,
   end: number,
-  visit: (at: number, n: number) => void,
+  visit: (at: number, n: number, live: boolean) => void,
 ): boolean {
-  const first = (s + BEST.words) >>> 2;
   const map = words[s + MAP] as number;
-  const cover = coveredBy(sizeAt(words, map));
-  let free = first;
-  let at = startAtOrAbove(words, map << 2, 0, cover);
-  let mapSeen = false;
-  while (at >= 0 || !mapSeen) {
-    const isMap = !mapSeen && (at < 0 || map <= at);
-    const place = isMap ? map : at;
-    const n = sizeAt(words, place);
-    if (place < free || n === 0 || place + n > end) return false;
-    visit(place, n);
+  const cover = soundCover(words, s, end);
+  if (cover === 0) return false;
+  const own = ownBlocks(words, s);
+  let free = (s + BEST.words) >>> 2;
+  let next = 0;
+  let at = nextLive(words, map, 0, cover);
+  while (at >= 0 || next < own.length) {
+    const ownAt = own[next] ?? cover;
+    const mine = at < 0 || ownAt <= at;
+    const place = mine ? ownAt : at;
+    if (place < free || place + BEST_MAP.reach > cover) return false;
+    const n = sizeAt(words, map, place);
+    if (n <= 0 || n > end - place) return false;
+    const hiding = mine && at === place;
+    visit(place, n, !mine);
     free = place + n;
-    if (isMap) mapSeen = true;
-    else at = startAtOrAbove(words, map << 2, at + 1, cover);
+    if (mine) next += 1;
+    if (!mine || hiding) at = nextLive(words, map, place + 1, cover);
   }
   return true;
-}
-
-function soundMap(words: Int32Array, s: number, end: number): boolean {
-  const map = words[s + MAP] as number;
-  if (map < (s + BEST.words) >>> 2 || map >= end) return false;
-  const n = sizeAt(words, map);
-  return n > 0 && map + n <= end;
 }
 
 export function rebuildBest(words: Int32Array, s: number, arena: Arena): boolean {
   const end = arena.end();
   if (words[s + BEST.magic] !== BEST_MAGIC || end > words.length >>> 2) return false;
-  if (!soundMap(words, s, end) || !eachBusy(words, s, end, () => {})) return false;
-  words[s + COVER] = coveredBy(sizeAt(words, words[s + MAP] as number));
-  words[s + END] = end;
-  words[s + CACHED] = 0;
-  words.fill(0, s + CACHES, s + CACHES + BEST_CACHES);
+  if (!eachBusy(words, s, end, () => {})) return false;
+  const map = words[s + MAP] as number;
+  words[s + COVER] = soundCover(words, s, end);
+  readEnd(words, s, arena);
+  for (const at of [CACHED, VICTIM, VICTIM_END]) words[s + at] = 0;
+  words.fill(0, s + CACHES, s + CACHES + SMALL + 1);
   clearBins(words, s);
+  const cover = words[s + COVER] as number;
   let free = (s + BEST.words) >>> 2;
-  eachBusy(words, s, end, (at, n) => {
-    const gap = at - free;
-    const hidden = (words[(at << 2) - 1] as number) & HIDDEN;
-    words[(at << 2) - 1] = hidden | (n << SIZE) | BUSY | (gap > 0 ? PREV_FREE : 0);
-    if (gap > 0) insertFree(words, s, free, gap);
+  eachBusy(words, s, end, (at, n, live) => {
+    if (!live) dropLive(words, map, at);
+    wipeInside(words, map, at, Math.min(at + n, cover));
+    if (at > free) {
+      bound(words, map, free, at);
+      insertFree(words, s, free, at - free);
+    }
     free = at + n;
   });
   words[s + TOP] = free;
+  if (free < cover) bound(words, map, free, cover);
   return true;
 }
 
-/** An empty heap: the state, the bitmap, the wilderness. false = the arena cannot hold that. */
+/** One boundary, at the start of free memory, and nothing behind it. */
+function bound(words: Int32Array, map: number, at: number, end: number): void {
+  if (!isBoundary(words, map, at)) {
+    dropLive(words, map, at);
+    setBoundary(words, map, at);
+  }
+  wipe(words, map, at + 1, end);
+}
+
+/** An empty heap: the state, the map, the wilderness. false = the arena cannot hold that. */
 export function layEmpty(words: Int32Array, s: number, arena: Arena): boolean {
   const first = (s + BEST.words) >>> 2;
   const n = mapGranules(first);
   const short = first + n - arena.end();
   if (short > 0 && !arena.extend(short)) return false;
-  words.fill(0, s, (first + n) * 4 - 1);
+  words.fill(0, s, (first + n) << 2);
   clearBins(words, s);
-  words[first * 4 - 1] = (n << SIZE) | BUSY;
-  words[s + MAP] = first;
-  words[s + COVER] = coveredBy(n);
+  const map = first << 2;
+  words[s + MAP] = map;
+  words[s + COVER] = n << COVER_SHIFT;
   words[s + TOP] = first + n;
-  words[s + END] = arena.end();
+  setBoundary(words, map, first);
+  if (n > SMALL) words[sizeWord(map, first)] = n;
+  setBoundary(words, map, first + n);
+  readEnd(words, s, arena);
   words[s + BEST.magic] = BEST_MAGIC;
   return true;
 }
 
-/** The bits go first: from then on nothing is live. A bitmap that is lost is laid out again. */
+/** The live bits go first: from then on all is free. A map that is lost is laid out again. */
 export function clearBest(words: Int32Array, s: number, arena: Arena): void {
-  if (!soundMap(words, s, arena.end())) {
-    layEmpty(words, s, arena);
-    return;
-  }
+  const cover = soundCover(words, s, arena.end());
   const map = words[s + MAP] as number;
-  words.fill(0, map << 2, ((map + sizeAt(words, map)) << 2) - 1);
-  rebuildBest(words, s, arena);
-  settleMap(words, s);
+  words.fill(0, s + HIDDEN, s + HIDDEN + BEST_HIDDEN);
+  for (let at = nextLive(words, map, 0, cover); at >= 0; at = nextLive(words, map, at, cover)) {
+    dropLive(words, map, at);
+  }
+  if (rebuildBest(words, s, arena)) settleMap(words, s);
+  else layEmpty(words, s, arena);
 }
 
 export function trimBest(words: Int32Array, s: number, arena: Arena): void {
   flushCaches(words, s);
   settleMap(words, s);
   arena.retract(words[s + TOP] as number);
-  words[s + END] = arena.end();
+  readEnd(words, s, arena);
 }
 
-/** Makes the bitmap as small as it may be, and moves it down where there is room. */
+/** Moves the map down where there is room, and makes it as small as it may be. */
 function settleMap(words: Int32Array, s: number): void {
-  const map = words[s + MAP] as number;
-  const n = sizeAt(words, map);
-  const last = map + n === words[s + TOP];
-  const wanted = Math.min(n, mapGranules(last ? map : (words[s + TOP] as number)));
+  const at = (words[s + MAP] as number) >>> 2;
+  const n = (words[s + COVER] as number) >>> COVER_SHIFT;
+  const last = at + n === words[s + TOP];
+  const wanted = Math.min(n, mapGranules(last ? at : (words[s + TOP] as number)));
   const w = findFree(words, s, wanted);
-  if (w !== 0 && w >>> 2 < map) {
-    const at = takeFree(words, s, w, wanted);
-    if (at !== 0) moveMap(words, s, at);
+  if (w !== 0 && w >>> 2 < at) {
+    const m = unlinkFree(words, s, w);
+    if (m < wanted) return;
+    split(words, s, w >>> 2, m, wanted);
+    moveMap(words, s, w >>> 2, wanted);
   } else if (wanted < n) {
-    words[s + COVER] = coveredBy(wanted);
-    words[(map << 2) - 1] = (wanted << SIZE) | ((words[(map << 2) - 1] as number) & (BUSY | PREV_FREE));
-    words[((map + wanted) << 2) - 1] = ((n - wanted) << SIZE) | BUSY;
-    release(words, s, map + wanted, n - wanted);
+    shrinkTo(words, s, at, n, wanted);
+    words[s + COVER] = wanted << COVER_SHIFT;
+    if (last) {
+      words[s + TOP] = at + wanted;
+      dropEnd(words, s, at + n);
+    } else release(words, s, at + wanted, n - wanted);
   }
 }

@@ -1,44 +1,54 @@
 /**
- * Where `best` gets memory when no exact-size cache serves: the bins, the wilderness, growth of the
- * arena, and the block that holds the start bitmap.
+ * Where `best` gets memory when no exact-size cache serves: the bins, the victim, the wilderness,
+ * growth of the arena, and the block that holds the map.
  *
- * The bitmap is an ordinary busy block without a start bit; the state word `map` is the only
- * reference to it. It covers somewhat more than the places where blocks start and is moved when they
- * outgrow it: copy, then switch the reference. `cover` is derived from its size.
+ * The map is a bounded block that is not live; the state word `map` is the only reference to it. It
+ * covers somewhat more than the places where blocks start and is moved when they outgrow it: copy,
+ * then switch the reference. `cover` is derived from its size.
  */
-import { BEST, BEST_CACHES, BLOCK, GRANULE } from '../layout.ts';
+import { BEST, BEST_BINS, BEST_MAP, BEST_SMALL, FREE } from '../layout.ts';
 import type { Arena } from '../types.ts';
-import { findFree, release, takeFree } from './best-bins.ts';
-import { startWords } from './starts.ts';
+import { findFree, release, split, unlinkFree } from './best-bins.ts';
+import { dropBoundary, isBoundary, isLive, setBoundary, sizeAt, sizeWord } from './best-map.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { busy: BUSY, sizeShift: SIZE } = BLOCK;
-/** Granules a bitmap covers beyond the last block: a quarter more, and 64 KiB. */
-const SPARE_SHIFT = 2;
+const { victim: VICTIM, victimEnd: VICTIM_END, binMap: BIN_MAP, bins: BINS } = BEST;
+const { cacheLimit: CACHE_LIMIT } = BEST;
+const SMALL = BEST_SMALL;
+const LINEAR = BEST_BINS.linear;
+/** A block may start where the map goes on for this much: its end or its size fit in. */
+const REACH = BEST_MAP.reach;
+/** Granules one granule of map covers: four words are two pairs. */
+export const COVER_SHIFT = 6;
+/** A map covers more than it must by an eighth, and by 64 KiB. */
+const SPARE_SHIFT = 3;
 const SPARE = 4096;
-/** Words of a block of one granule: four, less its header. */
-const PAYLOAD_WORDS = GRANULE / 4;
+/** Cached memory at most: a part of the arena, granules. */
+const CACHED_SHIFT = 4;
+const CACHED_LEAST = 4096;
 
-/** Granules of the bitmap block that covers starts below `top`, with some to spare. */
+/** Granules of a map block for starts below `top`, with some to spare. */
 export function mapGranules(top: number): number {
-  const covered = top + (top >>> SPARE_SHIFT) + SPARE;
-  return Math.ceil((startWords(covered) + 1) / PAYLOAD_WORDS);
+  return (top + (top >>> SPARE_SHIFT) + SPARE + REACH) >>> COVER_SHIFT;
 }
 
-/** Granules covered by a bitmap block of n granules. */
-export function coveredBy(n: number): number {
-  return (n * PAYLOAD_WORDS - 1) * 32;
+/** The end of the arena is what the region says. */
+export function readEnd(words: Int32Array, s: number, arena: Arena): number {
+  const end = arena.end();
+  words[s + END] = end;
+  words[s + CACHE_LIMIT] = CACHED_LEAST + ((end - (s >>> 2)) >>> CACHED_SHIFT);
+  return end;
 }
 
 /** Every cached block becomes ordinary free memory. true = there was one. */
 export function flushCaches(words: Int32Array, s: number): boolean {
   if (words[s + CACHED] === 0) return false;
   words[s + CACHED] = 0;
-  for (let n = 1; n < BEST_CACHES; n += 1) {
+  for (let n = SMALL; n > 0; n -= 1) {
     let at = words[s + CACHES + n] as number;
     words[s + CACHES + n] = 0;
-    while (at !== 0 && (words[(at << 2) - 1] as number) >>> SIZE === n) {
-      const next = words[at << 2] as number;
+    while (at !== 0 && isCached(words, s, at, n)) {
+      const next = ~(words[(at << 2) + FREE.next] as number);
       release(words, s, at, n);
       at = next;
     }
@@ -46,68 +56,163 @@ export function flushCaches(words: Int32Array, s: number): boolean {
   return true;
 }
 
-/** A busy block at the start of the wilderness; its room was made sure of. */
+/** Can this be a cached block of n granules? */
+export function isCached(words: Int32Array, s: number, at: number, n: number): boolean {
+  const map = words[s + MAP] as number;
+  if (at < s >>> 2 || at >= (words[s + TOP] as number)) return false;
+  if (at + REACH > (words[s + COVER] as number) || (words[at << 2] as number) >= 0) return false;
+  return isBoundary(words, map, at) && !isLive(words, map, at) && sizeAt(words, map, at) === n;
+}
+
+/** A block at the start of the wilderness; its room and its place in the map were made sure of. */
 export function bump(words: Int32Array, s: number, n: number): number {
+  const map = words[s + MAP] as number;
   const at = words[s + TOP] as number;
-  words[(at << 2) - 1] = (n << SIZE) | BUSY;
-  words[s + TOP] = at + n;
+  const top = at + n;
+  if (n > SMALL) words[sizeWord(map, at)] = n;
+  if (top < (words[s + COVER] as number)) setBoundary(words, map, top);
+  words[s + TOP] = top;
   return at;
 }
 
 /** Makes the wilderness at least `n` granules long. */
 export function extendBy(words: Int32Array, s: number, arena: Arena, n: number): boolean {
   const top = words[s + TOP] as number;
-  words[s + END] = arena.end();
-  const short = top + n - (words[s + END] as number);
+  const short = top + n - readEnd(words, s, arena);
   if (short <= 0) return true;
-  if (!arena.extend(short)) return false;
-  words[s + END] = arena.end();
-  return top + n <= (words[s + END] as number);
+  return arena.extend(short) && top + n <= readEnd(words, s, arena);
 }
 
 /** Makes sure that a block may start at `place`, at or behind the wilderness. */
 export function coverTo(words: Int32Array, s: number, arena: Arena, place: number): boolean {
-  if (place < (words[s + COVER] as number)) return true;
+  if (place + REACH <= (words[s + COVER] as number)) return true;
   const n = mapGranules(place + mapGranules(place));
   const w = findFree(words, s, n);
-  let at = w === 0 ? 0 : takeFree(words, s, w, n);
-  if (at === 0) {
+  const m = w === 0 ? 0 : unlinkFree(words, s, w);
+  let at = w >>> 2;
+  if (m >= n) split(words, s, at, m, n);
+  else {
     if (!extendBy(words, s, arena, n)) return false;
-    at = bump(words, s, n);
+    at = words[s + TOP] as number;
+    words[s + TOP] = at + n;
   }
-  moveMap(words, s, at);
+  moveMap(words, s, at, n);
   return true;
 }
 
-/** The busy block `at` becomes the bitmap; the old one becomes free memory. */
-export function moveMap(words: Int32Array, s: number, at: number): void {
-  const n = (words[(at << 2) - 1] as number) >>> SIZE;
+/** The range, bounded unless it lies before the wilderness, becomes the map; the old one is free. */
+export function moveMap(words: Int32Array, s: number, at: number, n: number): void {
   const old = words[s + MAP] as number;
-  const oldSize = (words[(old << 2) - 1] as number) >>> SIZE;
-  const kept = Math.min(n, oldSize) * PAYLOAD_WORDS - 1;
-  words.copyWithin(at << 2, old << 2, (old << 2) + kept);
-  words.fill(0, (at << 2) + kept, ((at + n) << 2) - 1);
-  words[s + MAP] = at;
-  words[s + COVER] = coveredBy(n);
-  release(words, s, old, oldSize);
+  const oldSize = (words[s + COVER] as number) >>> COVER_SHIFT;
+  const map = at << 2;
+  const kept = Math.min(n, oldSize) << 2;
+  words.copyWithin(map, old, old + kept);
+  words.fill(0, map + kept, map + (n << 2));
+  setBoundary(words, map, at);
+  if (n > SMALL) words[sizeWord(map, at)] = n;
+  for (const place of [at + n, words[s + TOP] as number]) {
+    if (place < n << COVER_SHIFT) setBoundary(words, map, place);
+  }
+  words[s + COVER] = n << COVER_SHIFT;
+  words[s + MAP] = map;
+  release(words, s, old >>> 2, oldSize);
 }
 
-/** A busy block of n granules without a start bit, wherever there is room; 0 = no space. */
+/** A bounded block of n granules that is not live yet, wherever there is room; 0 = no space. */
 export function carve(words: Int32Array, s: number, arena: Arena, n: number): number {
+  if (n <= SMALL) {
+    const at = carveSmall(words, s, n);
+    if (at !== 0) return at;
+  }
   const w = findFree(words, s, n);
   if (w !== 0) {
-    const at = takeFree(words, s, w, n);
+    const m = unlinkFree(words, s, w);
+    if (m >= n) {
+      split(words, s, w >>> 2, m, n);
+      return w >>> 2;
+    }
+  }
+  if (n > SMALL) {
+    const at = fromVictim(words, s, n);
     if (at !== 0) return at;
   }
   const top = words[s + TOP] as number;
-  if (top + n <= (words[s + END] as number) && top < (words[s + COVER] as number)) {
+  if (top + n <= (words[s + END] as number) && top + REACH <= (words[s + COVER] as number)) {
     return bump(words, s, n);
   }
   return grow(words, s, arena, n);
+}
+
+/** An exact fit, or the first part of the victim. */
+function carveSmall(words: Int32Array, s: number, n: number): number {
+  if (n < LINEAR && ((words[s + BIN_MAP + (n >>> 5)] as number) & (1 << n)) !== 0) {
+    const w = words[s + BINS + (n << 1)] as number;
+    if (unlinkFree(words, s, w) === n) return w >>> 2;
+  }
+  return fromVictim(words, s, n);
+}
+
+function fromVictim(words: Int32Array, s: number, n: number): number {
+  const at = words[s + VICTIM] as number;
+  const rest = (words[s + VICTIM_END] as number) - at - n;
+  if (at === 0 || rest < 0) return 0;
+  const map = words[s + MAP] as number;
+  if (rest === 0) {
+    words[s + VICTIM] = 0;
+    words[s + VICTIM_END] = 0;
+  } else {
+    setBoundary(words, map, at + n);
+    words[s + VICTIM] = at + n;
+  }
+  if (n > SMALL) words[sizeWord(map, at)] = n;
+  return at;
 }
 
 function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
   if (flushCaches(words, s)) return carve(words, s, arena, n);
   if (!coverTo(words, s, arena, words[s + TOP] as number)) return 0;
   return extendBy(words, s, arena, n) ? bump(words, s, n) : 0;
+}
+
+/** A block takes in what lies behind it; the place of its new end is bounded already. */
+export function growTo(words: Int32Array, s: number, at: number, old: number, n: number): void {
+  const map = words[s + MAP] as number;
+  if (n <= SMALL) {
+    dropBoundary(words, map, at + old);
+    return;
+  }
+  if (old <= SMALL) {
+    // By way of the largest small size: the size word must lie inside when it is written.
+    setBoundary(words, map, at + SMALL);
+    if (old < SMALL) dropBoundary(words, map, at + old);
+    words[sizeWord(map, at)] = n;
+    dropBoundary(words, map, at + SMALL);
+  } else {
+    words[sizeWord(map, at)] = n;
+    dropEnd(words, s, at + old);
+  }
+}
+
+/** A block ends sooner; what lies behind is bounded, and nobody's yet. */
+export function shrinkTo(words: Int32Array, s: number, at: number, old: number, n: number): void {
+  const map = words[s + MAP] as number;
+  if (old > SMALL && n <= SMALL) {
+    setBoundary(words, map, at + SMALL);
+    words[sizeWord(map, at)] = 0;
+    if (n === SMALL) return;
+    setBoundary(words, map, at + n);
+    dropBoundary(words, map, at + SMALL);
+  } else {
+    setEnd(words, s, at + n);
+    if (n > SMALL) words[sizeWord(map, at)] = n;
+  }
+}
+
+/** Boundaries behind the map are not written. */
+export function setEnd(words: Int32Array, s: number, place: number): void {
+  if (place < (words[s + COVER] as number)) setBoundary(words, words[s + MAP] as number, place);
+}
+
+export function dropEnd(words: Int32Array, s: number, place: number): void {
+  if (place < (words[s + COVER] as number)) dropBoundary(words, words[s + MAP] as number, place);
 }

@@ -1,34 +1,65 @@
 /**
- * Walks the blocks of `best` in address order, header by header. Busy is what has a start bit and is
- * not hidden; cached blocks show as free; the bitmap and hidden blocks do not show. It stops where
- * the headers of a damaged arena lead nowhere.
+ * Walks the blocks of `best` in address order, boundary by boundary. What is live shows as busy;
+ * binned and cached blocks, the victim and the wilderness as free; the map and hidden blocks do not
+ * show. It stops where the map of a damaged arena leads nowhere.
  */
-import { BEST, BLOCK, GRANULE } from '../layout.ts';
+import { BEST, BEST_HIDDEN, BEST_MAP, GRANULE } from '../layout.ts';
 import type { BlockStat } from '../types.ts';
-import { hasStart } from './starts.ts';
+import { isLive, sizeAt } from './best-map.ts';
 
-const { top: TOP, end: END, map: MAP, cover: COVER } = BEST;
-const { sizeShift: SIZE, sizeBits: SIZE_BITS } = BLOCK;
-const HEADER_BYTES = 4;
+const { top: TOP, end: END, map: MAP, cover: COVER, hidden: HIDDEN } = BEST;
+const { victim: VICTIM, victimEnd: VICTIM_END } = BEST;
 
 export type Visit = (granule: number, bytes: number, busy: boolean) => boolean;
+
+/** Size of whatever starts at `at`; 0 = nothing that can be believed. */
+export function blockAt(words: Int32Array, s: number, at: number): number {
+  const top = words[s + TOP] as number;
+  const victim = words[s + VICTIM] as number;
+  if (at + BEST_MAP.reach > (words[s + COVER] as number)) return 0;
+  const n =
+    at === victim
+      ? (words[s + VICTIM_END] as number) - victim
+      : sizeAt(words, words[s + MAP] as number, at);
+  return n > 0 && n <= top - at ? n : 0;
+}
+
+/** Is this idle block one of the region's own? */
+export function isOwn(words: Int32Array, s: number, at: number): boolean {
+  if (at << 2 === words[s + MAP]) return true;
+  for (let i = 0; i < BEST_HIDDEN; i += 1) if (words[s + HIDDEN + i] === at) return true;
+  return false;
+}
 
 export function walkBest(words: Int32Array, s: number, visit: Visit): void {
   const top = Math.min(words[s + TOP] as number, words.length >>> 2);
   const map = words[s + MAP] as number;
-  const cover = words[s + COVER] as number;
   let at = (s + BEST.words) >>> 2;
   while (at < top) {
-    const header = words[(at << 2) - 1] as number;
-    const n = (header & SIZE_BITS) >>> SIZE;
-    if (n === 0 || at + n > top) return;
-    const live = at < cover && hasStart(words, map << 2, at);
-    const shown = live ? header >= 0 : at !== map;
-    if (shown && visit(at, n * GRANULE - HEADER_BYTES, live)) return;
+    const n = blockAt(words, s, at);
+    if (n === 0) return;
+    const live = isLive(words, map, at);
+    if ((live || !isOwn(words, s, at)) && visit(at, n * GRANULE, live)) return;
     at += n;
   }
   const rest = (words[s + END] as number) - at;
-  if (at === top && rest > 0) visit(at, rest * GRANULE - HEADER_BYTES, false);
+  if (at === top && rest > 0) visit(at, rest * GRANULE, false);
+}
+
+/** Start of the live block that holds a granule, or 0: looks for the boundary before it. */
+export function startOfBest(words: Int32Array, s: number, granule: number): number {
+  if (granule >>> 0 >= (words[s + TOP] as number)) return 0;
+  const map = words[s + MAP] as number;
+  const first = (s + BEST.words) >>> 2;
+  let at = Math.min(granule, (words[s + COVER] as number) - 1);
+  let bits = (words[map + ((at >>> 5) << 1)] as number) & (-1 >>> (31 - (at & 31)));
+  while (bits === 0 && at >= first) {
+    at = (at & ~31) - 1;
+    bits = words[map + ((at >>> 5) << 1)] as number;
+  }
+  if (at < first || bits === 0) return 0;
+  at = (at & ~31) + 31 - Math.clz32(bits);
+  return isLive(words, map, at) && granule < at + sizeAt(words, map, at) ? at : 0;
 }
 
 /** A visitor that adds what it sees. */

@@ -1,141 +1,132 @@
 /**
  * best: approximately best fit with coalescing, deferred for small blocks; all state in the arena.
  *
- * A block is a header word (size in granules, flags) and the payload behind it, 16-byte aligned. The
- * last freed block of the same size is taken first (exact-size caches), then the smallest bin that
- * fits, then the wilderness; the caches are emptied into the bins before the arena grows.
+ * Blocks have no headers: a map of two bits per granule says where blocks start and which of them are
+ * live (best-map.ts). The last freed block of the same size is taken first (exact-size caches), then
+ * the bins and the victim (best-bins.ts), then the wilderness; the caches are emptied into the bins
+ * before the arena grows.
  *
- * Ground truth is the start bitmap and the headers of the blocks it names; all else can be derived
+ * Ground truth is the map, where the map is, and which blocks are hidden; all else can be derived
  * (`rebuild`). Order of writes, so that this holds at every instant of a shared mapping:
- *   alloc   size into the header, then the start bit;      free   the start bit, then the rest;
- *   resize  grow: the absorbed memory leaves its bin, then the size, in one word;
- *           shrink: the size, in one word, then the rest becomes free;
- *   bitmap  copied, then the one reference to it is switched.
+ *   alloc   the boundary behind the block or its size, then the live bit;
+ *   free    the live bit, then the rest;
+ *   resize  the new end is bounded, then one word makes it the end, then what is left becomes free;
+ *   hide    the entry among the hidden, then the live bit;
+ *   map     copied, then the one reference to it is switched.
  *
  * Invariants, reported by `check` (best-check.ts):
- *   B1 the state is sane: magic, first ≤ top ≤ end = the arena's end, the bitmap block inside
- *   B2 headers follow each other from the first block exactly to the wilderness
- *   B3 every start bit is the start of a busy block, inside the covered range
- *   B4 a free block ends with its size, and the block after it says so; no other says so
- *   B5 no two free blocks are neighbours, none touches the wilderness
+ *   B1 the state is sane: magic, first ≤ top ≤ end = the arena's end, the map's block inside
+ *   B2 blocks follow each other from the first exactly to the wilderness; no boundary behind
+ *   B3 no bits are set inside a block but its sizes, none behind the wilderness
+ *   B4 a free block says its size, in its payload and, if large, twice in the map
+ *   B5 no two free blocks are neighbours, none touches the wilderness or the victim
  *   B6 every free block is in the bin of its size, once; links agree in both directions
  *   B7 the bin map and its summary name exactly the bins that are not empty
- *   B8 caches hold blocks of their size, marked busy, without a start bit; `cached` is their sum
- *   B9 a block marked busy has a start bit, is cached or is the bitmap: none is lost
+ *   B8 caches hold idle blocks of their size; `cached` is their sum
+ *   B9 an idle block is free, cached, the victim, the map or hidden: none is lost
  */
-import { BEST, BEST_CACHES, BLOCK, GRANULE, GRANULE_SHIFT } from '../layout.ts';
+import { BEST, BEST_HIDDEN, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import { assert } from '../errors.ts';
 import type { Arena, Blocks, Method } from '../types.ts';
-import { findFree, release, takeFree } from './best-bins.ts';
+import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
 import { checkBest } from './best-check.ts';
+import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
 import { clearBest, layEmpty, rebuildBest, trimBest } from './best-rebuild.ts';
 import {
   bump,
   carve,
   coverTo,
+  dropEnd,
   extendBy,
   flushCaches,
+  growTo,
+  setEnd,
+  shrinkTo,
 } from './best-space.ts';
-import { countInto, walkBest } from './best-walk.ts';
-import { hasStart, setStart, startAtOrBelow } from './starts.ts';
+import { countInto, startOfBest, walkBest } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { busy: BUSY, prevFree: PREV_FREE, sizeShift: SIZE, hidden: HIDDEN } = BLOCK;
-const CACHED_SIZES = BEST_CACHES;
-/** Bytes up to which a size is certainly a small integer and cached. */
-const SMALL = 1024;
-const HEADER_AND_ROUND = 4 + GRANULE - 1;
+const { victim: VICTIM, victimEnd: VICTIM_END, cacheLimit: CACHE_LIMIT, hidden: HIDDEN } = BEST;
+const { size: FREE_SIZE } = FREE;
+const SMALL = BEST_SMALL;
+const SMALL_BYTES = BEST_SMALL * GRANULE;
+const REACH = 128;
 const MAX_GRANULES = 2 ** 28 - 1;
-/** Cached memory at most, granules. */
-const CACHE_LIMIT = 4096;
 
 /** Granules of a block with `size` usable bytes. */
 function granulesFor(size: number): number {
-  if (size < SMALL) return (size + HEADER_AND_ROUND) >>> GRANULE_SHIFT;
-  return Math.floor((size + HEADER_AND_ROUND) / GRANULE);
+  return size <= SMALL_BYTES ? (size + 15) >>> 4 || 1 : Math.ceil(size / GRANULE);
 }
 
 function alloc(words: Int32Array, s: number, arena: Arena, size: number): number {
-  const n = granulesFor(size);
-  let at = 0;
-  if (n < CACHED_SIZES) at = uncache(words, s, n);
-  else if (n > MAX_GRANULES) return 0;
-  if (at === 0) {
-    at = carve(words, s, arena, n);
-    if (at === 0) return 0;
+  if (size > SMALL_BYTES) return allocLarge(words, s, arena, size);
+  const n = (size + 15) >>> 4 || 1;
+  const head = words[s + CACHES + n] as number;
+  if (head !== 0) {
+    const next = ~(words[head << 2] as number);
+    const pair = (words[s + MAP] as number) + ((head >>> 5) << 1);
+    const live = words[pair + 1] as number;
+    const idle = (words[pair] as number) & ~live & (1 << head);
+    if (idle !== 0 && next >= 0 && head < (words[s + COVER] as number)) {
+      words[s + CACHES + n] = next;
+      words[s + CACHED]! -= n;
+      words[pair + 1] = live | (1 << head);
+      return head;
+    }
+    words[s + CACHES + n] = 0;
   }
-  setStart(words, (words[s + MAP] as number) << 2, at);
+  const at = carve(words, s, arena, n);
+  if (at !== 0) setLive(words, words[s + MAP] as number, at);
   return at;
 }
 
-/** The last freed block of n granules, or 0. A head that lies is dropped with its list. */
-function uncache(words: Int32Array, s: number, n: number): number {
-  const at = words[s + CACHES + n] as number;
-  if (at === 0) return 0;
-  const w = at << 2;
-  if ((words[w - 1] as number) >>> SIZE !== n || at >= (words[s + COVER] as number)) {
-    words[s + CACHES + n] = 0;
-    return 0;
-  }
-  words[s + CACHES + n] = words[w] as number;
-  words[s + CACHED]! -= n;
+function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): number {
+  const n = Math.ceil(size / GRANULE);
+  if (n > MAX_GRANULES) return 0;
+  const at = carve(words, s, arena, n);
+  if (at !== 0) setLive(words, words[s + MAP] as number, at);
   return at;
 }
 
 function free(words: Int32Array, s: number, at: number): boolean {
   if (at >>> 0 >= (words[s + COVER] as number)) return false;
-  const place = ((words[s + MAP] as number) << 2) + (at >>> 5);
-  const bits = words[place] as number;
-  if ((bits & (1 << at)) === 0) return false;
-  const w = at << 2;
-  const header = words[w - 1] as number;
-  if (header < 0) return false;
-  words[place] = bits & ~(1 << at);
-  const n = header >>> SIZE;
+  const map = words[s + MAP] as number;
+  const pair = map + ((at >>> 5) << 1);
+  const live = words[pair + 1] as number;
+  if ((live & (words[pair] as number) & (1 << at)) === 0) return false;
+  const n = sizeAt(words, map, at);
+  words[pair + 1] = live & ~(1 << at);
   const cached = (words[s + CACHED] as number) + n;
-  if (n < CACHED_SIZES && cached <= CACHE_LIMIT) {
-    words[w] = words[s + CACHES + n] as number;
+  if (n <= SMALL && cached <= (words[s + CACHE_LIMIT] as number)) {
+    words[at << 2] = ~(words[s + CACHES + n] as number);
     words[s + CACHES + n] = at;
     words[s + CACHED] = cached;
   } else release(words, s, at, n);
   return true;
 }
 
-/** The header of the live block that starts here; 0 = there is none. */
-function liveHeader(words: Int32Array, s: number, at: number): number {
+/** Granules of the live block that starts here; 0 = there is none. */
+function liveSize(words: Int32Array, s: number, at: number): number {
   if (at >>> 0 >= (words[s + COVER] as number)) return 0;
-  if (!hasStart(words, (words[s + MAP] as number) << 2, at)) return 0;
-  const header = words[(at << 2) - 1] as number;
-  return header < 0 ? 0 : header;
-}
-
-function sizeOf(words: Int32Array, s: number, at: number): number {
-  const header = liveHeader(words, s, at);
-  return header === 0 ? -1 : (header >>> SIZE) * GRANULE - 4;
-}
-
-function startOf(words: Int32Array, s: number, granule: number): number {
-  if (granule >>> 0 >= (words[s + TOP] as number)) return 0;
-  const last = Math.min(granule, (words[s + COVER] as number) - 1);
-  const at = startAtOrBelow(words, (words[s + MAP] as number) << 2, last, 0);
-  const header = at < 0 ? 0 : liveHeader(words, s, at);
-  return header !== 0 && granule < at + (header >>> SIZE) ? at : 0;
+  const map = words[s + MAP] as number;
+  return isLive(words, map, at) ? sizeAt(words, map, at) : 0;
 }
 
 function resize(words: Int32Array, s: number, arena: Arena, at: number, size: number): boolean {
-  const header = liveHeader(words, s, at);
+  const old = liveSize(words, s, at);
   const n = granulesFor(size);
-  if (header === 0 || n > MAX_GRANULES) return false;
-  const old = header >>> SIZE;
-  if (n > old && !absorb(words, s, arena, at, old, n)) return false;
-  if (n < old) {
-    words[(at << 2) - 1] = (n << SIZE) | (header & PREV_FREE) | BUSY;
-    words[((at + n) << 2) - 1] = ((old - n) << SIZE) | BUSY;
-    release(words, s, at + n, old - n);
-  }
+  if (n === old) return true;
+  if (old === 0 || n > MAX_GRANULES) return false;
+  if (n > old) return absorb(words, s, arena, at, old, n);
+  shrinkTo(words, s, at, old, n);
+  if (at + old === words[s + TOP]) {
+    words[s + TOP] = at + n;
+    dropEnd(words, s, at + old);
+  } else release(words, s, at + n, old - n);
   return true;
 }
 
-/** Grows a block over the free block or the wilderness behind it. */
+/** Grows a block over what is free behind it. */
 function absorb(
   words: Int32Array,
   s: number,
@@ -145,17 +136,33 @@ function absorb(
   n: number,
 ): boolean {
   const next = at + old;
-  const flags = (words[(at << 2) - 1] as number) & (PREV_FREE | BUSY);
+  const map = words[s + MAP] as number;
   if (next === words[s + TOP]) {
     if (at + n > (words[s + END] as number) && !extendBy(words, s, arena, n - old)) return false;
+    setEnd(words, s, at + n);
     words[s + TOP] = at + n;
-    words[(at << 2) - 1] = (n << SIZE) | flags;
-    return true;
+  } else if (next === words[s + VICTIM]) {
+    if (!shortenVictim(words, s, at + n)) return false;
+  } else {
+    if (isLive(words, map, next) || !maybeFree(words, s, next)) return false;
+    const m = words[(next << 2) + FREE_SIZE] as number;
+    if (old + m < n || unlinkFree(words, s, next << 2) === 0) return false;
+    if (old + m > n) {
+      setBoundary(words, map, at + n);
+      insertFree(words, s, at + n, old + m - n);
+    }
   }
-  const header = words[(next << 2) - 1] as number;
-  if ((header & BUSY) !== 0 || old + (header >>> SIZE) < n) return false;
-  if (takeFree(words, s, next << 2, n - old) === 0) return false;
-  words[(at << 2) - 1] = (n << SIZE) | flags;
+  growTo(words, s, at, old, n);
+  return true;
+}
+
+/** The victim begins later, or is used up. */
+function shortenVictim(words: Int32Array, s: number, place: number): boolean {
+  const end = words[s + VICTIM_END] as number;
+  if (place > end) return false;
+  if (place === end) words[s + VICTIM_END] = 0;
+  else setBoundary(words, words[s + MAP] as number, place);
+  words[s + VICTIM] = place === end ? 0 : place;
   return true;
 }
 
@@ -164,23 +171,27 @@ function align(words: Int32Array, s: number, arena: Arena, size: number, step: n
   const n = granulesFor(size);
   if (n > MAX_GRANULES || step >= words.length >>> 2) return 0;
   const w = findFree(words, s, n + step - 1);
-  let from = w === 0 ? 0 : takeFree(words, s, w, n + step - 1);
-  if (from === 0) from = bumpAligned(words, s, arena, n, step);
-  if (from === 0) return 0;
-  const whole = (words[(from << 2) - 1] as number) >>> SIZE;
-  const at = from + (-from & (step - 1));
-  const tail = from + whole - (at + n);
-  words[(at << 2) - 1] = (n << SIZE) | BUSY;
-  if (tail > 0) {
-    words[((at + n) << 2) - 1] = (tail << SIZE) | BUSY;
-    release(words, s, at + n, tail);
+  let whole = w === 0 ? 0 : unlinkFree(words, s, w);
+  let from = w >>> 2;
+  if (whole === 0) {
+    whole = bumpAligned(words, s, arena, n, step);
+    if (whole === 0) return 0;
+    from = (words[s + TOP] as number) - whole;
   }
+  const map = words[s + MAP] as number;
+  const at = roundUp(from, step);
+  const tail = from + whole - (at + n);
+  if (whole > SMALL) words[sizeWord(map, from)] = 0;
+  setBoundary(words, map, at);
+  if (n > SMALL) words[sizeWord(map, at)] = n;
+  setEnd(words, s, at + n);
+  setLive(words, map, at);
+  if (tail > 0) release(words, s, at + n, tail);
   if (at > from) release(words, s, from, at - from);
-  setStart(words, (words[s + MAP] as number) << 2, at);
   return at;
 }
 
-/** A busy block at the wilderness, long enough for n granules from the next multiple of `step`. */
+/** Takes the wilderness up to n granules behind its next multiple of `step`; how much, or 0. */
 function bumpAligned(
   words: Int32Array,
   s: number,
@@ -190,16 +201,27 @@ function bumpAligned(
 ): number {
   flushCaches(words, s);
   let place = roundUp(words[s + TOP] as number, step);
-  while (place >= (words[s + COVER] as number)) {
+  while (place + REACH > (words[s + COVER] as number)) {
     if (place + n > MAX_GRANULES || !coverTo(words, s, arena, place)) return 0;
     place = roundUp(words[s + TOP] as number, step);
   }
   const whole = place + n - (words[s + TOP] as number);
-  return extendBy(words, s, arena, whole) ? bump(words, s, whole) : 0;
+  if (!extendBy(words, s, arena, whole)) return 0;
+  bump(words, s, whole);
+  return whole;
 }
 
 function roundUp(place: number, step: number): number {
   return place + (-place & (step - 1));
+}
+
+function hide(words: Int32Array, s: number, at: number): void {
+  if (liveSize(words, s, at) === 0) return;
+  let i = 0;
+  while (i < BEST_HIDDEN && words[s + HIDDEN + i] !== 0) i += 1;
+  assert(i < BEST_HIDDEN, 'more blocks are hidden than an arena of method best has places for');
+  words[s + HIDDEN + i] = at;
+  dropLive(words, words[s + MAP] as number, at);
 }
 
 function attach(arena: Arena): Blocks {
@@ -210,11 +232,12 @@ function attach(arena: Arena): Blocks {
     align: (size, alignment) => align(words, s, arena, size, alignment / GRANULE),
     free: (granule) => free(words, s, granule),
     resize: (granule, size) => resize(words, s, arena, granule, size),
-    sizeOf: (granule) => sizeOf(words, s, granule),
-    startOf: (granule) => startOf(words, s, granule),
-    hide: (granule) => {
-      if (liveHeader(words, s, granule) !== 0) words[granule * 4 - 1]! |= HIDDEN;
+    sizeOf: (granule) => {
+      const n = liveSize(words, s, granule);
+      return n === 0 ? -1 : n * GRANULE;
     },
+    startOf: (granule) => startOfBest(words, s, granule),
+    hide: (granule) => hide(words, s, granule),
     walk: (visit) => walkBest(words, s, visit),
     stat: (into) => walkBest(words, s, countInto(into)),
     check: (report) => checkBest(words, s, arena, report),
@@ -224,4 +247,8 @@ function attach(arena: Arena): Blocks {
   };
 }
 
-export const best: Method = { name: 'best', format: (arena) => layEmpty(arena.words, arena.start * 4, arena), attach };
+export const best: Method = {
+  name: 'best',
+  format: (arena) => layEmpty(arena.words, arena.start * 4, arena),
+  attach,
+};
