@@ -150,6 +150,24 @@ if (BEST.caches + BEST_SMALL + 1 > BEST.bins) throw new Error('layout: caches');
 if (BEST.bins + 2 * BEST_BINS.count > BEST.words) throw new Error('layout: bins');
 if ((BEST.words * 4) % GRANULE !== 0) throw new Error('layout: best state is not whole granules');
 
+// ---- last ------------------------------------------------------------------------------------
+
+/**
+ * State of the method `last`: offsets in words from its first granule; `newest` and `end` are
+ * granules. The directory has a word per slab of 65,536 granules: the granule of its start bitmap.
+ */
+export const LAST = { magic: 0, newest: 1, end: 2, directory: 4, words: 4100 } as const;
+export const LAST_MAGIC = 0x5453414c;
+export const LAST_SLAB_SHIFT = 16;
+/** Granules of the start bitmap of one slab. */
+export const LAST_MAP_GRANULES = 2 ** LAST_SLAB_SHIFT / 8 / GRANULE;
+/** Words in front of a payload, as offsets from it: size in granules and flags, both neighbours. */
+export const LAST_BLOCK = { size: -3, previous: -2, next: -1, hidden: 1, sizeShift: 2 } as const;
+
+if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
+  throw new Error('layout: last');
+}
+
 // ---- traces ----------------------------------------------------------------------------------
 
 /** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */

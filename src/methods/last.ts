@@ -1,0 +1,351 @@
+/**
+ * last: a stack of blocks. Only the newest can be freed or grown in place; an older one that has to
+ * grow moves to the end. Allocation is a bump, a free one store; all state is in the arena.
+ *
+ * A block is 12 bytes of header (size in granules and a flag, the blocks below and above) and the
+ * payload behind it. Memory above the newest block is free, so space that an older block left when
+ * it moved, or that was skipped for alignment, comes back when all above it is gone.
+ *
+ * Start bits lie in the stack itself: one bitmap per slab of 1 MiB, below the first block that
+ * starts in the slab, found through a directory. Only bits and directory entries at or below the
+ * newest block count; what lies above is whatever was there before.
+ *
+ * Ground truth is `newest`, the directory, the start bits and the sizes. Order of writes, so that
+ * this holds at every instant of a shared mapping: a block is complete, start bit included, before
+ * the one store of `newest`; an older block loses its start bit before its neighbours are linked.
+ *
+ * Invariants, reported by `check`:
+ *   L1  the state is sane: magic, first block ≤ newest < end = the arena's end
+ *   L2  a directory entry up to the newest's slab is 0 or a bitmap between two blocks
+ *   L3  a start bit is the start of a block that ends before the next one and before the end
+ *   L4  blocks are linked to their neighbours in both directions
+ *   L5  the newest block has a start bit
+ */
+import { GRANULE, GRANULE_SHIFT, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
+  from '../layout.ts';
+import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
+import { checkLast } from './last-check.ts';
+import { dropStart, hasStart, startAtOrAbove, startAtOrBelow } from './starts.ts';
+
+const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
+const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
+const STATE_GRANULES = LAST.words / 4;
+const SLAB_MASK = 2 ** LAST_SLAB_SHIFT - 1;
+const SLAB_WORDS = 2 ** LAST_SLAB_SHIFT / 32;
+export const HEADER_BYTES = 12;
+/** Sizes up to here are rounded with integer arithmetic. */
+const SMALL = 2 ** 30;
+
+export const last: Method = {
+  name: 'last',
+  format(arena) {
+    const { words, start } = arena;
+    const s = start * 4;
+    const least = start + STATE_GRANULES;
+    if (arena.end() < least && !arena.extend(least - arena.end())) return false;
+    words[s + NEWEST] = 0;
+    words[s + END] = arena.end();
+    words[s + MAGIC] = LAST_MAGIC;
+    return true;
+  },
+  attach: (arena) => new Stack(arena),
+};
+
+class Stack implements Blocks {
+  readonly #words: Int32Array;
+  readonly #arena: Arena;
+  /** Index of the first word of the state. */
+  readonly #s: number;
+
+  constructor(arena: Arena) {
+    this.#words = arena.words;
+    this.#arena = arena;
+    this.#s = arena.start * 4;
+  }
+
+  alloc(size: number): number {
+    const words = this.#words;
+    const s = this.#s;
+    const n = granulesFor(size);
+    const newest = words[s + NEWEST];
+    if (newest === 0) return this.#open(n, 1);
+    const p = newest + (words[newest * 4 + SIZE] >>> SHIFT);
+    if ((p ^ newest) >>> LAST_SLAB_SHIFT !== 0) return this.#open(n, 1);
+    if (p + n > words[s + END] && !this.#extend(p + n)) return 0;
+    const map = words[s + DIRECTORY + (p >>> LAST_SLAB_SHIFT)] * 4;
+    markAbove(words, map, newest & SLAB_MASK, p & SLAB_MASK);
+    this.#push(newest, p, n);
+    return p;
+  }
+
+  align(size: number, alignment: number): number {
+    return this.#open(granulesFor(size), alignment / GRANULE);
+  }
+
+  free(granule: number): boolean {
+    const words = this.#words;
+    const s = this.#s;
+    if (granule === 0) return false;
+    if (words[s + NEWEST] !== granule) return this.#freeUnderHidden(granule);
+    const w = granule * 4;
+    if ((words[w + SIZE] & HIDDEN) !== 0) return false;
+    words[s + NEWEST] = words[w + PREVIOUS];
+    return true;
+  }
+
+  resize(granule: number, size: number): boolean {
+    const words = this.#words;
+    const s = this.#s;
+    const usable = this.sizeOf(granule);
+    if (usable < 0) return false;
+    if (words[s + NEWEST] !== granule) return size <= usable;
+    const n = granulesFor(size);
+    if (granule + n > words[s + END] && !this.#extend(granule + n)) return false;
+    words[granule * 4 + SIZE] = n << SHIFT;
+    return true;
+  }
+
+  sizeOf(granule: number): number {
+    if (!isStart(this.#words, this.#s, granule)) return -1;
+    const header = this.#words[granule * 4 + SIZE];
+    return (header & HIDDEN) === 0 ? usableBytes(header >>> SHIFT) : -1;
+  }
+
+  startOf(granule: number): number {
+    const words = this.#words;
+    const p = startBelow(words, this.#s, granule);
+    const header = p === 0 ? HIDDEN : words[p * 4 + SIZE];
+    return (header & HIDDEN) === 0 && granule < p + (header >>> SHIFT) ? p : 0;
+  }
+
+  hide(granule: number): void {
+    if (this.sizeOf(granule) >= 0) this.#words[granule * 4 + SIZE] |= HIDDEN;
+  }
+
+  discard(granule: number): void {
+    if (this.sizeOf(granule) < 0) return;
+    if (this.#words[this.#s + NEWEST] === granule) this.free(granule);
+    else this.#unlink(granule);
+  }
+
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
+    const words = this.#words;
+    const s = this.#s;
+    for (let p = startAbove(words, s, 0); p !== 0; p = startAbove(words, s, p + 1)) {
+      const header = words[p * 4 + SIZE];
+      if ((header & HIDDEN) !== 0) continue;
+      if (visit(p, usableBytes(header >>> SHIFT), true)) return;
+    }
+    const { p } = this.#place(1);
+    const end = words[s + END];
+    if (p < end) visit(p, usableBytes(end - p), false);
+  }
+
+  stat(into: BlockStat): void {
+    this.walk((_granule, bytes, busy) => {
+      if (busy) {
+        into.busyBlocks += 1;
+        into.busyBytes += bytes;
+        into.largestBusy = Math.max(into.largestBusy, bytes);
+      } else {
+        into.freeBlocks += 1;
+        into.freeBytes += bytes;
+        into.largestFree = Math.max(into.largestFree, bytes);
+      }
+      return false;
+    });
+  }
+
+  check(report: Parameters<Blocks['check']>[0]): void {
+    checkLast(this.#arena, report);
+  }
+
+  trim(): void {
+    const words = this.#words;
+    const s = this.#s;
+    const kept = topOf(words, s);
+    words[s + END] = kept;
+    this.#arena.retract(kept);
+    words[s + END] = this.#arena.end();
+  }
+
+  clear(): void {
+    this.#words[this.#s + NEWEST] = 0;
+  }
+
+  rebuild(): boolean {
+    const words = this.#words;
+    const s = this.#s;
+    const end = this.#arena.end();
+    const newest = words[s + NEWEST];
+    if (words[s + MAGIC] !== LAST_MAGIC || newest < 0 || newest >= end) return false;
+    words[s + END] = end;
+    let below = 0;
+    let top = firstOf(s);
+    for (let p = startAbove(words, s, 0); p !== 0; p = startAbove(words, s, p + 1)) {
+      const n = words[p * 4 + SIZE] >>> SHIFT;
+      if (p < top || n < 1 || p + n > end) return false;
+      words[p * 4 + PREVIOUS] = below;
+      if (below !== 0) words[below * 4 + NEXT] = p;
+      below = p;
+      top = p + n;
+    }
+    return below === newest;
+  }
+
+  /** A block in a slab that has no bitmap yet, or at a multiple of `step` granules. */
+  #open(n: number, step: number): number {
+    const words = this.#words;
+    const s = this.#s;
+    const newest = words[s + NEWEST];
+    const { p, map } = this.#place(step);
+    if (p + n > words[s + END] && !this.#extend(p + n)) return 0;
+    const slab = p >>> LAST_SLAB_SHIFT;
+    if (map !== 0) openSlab(words, s, newest, slab, map);
+    const bits = words[s + DIRECTORY + slab] * 4;
+    markAbove(words, bits, map === 0 ? newest & SLAB_MASK : -1, p & SLAB_MASK);
+    this.#push(newest, p, n);
+    return p;
+  }
+
+  /** Where the next block goes, and the bitmap in front of it; map 0 = its slab has one. */
+  #place(step: number): { p: number; map: number } {
+    const newest = this.#words[this.#s + NEWEST];
+    const top = topOf(this.#words, this.#s);
+    const p = roundUp(top, step);
+    if (newest !== 0 && p >>> LAST_SLAB_SHIFT === newest >>> LAST_SLAB_SHIFT) return { p, map: 0 };
+    return { p: roundUp(top + LAST_MAP_GRANULES + 1, step), map: top };
+  }
+
+  /** The header, then the one store that makes the block the newest. */
+  #push(newest: number, p: number, n: number): void {
+    const words = this.#words;
+    const w = p * 4;
+    words[w + SIZE] = n << SHIFT;
+    words[w + PREVIOUS] = newest;
+    if (newest !== 0) words[newest * 4 + NEXT] = p;
+    words[this.#s + NEWEST] = p;
+  }
+
+  #extend(end: number): boolean {
+    const words = this.#words;
+    const place = this.#s + END;
+    const isMore = this.#arena.extend(end - words[place]);
+    words[place] = this.#arena.end();
+    return isMore && end <= words[place];
+  }
+
+  /** The newest visible block may have hidden ones above it; its memory waits for them. */
+  #freeUnderHidden(granule: number): boolean {
+    const words = this.#words;
+    let p = words[this.#s + NEWEST];
+    while (p > granule && (words[p * 4 + SIZE] & HIDDEN) !== 0) {
+      const below = words[p * 4 + PREVIOUS];
+      if (below >= p) return false;
+      p = below;
+    }
+    if (p !== granule || this.sizeOf(granule) < 0) return false;
+    this.#unlink(granule);
+    return true;
+  }
+
+  /** Takes a block out that is not the newest: its start bit first. */
+  #unlink(granule: number): void {
+    const words = this.#words;
+    const map = words[this.#s + DIRECTORY + (granule >>> LAST_SLAB_SHIFT)] * 4;
+    dropStart(words, map, granule & SLAB_MASK);
+    const below = words[granule * 4 + PREVIOUS];
+    const above = words[granule * 4 + NEXT];
+    words[above * 4 + PREVIOUS] = below;
+    if (below !== 0) words[below * 4 + NEXT] = above;
+  }
+}
+
+/** The first granule a bitmap or payload may have. */
+export function firstOf(s: number): number {
+  return s / 4 + STATE_GRANULES;
+}
+
+/** The first granule above the newest block. */
+export function topOf(words: Int32Array, s: number): number {
+  const newest = words[s + NEWEST];
+  return newest === 0 ? firstOf(s) : newest + (words[newest * 4 + SIZE] >>> SHIFT);
+}
+
+/** The start at or above a granule, 0 = none; bits above the newest block do not count. */
+export function startAbove(words: Int32Array, s: number, granule: number): number {
+  const limit = words[s + NEWEST] + 1;
+  for (let from = Math.max(granule, firstOf(s)); from < limit; ) {
+    const base = from & ~SLAB_MASK;
+    const map = words[s + DIRECTORY + (from >>> LAST_SLAB_SHIFT)] * 4;
+    const end = Math.min(limit - base, SLAB_MASK + 1);
+    const found = map === 0 ? -1 : startAtOrAbove(words, map, from - base, end);
+    if (found >= 0) return base + found;
+    from = base + SLAB_MASK + 1;
+  }
+  return 0;
+}
+
+export function usableBytes(granules: number): number {
+  return granules * GRANULE - HEADER_BYTES;
+}
+
+function startBelow(words: Int32Array, s: number, granule: number): number {
+  let from = Math.min(granule, words[s + NEWEST]);
+  while (from >= firstOf(s)) {
+    const base = from & ~SLAB_MASK;
+    const map = words[s + DIRECTORY + (from >>> LAST_SLAB_SHIFT)] * 4;
+    const found = map === 0 ? -1 : startAtOrBelow(words, map, from - base, 0);
+    if (found >= 0) return base + found;
+    from = base - 1;
+  }
+  return 0;
+}
+
+function isStart(words: Int32Array, s: number, granule: number): boolean {
+  if (granule > words[s + NEWEST] || granule < firstOf(s)) return false;
+  const map = words[s + DIRECTORY + (granule >>> LAST_SLAB_SHIFT)] * 4;
+  return map !== 0 && hasStart(words, map, granule & SLAB_MASK);
+}
+
+function granulesFor(size: number): number {
+  if (size < SMALL) return (size + HEADER_BYTES + GRANULE - 1) >>> GRANULE_SHIFT;
+  return Math.ceil((size + HEADER_BYTES) / GRANULE);
+}
+
+/**
+ * Sets the bit of `p` in a slab's bitmap, places relative to the slab, and clears all between it and
+ * the newest block, -1 = the slab has none.
+ */
+function markAbove(words: Int32Array, map: number, newest: number, p: number): void {
+  const to = map + (p >>> 5);
+  let at = map + (newest >> 5);
+  if (newest >= 0) {
+    const kept = words[at] & ((2 << newest) - 1);
+    words[at] = kept;
+    if (at === to) {
+      words[to] = kept | (1 << p);
+      return;
+    }
+  }
+  while (++at < to) words[at] = 0;
+  words[to] = 1 << p;
+}
+
+/** The slab of the newest block ends with it; slabs that are skipped have no bitmap. */
+function openSlab(words: Int32Array, s: number, newest: number, slab: number, map: number): void {
+  let skipped = 0;
+  if (newest !== 0) {
+    const full = words[s + DIRECTORY + (newest >>> LAST_SLAB_SHIFT)] * 4;
+    const at = full + ((newest & SLAB_MASK) >>> 5);
+    words[at] &= (2 << newest) - 1;
+    words.fill(0, at + 1, full + SLAB_WORDS);
+    skipped = (newest >>> LAST_SLAB_SHIFT) + 1;
+  }
+  words.fill(0, s + DIRECTORY + skipped, s + DIRECTORY + slab);
+  words[s + DIRECTORY + slab] = map;
+}
+
+function roundUp(granule: number, step: number): number {
+  return Math.ceil(granule / step) * step;
+}
