@@ -52,7 +52,8 @@ describe('recorder and enumerator', () => {
     expect(recording.stderr).toBe('');
     expect(recording.ended).toBe(0);
     const result = enumerate(recording.operations, { seed: SEED, perOperation: 20,
-      folder: join(scratch, 'disk'), examine: contentOf });
+      folder: join(scratch, 'disk'), examine: contentOf, mayLoseLast: false, stopAtLosses: 100,
+      maxStates: 10_000 });
     expect(result.states).toBeGreaterThan(protocol.safe ? 20 : 5);
     const first = `seed ${SEED}: ${JSON.stringify(result.losses[0])}`;
     expect(result.losses.length === 0, first).toBe(protocol.safe);

@@ -51,8 +51,11 @@ export interface Choice {
 }
 
 export function emptyDisk(): Disk {
-  const root = { durable: new Map(), live: new Map(), changes: [] };
-  return { root, inodes: new Map(), files: 0 };
+  return { root: emptyFolder(), inodes: new Map(), files: 0 };
+}
+
+function emptyFolder(): FolderNode {
+  return { durable: new Map(), live: new Map(), changes: [] };
 }
 
 function isFolder(node: Node | undefined): node is FolderNode {
@@ -119,39 +122,31 @@ function linkFile(disk: Disk, path: string, to: string): void {
   add(disk, to, node);
 }
 
+function sync(file: FileNode): void {
+  if (file.changes.length > 0) file.durable = survivor(file, KEEP);
+  file.changes = [];
+}
+
+function syncFolder(folder: FolderNode): void {
+  folder.durable = new Map(folder.live);
+  folder.changes = [];
+}
+
 /** Takes one recorded operation in. Marks are nothing to a disk. */
 export function perform(disk: Disk, op: Operation): void {
-  switch (op.kind) {
-    case 'create': return createFile(disk, op.path, op.inode);
-    case 'mkdir':
-      return add(disk, op.path, { durable: new Map(), live: new Map(), changes: [] });
-    case 'unlink':
-    case 'rmdir': return remove(disk, op.path);
-    case 'rename': return rename(disk, op.path, op.to);
-    case 'link': return linkFile(disk, op.path, op.to);
-    case 'write':
-      fileOf(disk, op.inode).changes.push({ kind: 'write', at: op.at, data: op.data });
-      return;
-    case 'size': fileOf(disk, op.inode).changes.push({ kind: 'size', size: op.size }); return;
-    case 'zero': {
-      const data = Buffer.alloc(op.size);
-      fileOf(disk, op.inode).changes.push({ kind: 'write', at: op.at, data });
-      return;
-    }
-    case 'sync': {
-      const file = fileOf(disk, op.inode);
-      if (file.changes.length > 0) file.durable = survivor(file, KEEP);
-      file.changes = [];
-      return;
-    }
-    case 'syncDir': {
-      const folder = folderAt(disk, op.path);
-      folder.durable = new Map(folder.live);
-      folder.changes = [];
-      return;
-    }
-    case 'mark':
-  }
+  if (op.kind === 'create') createFile(disk, op.path, op.inode);
+  else if (op.kind === 'mkdir') add(disk, op.path, emptyFolder());
+  else if (op.kind === 'unlink' || op.kind === 'rmdir') remove(disk, op.path);
+  else if (op.kind === 'rename') rename(disk, op.path, op.to);
+  else if (op.kind === 'link') linkFile(disk, op.path, op.to);
+  else if (op.kind === 'syncDir') syncFolder(folderAt(disk, op.path));
+  else if (op.kind === 'sync') sync(fileOf(disk, op.inode));
+  else if ('inode' in op) fileOf(disk, op.inode).changes.push(changeOf(op));
+}
+
+function changeOf(op: Extract<Operation, { kind: 'write' | 'size' | 'zero' }>): Change {
+  if (op.kind === 'size') return { kind: 'size', size: op.size };
+  return { kind: 'write', at: op.at, data: op.kind === 'zero' ? Buffer.alloc(op.size) : op.data };
 }
 
 /** Every change survives. */

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type Choice, crashed, emptyDisk, type Fate, KEEP, LOSE, perform, type Tree,
   unsynced } from './disk.ts';
+import { announce, emptyLedger, judge } from './ledger.ts';
 import type { Operation } from './log.ts';
 import { markOf } from './marks.ts';
 import { type Random, split } from './random.ts';
@@ -35,10 +36,9 @@ export interface EnumerateOptions {
   /** Digest of what a reopened disk holds; throws when it is not sound. */
   readonly examine: (folder: string) => string;
   /** May acknowledged checkpoints be lost (`sync: 'normal'`)? Torn is never allowed. */
-  readonly mayLoseLast?: boolean;
-  readonly stopAtLosses?: number;
-  readonly maxStates?: number;
-  readonly progress?: (states: number) => void;
+  readonly mayLoseLast: boolean;
+  readonly stopAtLosses: number;
+  readonly maxStates: number;
 }
 
 type Strategy = 'byFile' | 'byChange' | 'torn' | 'oneLost' | 'cut';
@@ -103,26 +103,16 @@ export function materialise(tree: Tree, folder: string): void {
   }
 }
 
-/** Which checkpoint a disk holds: its numbers, or why it holds none. */
-function outcomeOf(tree: Tree, options: EnumerateOptions, numbers: Map<string, number[]>):
-    number[] | string {
+/** What a disk holds, or why it cannot be opened. */
+type Outcome = { readonly digest: string } | { readonly error: string };
+
+function outcomeOf(tree: Tree, options: EnumerateOptions): Outcome {
   materialise(tree, options.folder);
   try {
-    const digest = options.examine(options.folder);
-    return numbers.get(digest) ?? `content of no checkpoint: ${digest}`;
+    return { digest: options.examine(options.folder) };
   } catch (error) {
-    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
-}
-
-function numbersOf(operations: readonly Operation[]): Map<string, number[]> {
-  const numbers = new Map<string, number[]>();
-  for (const op of operations) {
-    const mark = op.kind === 'mark' ? markOf(op.text) : null;
-    if (mark === null || !('begun' in mark)) continue;
-    numbers.set(mark.digest, [...(numbers.get(mark.digest) ?? []), mark.begun]);
-  }
-  return numbers;
 }
 
 function described(op: Operation): string {
@@ -143,30 +133,23 @@ export function enumerate(operations: readonly Operation[], options: EnumerateOp
     Enumeration {
   const disk = emptyDisk();
   const random = split(options.seed, 'disks');
-  const numbers = numbersOf(operations);
-  const outcomes = new Map<string, number[] | string>();
+  const ledger = emptyLedger();
+  const outcomes = new Map<string, Outcome>();
   const losses: Loss[] = [];
-  let acked = 0;
-  let begun = 0;
-  const judge = (tree: Tree): string | null => {
+  const outcomeFor = (tree: Tree): Outcome => {
     const key = keyOf(tree);
-    const outcome = outcomes.get(key) ?? outcomeOf(tree, options, numbers);
-    if (!outcomes.has(key)) options.progress?.(outcomes.size + 1);
+    const outcome = outcomes.get(key) ?? outcomeOf(tree, options);
     outcomes.set(key, outcome);
-    if (typeof outcome === 'string') return outcome;
-    const least = options.mayLoseLast === true ? 0 : acked;
-    if (outcome.some((k) => k >= least && k <= begun)) return null;
-    return `holds checkpoint ${outcome.join()}, not one of ${least} … ${begun}`;
+    return outcome;
   };
   operations.forEach((op, i) => {
-    if (losses.length >= (options.stopAtLosses ?? 20)) return;
-    if (outcomes.size >= (options.maxStates ?? Number.POSITIVE_INFINITY)) return;
-    const mark = op.kind === 'mark' ? markOf(op.text) : null;
-    if (mark !== null && 'begun' in mark) begun = mark.begun;
-    else if (mark !== null) acked = mark.acked;
+    if (losses.length >= options.stopAtLosses || outcomes.size >= options.maxStates) return;
+    if (op.kind === 'mark') announce(ledger, markOf(op.text));
     perform(disk, op);
     for (const { how, choice } of candidates(random, unsynced(disk), options)) {
-      const detail = judge(crashed(disk, choice));
+      const outcome = outcomeFor(crashed(disk, choice));
+      const least = options.mayLoseLast ? 0 : ledger.acked;
+      const detail = 'error' in outcome ? outcome.error : judge(ledger, outcome.digest, least);
       if (detail !== null) losses.push({ operation: i, after: described(op), how, detail });
     }
   });

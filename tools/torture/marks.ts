@@ -1,13 +1,15 @@
 /**
  * What a workload says about itself in the recorder's log: checkpoint k was begun and will hold
- * this content; checkpoint k was acknowledged. Checkpoint 0 is the empty store. Also the commands
- * to the recorder. Without a recorder all of it goes nowhere.
+ * this content; checkpoint k was acknowledged; a program opened the store and saw this content,
+ * which is an acknowledgement too. Checkpoint 0 is the empty store. Also the commands to the
+ * recorder. Without a recorder all of it goes nowhere.
  */
 import { openSync, readFileSync, writeSync } from 'node:fs';
 
 export type Mark =
   | { readonly begun: number; readonly digest: string }
-  | { readonly acked: number };
+  | { readonly acked: number }
+  | { readonly seen: string };
 
 /** Numbers are those of recorder.c. */
 export const FAULTS = { eioOnce: 1, eioForever: 2, full: 3, short: 4, kill: 5 } as const;
@@ -16,6 +18,7 @@ export type Fault = keyof typeof FAULTS;
 export interface Marks {
   begun(k: number, digest: string): void;
   acked(k: number): void;
+  seen(digest: string): void;
   /** The n-th operation from now fails; 0 = only count. */
   fault(n: number, fault: Fault): void;
   /** Writes to files whose path has this part fail with this errno until cleared. */
@@ -33,6 +36,7 @@ export function openMarks(path: string | undefined): Marks {
   return {
     begun: (k, digest) => say(JSON.stringify({ begun: k, digest })),
     acked: (k) => say(JSON.stringify({ acked: k })),
+    seen: (digest) => say(JSON.stringify({ seen: digest })),
     fault: (n, fault) => say(`!fault ${n} ${FAULTS[fault]}`),
     refuse: (errno, part) => say(`!refuse ${errno} ${part}`),
     clear: () => say('!clear'),

@@ -26,7 +26,7 @@ function compiled(root: string, name: string, flags: readonly string[]): string 
   if (existsSync(out)) return out;
   mkdirSync(dirname(out), { recursive: true });
   const partial = `${out}.${process.pid}`;
-  execFileSync(process.env['CC'] ?? 'cc', ['-O2', ...flags, '-o', partial, source, '-ldl',
+  execFileSync(process.env.CC ?? 'cc', ['-O2', ...flags, '-o', partial, source, '-ldl',
     '-lpthread'], { stdio: ['ignore', 'inherit', 'inherit'] });
   renameSync(partial, out);
   return out;
@@ -53,7 +53,8 @@ export interface RecordOptions {
   /** Scratch folder; the workload's disk is `disk` in it, and it is emptied first. */
   readonly folder: string;
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** Go on with the disk and the log of an earlier process. */
+  readonly again?: boolean;
   readonly timeoutMs?: number;
 }
 
@@ -64,16 +65,15 @@ export function recorderEnv(root: string, folder: string, log: boolean): Record<
     TORTURE_DIR: join(folder, 'disk'),
     TORTURE_MARK: join(folder, 'marks'),
   };
-  if (log) env['TORTURE_LOG'] = join(folder, 'log');
+  if (log) env.TORTURE_LOG = join(folder, 'log');
   return env;
 }
 
 /** Runs `node ...args` under the recorder; its disk is the folder TORTURE_DIR. */
 export function record(options: RecordOptions): Recording {
-  rmSync(options.folder, { recursive: true, force: true });
+  if (options.again !== true) rmSync(options.folder, { recursive: true, force: true });
   mkdirSync(join(options.folder, 'disk'), { recursive: true });
-  const env = { ...process.env, ...options.env,
-    ...recorderEnv(options.root, options.folder, true) };
+  const env = { ...process.env, ...recorderEnv(options.root, options.folder, true) };
   const run = spawnSync(process.execPath, options.args, { env, encoding: 'utf8',
     timeout: options.timeoutMs ?? 120_000, killSignal: 'SIGKILL',
     stdio: ['ignore', 'ignore', 'pipe'] });

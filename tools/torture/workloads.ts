@@ -1,0 +1,248 @@
+/**
+ * What the crash tests do to a store: small, so that every operation can be a crash point, and each
+ * with one concern. A workload opens the store itself and may end with it open.
+ */
+import { constants } from 'node:os';
+import type { Region } from '../../src/types.ts';
+import type { Random } from './random.ts';
+import type { Session, StoreOptions } from './session.ts';
+
+export interface Workload {
+  readonly name: string;
+  readonly options: StoreOptions;
+  /** Power loss may lose the last checkpoints (sync 'normal'). */
+  readonly mayLoseLast?: boolean;
+  run(session: Session): void;
+}
+
+function busyBlocks(region: Region): number[] {
+  return [...region.blocks()].filter((block) => block.busy).map((block) => block.address);
+}
+
+/** A few changes: blocks come, go, change size and content. */
+export function change(region: Region, random: Random, count: number, largest = 2500): void {
+  for (let i = 0; i < count; i++) {
+    const blocks = busyBlocks(region);
+    const action = blocks.length < 4 ? 0 : random.int(4);
+    const address = blocks.length === 0 ? 0 : random.pick(blocks);
+    if (action === 0) {
+      const fresh = region.alloc(1 + random.int(largest));
+      random.fill(region.bytes(fresh));
+      if (random.chance(0.3)) region.roots.set(`root${random.int(6)}`, fresh);
+    } else if (action === 1) {
+      region.free(address);
+    } else if (action === 2) {
+      random.fill(region.bytes(region.resize(address, 1 + random.int(largest))));
+    } else {
+      const bytes = region.bytes(address);
+      if (bytes.length > 0) bytes[random.int(bytes.length)] = random.int(256);
+    }
+  }
+}
+
+const pages: Workload = {
+  name: 'pages',
+  options: { settleBytes: 40_000 },
+  run: (session) => {
+    session.open();
+    for (let step = 0; step < 7; step++) {
+      change(session.region('a'), session.random, 6);
+      session.checkpoint();
+    }
+  },
+};
+
+/** Records in image files, recycled again and again. */
+const images: Workload = {
+  name: 'images',
+  options: { inlinePages: 1, settleBytes: 60_000 },
+  run: (session) => {
+    session.open();
+    const region = session.region('a');
+    for (let step = 0; step < 7; step++) {
+      change(region, session.random, step % 3 === 2 ? 1 : 8, 6000);
+      session.checkpoint();
+    }
+  },
+};
+
+/** Regions come, go and are called differently, with rollbacks in between. */
+const regions: Workload = {
+  name: 'regions',
+  options: { settleBytes: 30_000, inlinePages: 4 },
+  run: (session) => {
+    session.open();
+    const { random } = session;
+    for (const name of ['a', 'b']) change(session.region(name), random, 3);
+    session.checkpoint();
+    session.store.rename('b', 'c');
+    change(session.region('new'), random, 2);
+    change(session.region('a'), random, 2);
+    session.rollback();
+    session.store.rename('b', 'c');
+    change(session.store.region('last', { capacity: '1MiB' }), random, 0);
+    session.checkpoint();
+    session.store.drop('a');
+    session.rollback();
+    change(session.region('a'), random, 3);
+    session.checkpoint();
+    session.store.drop('a');
+    change(session.region('c'), random, 3);
+    session.checkpoint();
+    change(session.region('a'), random, 2);
+    session.store.drop('last');
+    session.checkpoint();
+    session.close();
+  },
+};
+
+/** Files grow, shrink and grow again. */
+const growth: Workload = {
+  name: 'growth',
+  options: { settleBytes: 1, inlinePages: 8 },
+  run: (session) => {
+    session.open();
+    const { random } = session;
+    const region = session.region('a');
+    const keep = region.alloc(100);
+    random.fill(region.bytes(keep));
+    session.checkpoint();
+    const large = region.alloc(500_000);
+    random.fill(region.bytes(large, 9000));
+    session.checkpoint();
+    region.free(large);
+    region.compact();
+    session.checkpoint();
+    region.bytes(keep)[0] = 7;
+    session.checkpoint();
+    random.fill(region.bytes(region.alloc(300_000), 5000));
+    session.rollback();
+    random.fill(region.bytes(region.alloc(250_000), 5000));
+    session.checkpoint();
+    region.clear();
+    region.compact();
+    session.close();
+  },
+};
+
+/** A full disk keeps images from being applied: A, B and A again must be told apart. */
+const pending: Workload = {
+  name: 'pending',
+  options: { settleBytes: 1, inlinePages: 2 },
+  run: (session) => {
+    session.open();
+    const region = session.region('a');
+    const block = region.alloc(20_000);
+    const fill = (value: number): void => {
+      region.bytes(block).fill(value);
+    };
+    fill(1);
+    session.checkpoint();
+    const refuse = (): void => session.marks.refuse(constants.errno.ENOSPC, '.region');
+    refuse();
+    fill(2);
+    session.checkpoint();
+    fill(1);
+    session.checkpoint();
+    fill(3);
+    session.rollback();
+    region.bytes(block)[5000] = 9;
+    session.checkpoint();
+    session.marks.clear();
+    fill(4);
+    session.checkpoint();
+    refuse();
+    fill(5);
+    session.checkpoint();
+    fill(4);
+    session.checkpoint();
+    session.abandon();
+    session.marks.clear();
+    session.open();
+    change(session.region('a'), session.random, 2);
+    session.close();
+  },
+};
+
+/** Closed, abandoned and opened again in the middle. */
+const reopen: Workload = {
+  name: 'reopen',
+  options: { inlinePages: 3, settleBytes: '1MiB' },
+  run: (session) => {
+    const { random } = session;
+    for (let life = 0; life < 3; life++) {
+      session.open();
+      change(session.region('a'), random, 4);
+      session.checkpoint();
+      change(session.region('b'), random, 3);
+      session.checkpoint();
+      change(session.region('a'), random, 2);
+      if (life === 1) session.abandon();
+      else session.close();
+    }
+    session.open();
+    change(session.region('b'), random, 3);
+    session.checkpoint();
+  },
+};
+
+/** COMMIT does not sync: the last checkpoints may be lost, never torn. */
+const normal: Workload = {
+  name: 'normal',
+  options: { sync: 'normal', settleBytes: 50_000, inlinePages: 4 },
+  mayLoseLast: true,
+  run: (session) => {
+    session.open();
+    for (let step = 0; step < 5; step++) {
+      change(session.region('a'), session.random, 5);
+      if (step % 2 === 1) change(session.region('b'), session.random, 8);
+      session.checkpoint();
+    }
+    session.close();
+    session.open();
+    change(session.region('a'), session.random, 4);
+    session.checkpoint();
+  },
+};
+
+/** One random step of a long life: the whole range of what a program does between checkpoints. */
+function roamStep(session: Session): void {
+  const { random } = session;
+  const region = session.region(random.pick(['a', 'b', 'c']));
+  change(region, random, 1 + random.int(8), random.chance(0.1) ? 60_000 : 3000);
+  const { busyBytes } = region.stat();
+  if (busyBytes > 700_000) region.clear();
+  if (random.chance(0.1)) region.compact();
+  if (random.chance(0.1)) session.rollback();
+  if (random.chance(0.05) && session.store.has('c')) session.store.drop('c');
+  if (random.chance(0.05) && session.store.has('b') && !session.store.has('c')) {
+    session.store.rename('b', 'c');
+  }
+  session.checkpoint();
+}
+
+/** Goes on for so many steps, with a close in between now and then. */
+export function roam(session: Session, steps: number): void {
+  session.open();
+  for (let step = 0; step < steps; step++) {
+    roamStep(session);
+    if (!session.random.chance(0.04)) continue;
+    session.close();
+    session.open();
+  }
+}
+
+const roaming: Workload = {
+  name: 'roam',
+  options: { settleBytes: 100_000, inlinePages: 4 },
+  run: (session) => roam(session, 12),
+};
+
+export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, reopen,
+  normal, roaming];
+
+export function workloadNamed(name: string): Workload {
+  const found = WORKLOADS.find((workload) => workload.name === name);
+  if (found === undefined) throw new Error(`torture: no workload '${name}'`);
+  return found;
+}
