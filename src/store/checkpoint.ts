@@ -21,8 +21,6 @@ import { settle } from './settle.ts';
 const PAGE_ALIGN = 4096;
 /** Images of one part: 16 MiB, so that memory stays bounded whatever the checkpoint. */
 const PART_PAGES = 4096;
-/** Every so many checkpoints memory of pages that stayed equal to the file is given back. */
-const RELAX_EVERY = 4;
 
 let buffer = new Uint8Array(64 * 1024);
 
@@ -60,6 +58,9 @@ function captureAll(core: StoreCore): RegionCapture[] {
     if (file === null || handle === null) continue;
     const capture = file.capture(handle.pagesOf());
     if (capture !== null) captures.push(capture);
+    // A page that stayed as it was since the last checkpoint has been compared once, which costs
+    // about what copying it again on the next write would: from here on it is given back.
+    file.relax();
   }
   return captures;
 }
@@ -191,6 +192,5 @@ function applyRecord(core: StoreCore, record: Record): void {
 
 function afterwards(core: StoreCore, row: CheckpointRow): void {
   core.unsettledBytes += row.bytes;
-  if (row.sequence % RELAX_EVERY === 0) for (const file of core.files()) file.relax();
   if (core.unsettledBytes >= core.options.settleBytes) settle(core);
 }
