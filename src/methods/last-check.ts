@@ -2,7 +2,7 @@
 import { GRANULE, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
   from '../layout.ts';
 import type { Arena, Blocks } from '../types.ts';
-import { firstOf, startAbove } from './last.ts';
+import { firstOf, startAbove } from './last-starts.ts';
 
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;

@@ -25,14 +25,14 @@ import { GRANULE, GRANULE_SHIFT, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES
   from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { checkLast } from './last-check.ts';
-import { dropStart, hasStart, startAtOrAbove, startAtOrBelow } from './starts.ts';
+import { firstOf, HEADER_BYTES, isStart, startAbove, startBelow, topOf, usableBytes }
+  from './last-starts.ts';
+import { dropStart } from './starts.ts';
 
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
-const STATE_GRANULES = LAST.words / 4;
 const SLAB_MASK = 2 ** LAST_SLAB_SHIFT - 1;
 const SLAB_WORDS = 2 ** LAST_SLAB_SHIFT / 32;
-export const HEADER_BYTES = 12;
 /** Sizes up to here are rounded with integer arithmetic. */
 const SMALL = 2 ** 30;
 
@@ -41,7 +41,7 @@ export const last: Method = {
   format(arena) {
     const { words, start } = arena;
     const s = start * 4;
-    const least = start + STATE_GRANULES;
+    const least = firstOf(s);
     if (arena.end() < least && !arena.extend(least - arena.end())) return false;
     words[s + NEWEST] = 0;
     words[s + END] = arena.end();
@@ -259,53 +259,6 @@ class Stack implements Blocks {
     words[above * 4 + PREVIOUS] = below;
     if (below !== 0) words[below * 4 + NEXT] = above;
   }
-}
-
-/** The first granule a bitmap or payload may have. */
-export function firstOf(s: number): number {
-  return s / 4 + STATE_GRANULES;
-}
-
-/** The first granule above the newest block. */
-export function topOf(words: Int32Array, s: number): number {
-  const newest = words[s + NEWEST];
-  return newest === 0 ? firstOf(s) : newest + (words[newest * 4 + SIZE] >>> SHIFT);
-}
-
-/** The start at or above a granule, 0 = none; bits above the newest block do not count. */
-export function startAbove(words: Int32Array, s: number, granule: number): number {
-  const limit = words[s + NEWEST] + 1;
-  for (let from = Math.max(granule, firstOf(s)); from < limit; ) {
-    const base = from & ~SLAB_MASK;
-    const map = words[s + DIRECTORY + (from >>> LAST_SLAB_SHIFT)] * 4;
-    const end = Math.min(limit - base, SLAB_MASK + 1);
-    const found = map === 0 ? -1 : startAtOrAbove(words, map, from - base, end);
-    if (found >= 0) return base + found;
-    from = base + SLAB_MASK + 1;
-  }
-  return 0;
-}
-
-export function usableBytes(granules: number): number {
-  return granules * GRANULE - HEADER_BYTES;
-}
-
-function startBelow(words: Int32Array, s: number, granule: number): number {
-  let from = Math.min(granule, words[s + NEWEST]);
-  while (from >= firstOf(s)) {
-    const base = from & ~SLAB_MASK;
-    const map = words[s + DIRECTORY + (from >>> LAST_SLAB_SHIFT)] * 4;
-    const found = map === 0 ? -1 : startAtOrBelow(words, map, from - base, 0);
-    if (found >= 0) return base + found;
-    from = base - 1;
-  }
-  return 0;
-}
-
-function isStart(words: Int32Array, s: number, granule: number): boolean {
-  if (granule > words[s + NEWEST] || granule < firstOf(s)) return false;
-  const map = words[s + DIRECTORY + (granule >>> LAST_SLAB_SHIFT)] * 4;
-  return map !== 0 && hasStart(words, map, granule & SLAB_MASK);
 }
 
 function granulesFor(size: number): number {

@@ -249,18 +249,27 @@ function entryBytes(length: number): number {
   return Math.ceil((ROOT.name + length) / ROOT.align) * ROOT.align;
 }
 
-/** Place of the live entry of a name, or -1. */
+/** Place of the live entry of a name, or -1. Its own loop: a visitor per entry costs ten times it. */
 function find(table: Table, name: Uint8Array): number {
+  const { words, bytes } = table;
   const hash = hashOf(name);
-  let found = -1;
-  visitEntries(table, (at, length) => {
-    if (length !== name.length || storedHash(table, at) !== hash) return false;
-    const from = at + ROOT.name;
-    if (name.some((byte, i) => table.names[from + i] !== byte)) return false;
-    found = at;
-    return true;
-  });
-  return found;
+  const wanted = name.length | ROOT_LIVE;
+  for (let at = 0; at + ROOT.name <= bytes; ) {
+    const word = words[at / 4 + NAME_WORD];
+    const length = word & LENGTH_BITS;
+    if (length === 0) return -1;
+    if (length > NAME_BYTES || at + entryBytes(length) > bytes) throw damaged();
+    const isCandidate = word === wanted && words[at / 4 + HASH_WORD] === hash;
+    if (isCandidate && isNamed(table, at, name)) return at;
+    at += entryBytes(length);
+  }
+  return -1;
+}
+
+function isNamed(table: Table, at: number, name: Uint8Array): boolean {
+  const from = at + ROOT.name;
+  for (let i = 0; i < name.length; i++) if (table.names[from + i] !== name[i]) return false;
+  return true;
 }
 
 /** Where the next entry goes. */
