@@ -1,0 +1,98 @@
+/**
+ * `regionstore check DIR [REGION…]`: every broken invariant. Exit 1 when there is one.
+ *
+ * JSON: { type, path, pages, findings: [{ id, region, address, detail }] }; `region` is null for
+ * what is no region's.
+ */
+import type { Command } from 'commander';
+import { RegionError } from '../errors.ts';
+import type { StoreFinding } from '../store/check.ts';
+import type { Store } from '../store/store.ts';
+import { openAsFound, openTarget, type Target } from './open.ts';
+import { type Column, counted, printable, table } from './table.ts';
+import { type Common, type Console, document, EXIT, report, type Report, verb } from './verb.ts';
+
+interface Options extends Common {
+  readonly pages: boolean;
+}
+
+interface Row {
+  readonly id: string;
+  readonly region: string | null;
+  readonly address: number;
+  readonly detail: string;
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'FINDING', text: (row) => row.id },
+  { title: 'REGION', text: (row) => (row.region === null ? '-' : printable(row.region)) },
+  { title: 'ADDRESS', text: (row) => String(row.address), right: true },
+  { title: 'DETAIL', text: (row) => printable(row.detail) },
+];
+
+export function check(program: Command, console: Console): void {
+  verb(program, 'check', {
+    summary: 'look for damage',
+    details: 'Check every invariant of a store: its catalog, its files, the checksum of every page, ' +
+      'and the blocks and roots of every region. Nothing is changed. Exit code 1 when there are ' +
+      'findings.',
+    examples: ['check data', 'check data words --no-pages', "check data --json | jq '.findings'"],
+  })
+    .argument('[region...]', 'show only findings of these regions')
+    .option('--no-pages', 'leave the page checksums out, which reads the region files whole')
+    .action((dir: string, names: string[], options: Options) =>
+      report(console, openForCheck(dir), options, (target) =>
+        reportOf(console, target, findingsOf(target, names, options.pages), options.pages)));
+}
+
+/** A region by itself that cannot be opened because it is damaged is checked as it stands. */
+function openForCheck(dir: string): Target {
+  try {
+    return openTarget(dir, { mode: 'read' });
+  } catch (error) {
+    if (!(error instanceof RegionError) || error.code !== 'ERR_CORRUPT') throw error;
+    return asFound(dir, error);
+  }
+}
+
+/** `refusal` again where there is nothing that could be checked. */
+function asFound(dir: string, refusal: RegionError): Target {
+  try {
+    return openAsFound(dir);
+  } catch (error) {
+    if (error instanceof RegionError) throw refusal;
+    throw error;
+  }
+}
+
+function findingsOf(target: Target, names: readonly string[], pages: boolean): Row[] {
+  const subjects = [...target.subjects(names)];
+  if (target.store !== null) {
+    const isWanted = ({ region }: Row) => names.length === 0 || names.includes(region ?? '');
+    return storeFindings(target.store, pages).filter(isWanted);
+  }
+  return subjects.flatMap(({ name, region }) =>
+    region.check().map(({ id, address, detail }) => ({ id, region: name, address, detail })));
+}
+
+function storeFindings(store: Store, pages: boolean): Row[] {
+  const found: readonly StoreFinding[] = store.check({ pages });
+  return found.map(({ id, region = null, address, detail }) => ({ id, region, address, detail }));
+}
+
+function reportOf(
+  { output }: Console, { type, path }: Target, findings: readonly Row[], pages: boolean,
+): Report {
+  return {
+    exit: findings.length === 0 ? EXIT.fine : EXIT.findings,
+    json: () => document({ type, path, pages, findings }),
+    *text() {
+      if (findings.length === 0) {
+        yield `${path}: sound`;
+        return;
+      }
+      yield* table(COLUMNS, findings, output.head);
+      yield output.alarm(`${path}: ${counted(findings.length, 'finding')}`);
+    },
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * `regionstore checkpoints DIR`: the checkpoints that are kept, oldest first.
+ *
+ * JSON: { path, checkpoints: [{ id, label, at, bytes, pages, regions }] }
+ */
+import type { Command } from 'commander';
+import type { Checkpoint } from '../store/store.ts';
+import { storeOf } from './open.ts';
+import { type Column, humanSize, isoDate, printable, table } from './table.ts';
+import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+
+const COLUMNS: readonly Column<Checkpoint>[] = [
+  { title: 'ID', text: (row) => String(row.id), right: true },
+  { title: 'AT', text: (row) => isoDate(row.at) },
+  { title: 'PAGES', text: (row) => String(row.pages), right: true },
+  { title: 'BYTES', text: (row) => humanSize(row.bytes), right: true },
+  { title: 'REGIONS', text: (row) => String(row.regions), right: true },
+  { title: 'LABEL', text: (row) => (row.label === null ? '' : printable(row.label)) },
+];
+
+export function checkpoints(program: Command, console: Console): void {
+  verb(program, 'checkpoints', {
+    summary: 'list the checkpoints',
+    details: 'List the checkpoints of a store, oldest first: when, changed pages, bytes written for ' +
+      'them, regions that had changes, label.',
+    examples: ['checkpoints data', "checkpoints data --json | jq '.checkpoints[-1].id'"],
+  }).action((dir: string, options: Common) =>
+    onTarget(console, dir, options, { mode: 'read' }, (target) => {
+      const rows = storeOf(target, 'checkpoints').checkpoints();
+      return {
+        json: () => document({ path: target.path, checkpoints: rows }),
+        text: () => table(COLUMNS, rows, console.output.head),
+      };
+    }));
+}

@@ -1,0 +1,156 @@
+/**
+ * `regionstore inspect DIR [REGION…]`: the store as a whole, then each region.
+ *
+ * JSON: { type, path, store: { id, mapper, sync, regions, extent, capacity, sequence, applied,
+ *   imageBytes, pendingBytes, poisoned } | null, recovery: { replayedCheckpoints, replayedBytes,
+ *   discarded, ms } | null, last: a checkpoint as `checkpoints` prints it | null, regions: [{ name,
+ *   id, kind, method, segments, extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks,
+ *   freeBytes, largestFree, fragmentation, roots: [{ name, address }] }] }
+ *
+ * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1.
+ */
+import type { Command } from 'commander';
+import type { Recovery } from '../store/recover.ts';
+import type { Checkpoint, StoreStat } from '../store/store.ts';
+import type { RegionStat } from '../types.ts';
+import type { Subject, Target } from './open.ts';
+import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
+  from './table.ts';
+import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+
+interface Root {
+  readonly name: string;
+  readonly address: number;
+}
+
+interface Row extends RegionStat {
+  readonly name: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly method: string;
+  readonly fragmentation: number;
+  readonly roots: readonly Root[];
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'REGION', text: (row) => printable(row.name) },
+  { title: 'METHOD', text: (row) => row.method },
+  { title: 'SEGMENTS', text: (row) => String(row.segments), right: true },
+  { title: 'EXTENT', text: (row) => humanSize(row.extent), right: true },
+  { title: 'BUSY', text: (row) => String(row.busyBlocks), right: true },
+  { title: 'BUSY BYTES', text: (row) => humanSize(row.busyBytes), right: true },
+  { title: 'FREE', text: (row) => String(row.freeBlocks), right: true },
+  { title: 'FREE BYTES', text: (row) => humanSize(row.freeBytes), right: true },
+  { title: 'LARGEST FREE', text: (row) => humanSize(row.largestFree), right: true },
+  { title: 'FRAGMENTED', text: (row) => percent(row.fragmentation), right: true },
+];
+
+interface RootLine extends Root {
+  readonly region: string;
+}
+
+const ROOT_COLUMNS: readonly Column<RootLine>[] = [
+  { title: 'REGION', text: (line) => printable(line.region) },
+  { title: 'ROOT', text: (line) => printable(line.name) },
+  { title: 'ADDRESS', text: (line) => String(line.address), right: true },
+];
+
+/** Roots of a region that the text form shows. */
+const ROOTS_SHOWN = 20;
+
+export function inspect(program: Command, console: Console): void {
+  verb(program, 'inspect', {
+    summary: 'show a store and its regions in detail',
+    details: 'Show what a store is made of: its checkpoints, images that wait, what opening it has ' +
+      'to recover; then blocks, bytes, fragmentation and roots of every region, or of those named. ' +
+      'Nothing is changed: what a writer would replay is only shown.',
+    examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes'],
+  })
+    .argument('[region...]', 'regions to show, default all')
+    .action((dir: string, names: string[], options: Common) =>
+      onTarget(console, dir, options, { mode: 'read' }, (target) => {
+        const rows: Row[] = [];
+        const total = target.count(names);
+        for (const subject of target.subjects(names)) {
+          console.progress.step('region', rows.length, total);
+          rows.push(rowOf(subject));
+        }
+        const { head, alarm } = console.output;
+        return {
+          json: () => document(documentOf(target, rows)),
+          text: () => textOf(target, rows, head, alarm),
+        };
+      }));
+}
+
+function rowOf({ name, kind, region }: Subject): Row {
+  const { id, method } = region;
+  const stat = region.stat();
+  const { freeBytes, largestFree } = stat;
+  const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
+  const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
+  return { name, id, kind, method, ...stat, fragmentation, roots };
+}
+
+function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {
+  if (store === null) return { type, path, store, recovery: null, last: null, regions };
+  const { dir: _, privatePages: __, ...stat } = store.stat();
+  const last = store.checkpoints().at(-1) ?? null;
+  return { type, path, store: stat, recovery: store.recovery, last, regions };
+}
+
+function* textOf(
+  target: Target, rows: readonly Row[], head: Paint, alarm: Paint,
+): Generator<string> {
+  const { store } = target;
+  yield head(`${target.type} ${target.path}`);
+  if (store !== null) {
+    const stat = store.stat();
+    yield* facts(factsOf(stat, store.checkpoints().at(-1), store.recovery));
+    if (stat.poisoned !== null) yield alarm(`  ${printable(stat.poisoned)}`);
+  }
+  yield '';
+  yield* table(COLUMNS, rows, head);
+  const lines = rows.flatMap((row) =>
+    row.roots.slice(0, ROOTS_SHOWN).map((root) => ({ region: row.name, ...root })));
+  if (lines.length === 0) return;
+  yield '';
+  yield* table(ROOT_COLUMNS, lines, head);
+  for (const { name, roots } of rows) {
+    const hidden = roots.length - ROOTS_SHOWN;
+    if (hidden > 0) yield `and ${hidden} more of ${printable(name)}; --json lists them all`;
+  }
+}
+
+function factsOf(
+  stat: StoreStat, last: Checkpoint | undefined, recovery: Recovery | null,
+): [string, string][] {
+  const { extent, capacity } = stat;
+  return [
+    ['id', stat.id],
+    ['regions', `${stat.regions}, ${humanSize(extent)} of at most ${humanSize(capacity)}`],
+    ['checkpoint', last === undefined ? 'none yet' : checkpointText(last)],
+    ['applied', appliedText(stat)],
+    ['images', humanSize(stat.imageBytes)],
+    ['recovery', recoveryText(recovery)],
+    ['mapper', `${stat.mapper}, sync ${stat.sync}`],
+  ];
+}
+
+function checkpointText({ id, label, at }: Checkpoint): string {
+  return `${id}${label === null ? '' : ` '${printable(label)}'`} of ${isoDate(at)}`;
+}
+
+function appliedText({ sequence, applied, pendingBytes }: StoreStat): string {
+  if (applied === sequence) return 'all';
+  return `up to checkpoint ${applied}; ${humanSize(pendingBytes)} of images wait`;
+}
+
+/** What the next writer will do, since this look did not. */
+function recoveryText(recovery: Recovery | null): string {
+  if (recovery === null) return 'none needed, it was closed';
+  const { replayedCheckpoints: n, replayedBytes, discarded } = recovery;
+  const replay = n === 0 ? 'nothing to replay'
+    : `${counted(n, 'checkpoint')} to replay (${humanSize(replayedBytes)})`;
+  return discarded ? `its last writer died; ${replay}` : replay;
+}
