@@ -30,8 +30,10 @@ static const struct {
 static void free_environment(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  free(((Environment *)data)->scratch);
-  free(data);
+  Environment *environment = data;
+  window_let_go_doubtful(environment->doubtful);
+  free(environment->scratch);
+  free(environment);
 }
 
 static bool set_value(napi_env env, napi_value exports, const char *name, napi_value value) {

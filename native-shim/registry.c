@@ -53,6 +53,19 @@ void window_let_go(Window *window) {
   munmap(base, bytes);
 }
 
+/*
+ * A doubtful window has two holders at most: the environment, and a finalizer that may exist. No
+ * finalizer can run any more when the environment ends.
+ */
+void window_let_go_doubtful(Window *window) {
+  while (window != NULL) {
+    Window *next = window->next_doubtful;
+    if (atomic_load(&window->holders) == 2) window_let_go(window);
+    window_let_go(window);
+    window = next;
+  }
+}
+
 /* The window that holds an address, or NULL. Async-signal-safe. */
 Window *window_find(uintptr_t address) {
   for (Window *node = atomic_load(&windows); node != NULL; node = node->next) {

@@ -24,6 +24,7 @@
 /* registry.c: every window of the process, readable from a signal handler. */
 typedef struct Window {
   struct Window *next;
+  struct Window *next_doubtful;
   atomic_uint version; /* odd while base and bytes change */
   atomic_uintptr_t base;
   atomic_size_t bytes;
@@ -33,6 +34,7 @@ typedef struct Window {
 
 Window *window_register(void *base, size_t bytes, int holders);
 void window_let_go(Window *window);
+void window_let_go_doubtful(Window *window);
 Window *window_find(uintptr_t address);
 
 /* args.c: arguments and errors. Each take_… returns false with an exception pending. */
@@ -50,6 +52,7 @@ typedef struct {
 /* Per environment (main thread or worker). */
 typedef struct {
   unsigned char *scratch; /* CHUNK_PAGES pages, allocated at the first compare */
+  Window *doubtful;       /* see wrap() in window.c */
 } Environment;
 
 bool take_arguments(napi_env env, napi_callback_info info, napi_value *values, size_t count);

@@ -55,11 +55,18 @@ static napi_value wrap(napi_env env, void *base, size_t bytes) {
     napi_throw_error(env, "ENOTSUP", "this runtime has no external buffers");
     return NULL;
   }
-  /* Other failures may or may not have called the finalizer: the address space is then left. */
   if (status == napi_ok &&
       napi_add_finalizer(env, buffer, window, finalize_object, NULL, NULL) == napi_ok) {
     return buffer;
   }
+  /*
+   * A worker that is terminated in this call comes here. Whether the buffer was made, and its
+   * finalizer will run, cannot be known: the second holder is now the environment, until it ends.
+   */
+  Environment *environment = NULL;
+  napi_get_instance_data(env, (void **)&environment);
+  window->next_doubtful = environment->doubtful;
+  environment->doubtful = window;
   bool is_pending = false;
   napi_is_exception_pending(env, &is_pending);
   return is_pending ? NULL : throw_system(env, ENOMEM, "napi_create_external_arraybuffer");

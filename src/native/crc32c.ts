@@ -16,35 +16,30 @@ function fillTables(): Int32Array {
     tables[n] = crc;
   }
   for (let i = BYTE_VALUES; i < tables.length; i++) {
-    const before = tables[i - BYTE_VALUES] as number;
-    tables[i] = (before >>> 8) ^ (tables[before & 255] as number);
+    const before = tables[i - BYTE_VALUES];
+    tables[i] = (before >>> 8) ^ tables[before & 255];
   }
   return tables;
 }
 
 /** One byte: table 0. */
 function step(crc: number, byte: number): number {
-  return (crc >>> 8) ^ (TABLES[(crc ^ byte) & 255] as number);
+  return (crc >>> 8) ^ TABLES[(crc ^ byte) & 255];
 }
 
 /** Four bytes, in `word`, that are followed by `behind` more bytes of the same step. */
 function fold(word: number, behind: number): number {
   const last = behind * BYTE_VALUES;
   return (
-    (TABLES[last + 768 + (word & 255)] as number) ^
-    (TABLES[last + 512 + ((word >>> 8) & 255)] as number) ^
-    (TABLES[last + 256 + ((word >>> 16) & 255)] as number) ^
-    (TABLES[last + (word >>> 24)] as number)
+    TABLES[last + 768 + (word & 255)] ^
+    TABLES[last + 512 + ((word >>> 8) & 255)] ^
+    TABLES[last + 256 + ((word >>> 16) & 255)] ^
+    TABLES[last + (word >>> 24)]
   );
 }
 
 function wordAt(data: Uint8Array, at: number): number {
-  return (
-    (data[at] as number) |
-    ((data[at + 1] as number) << 8) |
-    ((data[at + 2] as number) << 16) |
-    ((data[at + 3] as number) << 24)
-  );
+  return data[at] | (data[at + 1] << 8) | (data[at + 2] << 16) | (data[at + 3] << 24);
 }
 
 /**
@@ -62,6 +57,6 @@ export function crc32c(data: Uint8Array, at: number, bytes: number, seed: number
   for (; i + SLICES <= end; i += SLICES) {
     crc = fold(crc ^ wordAt(data, i), 4) ^ fold(wordAt(data, i + 4), 0);
   }
-  for (; i < end; i++) crc = step(crc, data[i] as number);
+  for (; i < end; i++) crc = step(crc, data[i]);
   return ~crc >>> 0;
 }
