@@ -257,6 +257,49 @@ describe('images', () => {
   });
 });
 
+describe('check names what is broken', () => {
+  test('S1: a catalog row that does not match its checksum', () => {
+    const store = open(built());
+    const db = new Database(join(store.dir, 'catalog.db'));
+    db.exec("UPDATE checkpoints SET pages = pages + 1 WHERE sequence = 2");
+    db.close();
+    expect(store.check()).toEqual([
+      { id: 'S1', address: 0, detail: expect.stringContaining('checkpoints: 2') },
+    ]);
+  });
+
+  test('S2: a region file that is not the one that was opened', () => {
+    const store = open(built());
+    store.region('app');
+    const file = regionFile(store.dir);
+    renameSync(file, `${file}.moved`);
+    const findings = store.check({ pages: false }).map(({ id }) => id);
+    expect(findings).toEqual(['S4', 'S2']);
+    renameSync(`${file}.moved`, file);
+    expect(store.check()).toEqual([]);
+  });
+
+  test('S3: a page that does not match its checksum, by address', () => {
+    const dir = built();
+    const store = open(dir);
+    const page = Math.floor((store.region('app').roots.get('r1') + 8000) / 4096);
+    store.close();
+    flip(regionFile(dir), page * 4096 + 99);
+    expect(open(dir).check()).toEqual([
+      { id: 'S3', address: page * 4096, detail: expect.stringContaining(`page ${page} of`),
+        region: 'app' },
+    ]);
+  });
+
+  test('S4: files that are not part of the store', () => {
+    const store = open(built());
+    writeFileSync(join(store.dir, 'regions', 'notes.txt'), 'hello');
+    expect(store.check()).toEqual([
+      { id: 'S4', address: 0, detail: 'regions/notes.txt is not part of the store' },
+    ]);
+  });
+});
+
 describe.each(MAPPERS)('disturbed while open, %s', (mapper) => {
   test.each(['truncated', 'renamed', 'removed', 'replaced'])('%s', (how) => {
     const store = open(temporaryFolder(), { mapper });

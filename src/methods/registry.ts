@@ -2,8 +2,9 @@
 import { RegionError } from '../errors.ts';
 import type { Method } from '../types.ts';
 import { best } from './best.ts';
+import { last } from './last.ts';
 
-const methods = new Map<string, Method>([[best.name, best]]);
+const methods = new Map<string, Method>([best, last].map((method) => [method.name, method]));
 
 /** Makes a method known, so that regions that name it can be opened. The last one of a name wins. */
 export function registerMethod(method: Method): void {

@@ -92,6 +92,8 @@ const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
 const SYNCHRONOUS = { full: 2, normal: 1, off: 0 } as const;
 /** Rows read at open are bounded; more than this is damage, not use. */
 const MAX_ROWS = 1_000_000;
+/** Somebody looking into the catalog with another tool is waited for so long. */
+const BUSY_MS = 2000;
 const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
 
 function corrupt(path: string, what: string, cause?: unknown): RegionError {
@@ -102,16 +104,15 @@ function corrupt(path: string, what: string, cause?: unknown): RegionError {
   );
 }
 
-/** Is this the full disk, in SQLite's words? */
-export function isSqliteFull(error: unknown): boolean {
+function isFull(error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_FULL';
 }
 
 /** A documented error for what SQLite threw. */
-export function catalogError(path: string, error: unknown): RegionError {
+function catalogError(path: string, error: unknown): RegionError {
   if (error instanceof RegionError) return error;
   const code = error instanceof Database.SqliteError ? error.code : '';
-  if (code === 'SQLITE_FULL') {
+  if (isFull(error)) {
     return new RegionError('ERR_NO_SPACE',
       `the disk is full: ${path} cannot grow; free space and try again, nothing is lost`, error);
   }
@@ -161,8 +162,7 @@ export class Catalog {
       try {
         if (fresh !== null && isBlank(db)) createTables(db, fresh, crc);
         verifySchema(path, db);
-        // What an earlier process left in the WAL may be in the page cache only: make it durable.
-        db.pragma('wal_checkpoint(TRUNCATE)');
+        makeDurable(db);
         const catalog = new Catalog(path, db, crc);
         catalog.#verifyRows();
         return catalog;
@@ -341,6 +341,18 @@ export class Catalog {
   }
 }
 
+/**
+ * What an earlier process left in the WAL may be in the page cache only, and new commits would build
+ * on it: move it into the database, synced. On a full disk there are no new commits either.
+ */
+function makeDurable(db: Database.Database): void {
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
+}
+
 /** A database without any table: its creation was begun and never committed. */
 function isBlank(db: Database.Database): boolean {
   return db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
@@ -370,7 +382,7 @@ function guarded<T>(path: string, work: () => T): T {
 
 function connect(path: string, sync: Sync): Database.Database {
   refuseBadSqlite();
-  const db = new Database(path, { fileMustExist: true, timeout: 0 });
+  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
   try {
     db.pragma('trusted_schema = OFF');
     db.pragma('cell_size_check = ON');

@@ -54,9 +54,9 @@ function guardFile(core: StoreCore, work: () => void): void {
 
 function captureAll(core: StoreCore): RegionCapture[] {
   const captures: RegionCapture[] = [];
-  for (const { file, handle } of core.current.values()) {
-    if (file === null || handle === null) continue;
-    const capture = file.capture(handle.pagesOf());
+  for (const { file } of core.current.values()) {
+    if (file === null) continue;
+    const capture = file.capture();
     if (capture !== null) captures.push(capture);
     // A page that stayed as it was since the last checkpoint has been compared once, which costs
     // about what copying it again on the next write would: from here on it is given back.

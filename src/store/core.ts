@@ -14,6 +14,7 @@ import { Catalog, type CheckpointRow, type RegionRow, type Sync } from './catalo
 import type { ImageFiles } from './images.ts';
 import type { StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
+import type { ReadingCopy } from './reading-copy.ts';
 import { RegionFile } from './region-file.ts';
 
 export interface CoreOptions {
@@ -48,6 +49,8 @@ export class StoreCore {
   readonly mapper: Mapper;
   readonly lock: StoreLock;
   readonly images: ImageFiles;
+  /** Where the open catalog is a copy, because the store is open for reading only. */
+  readonly copy: ReadingCopy | null;
   /** Regions as the program sees them now, by name. */
   readonly current = new Map<string, Entry>();
   /** Rows as committed, by id; dropped ones included until their files are gone. */
@@ -69,7 +72,7 @@ export class StoreCore {
 
   constructor(parts: {
     dir: string; catalog: Catalog; lock: StoreLock; mapper: Mapper; images: ImageFiles;
-    options: CoreOptions;
+    options: CoreOptions; copy: ReadingCopy | null;
   }) {
     this.dir = parts.dir;
     this.catalog = parts.catalog;
@@ -78,6 +81,7 @@ export class StoreCore {
     this.mapper = parts.mapper;
     this.images = parts.images;
     this.options = parts.options;
+    this.copy = parts.copy;
   }
 
   get durable(): boolean {

@@ -79,11 +79,11 @@ export class ImageFiles {
     this.#remove((file) => file !== this.#file && !used.has(file));
   }
 
-  /** Closes; removes files nobody refers to. */
-  close(live: readonly PartRow[], writable: boolean): void {
+  /** Closes; removes files nobody refers to, unless `live` is null: nothing may be written. */
+  close(live: readonly PartRow[] | null): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    if (!writable) return;
+    if (live === null) return;
     const used = new Set(live.map((part) => part.file));
     this.#remove((file) => !used.has(file));
   }

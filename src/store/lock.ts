@@ -4,7 +4,7 @@
  * `lock.db`. Both are released by the kernel when the owner dies. `store.lock` names the holder;
  * what a dead owner left there tells the next one that it did not close.
  */
-import { closeSync, constants, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -31,22 +31,30 @@ export interface StoreLock {
   abandon(): void;
 }
 
+export interface LockOptions {
+  /** Identity of this boot of the machine, '' = unknown. */
+  readonly boot: string;
+  /** Shared locks, nothing written: beside other readers, never beside a writer. */
+  readonly readOnly: boolean;
+  readonly shim: Shim | null;
+}
+
 /** Takes both locks or throws ERR_LOCKED naming the holder. */
-export function lockStore(dir: string, boot: string, shim: Shim | null): StoreLock {
-  const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
-  const fd = openSync(join(dir, 'store.lock'), flags, 0o600);
+export function lockStore(dir: string, { boot, readOnly, shim }: LockOptions): StoreLock {
+  const fd = openLock(join(dir, 'store.lock'), readOnly);
   let db: Database.Database | null = null;
   try {
-    if (shim !== null && !shim.lock(fd, true)) throw locked(dir, readHolder(fd));
-    db = lockDatabase(dir, fd);
+    if (shim !== null && !shim.lock(fd, !readOnly)) throw locked(dir, readHolder(fd));
+    db = lockDatabase(dir, fd, readOnly);
     const left = readHolder(fd);
-    writeHolder(fd, { pid: process.pid, host: hostname(), boot, since: new Date().toISOString() });
+    const since = new Date().toISOString();
+    if (!readOnly) writeHolder(fd, { pid: process.pid, host: hostname(), boot, since });
     const held = db;
     return {
       fd,
       left,
       release: () => {
-        ftruncateSync(fd, 0);
+        if (!readOnly) writeHolder(fd, null);
         letGo(fd, held);
       },
       abandon: () => letGo(fd, held),
@@ -58,13 +66,19 @@ export function lockStore(dir: string, boot: string, shim: Shim | null): StoreLo
   }
 }
 
-function lockDatabase(dir: string, fd: number): Database.Database {
+function openLock(path: string, readOnly: boolean): number {
+  const noFollow = constants.O_NOFOLLOW ?? 0;
+  if (readOnly && existsSync(path)) return openSync(path, constants.O_RDONLY | noFollow);
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | noFollow, 0o600);
+}
+
+function lockDatabase(dir: string, fd: number, readOnly: boolean): Database.Database {
   refuseBadSqlite();
   const path = join(dir, 'lock.db');
-  closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
-  const db = new Database(path, { fileMustExist: true, timeout: 0 });
+  if (!existsSync(path)) closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+  const db = new Database(path, { fileMustExist: true, timeout: 0, readonly: readOnly });
   try {
-    db.exec('BEGIN EXCLUSIVE');
+    db.exec(readOnly ? 'BEGIN; SELECT * FROM sqlite_schema' : 'BEGIN EXCLUSIVE');
     return db;
   } catch (error) {
     db.close();
@@ -95,9 +109,10 @@ function readHolder(fd: number): Holder | null {
   }
 }
 
-function writeHolder(fd: number, holder: Holder): void {
+/** Always the whole page, so that on a full disk there is nothing to allocate. */
+function writeHolder(fd: number, holder: Holder | null): void {
   const page = Buffer.alloc(PAGE);
-  page.write(JSON.stringify(holder));
+  if (holder !== null) page.write(JSON.stringify(holder));
   writeSync(fd, page, 0, PAGE, 0);
 }
 

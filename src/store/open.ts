@@ -19,6 +19,7 @@ import { ImageFiles } from './images.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
 import { privateMapper, selfTest } from './private-pages.ts';
+import { copyCatalog, type ReadingCopy } from './reading-copy.ts';
 import { recover, type Recovery } from './recover.ts';
 
 export interface StoreOptions {
@@ -69,18 +70,22 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
   const path = resolve(dir);
   prepareDirectory(path, options);
   const shim = chooseShim(given.mapper);
-  const lock = lockStore(path, bootId(), shim);
+  const lock = lockStore(path, { boot: bootId(), readOnly: options.readOnly, shim });
   let catalog: Catalog | null = null;
   let core: StoreCore | null = null;
+  let copy: ReadingCopy | null = null;
   try {
     const mapper = chooseMapper(shim, lock);
-    catalog = openCatalog(path, options, mapper, clock());
+    const file = join(path, 'catalog.db');
+    copy = options.readOnly ? copyCatalog(file) : null;
+    catalog = openCatalog(path, copy?.path ?? file, options, mapper, clock());
     const images = new ImageFiles(join(path, 'images'), catalog.parts(), options.sync !== 'off');
-    core = new StoreCore({ dir: path, catalog, lock, mapper, images, options });
+    core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy });
     return { core, recovery: recover(core, clock) };
   } catch (error) {
-    for (const file of core?.files() ?? []) file.close();
+    for (const file of core?.files() ?? []) file.release();
     (core?.catalog ?? catalog)?.close();
+    copy?.remove();
     lock.abandon();
     throw systemError(`opening the store ${path}`, error);
   }
@@ -110,7 +115,7 @@ function prepareDirectory(path: string, options: Required<StoreOptions>): void {
     }
   }
   try {
-    for (const dir of [path, join(path, 'regions'), join(path, 'images')]) {
+    for (const dir of options.readOnly ? [] : [path, join(path, 'regions'), join(path, 'images')]) {
       if (existsSync(dir)) continue;
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       syncDirectory(dirname(dir));
@@ -136,9 +141,8 @@ function chooseMapper(shim: Shim | null, lock: StoreLock): Mapper {
 }
 
 function openCatalog(
-  path: string, options: Required<StoreOptions>, mapper: Mapper, now: number,
+  path: string, file: string, options: Required<StoreOptions>, mapper: Mapper, now: number,
 ): Catalog {
-  const file = join(path, 'catalog.db');
   const isNew = !existsSync(file);
   const mayCreate = options.create && !options.readOnly && !hasRegions(path);
   const fresh = mayCreate ? { id: randomBytes(ID_BYTES).toString('hex'), at: now } : null;

@@ -11,7 +11,7 @@
  */
 import { closeSync, fstatSync, ftruncateSync, statSync } from 'node:fs';
 import { RegionError } from '../errors.ts';
-import { PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
+import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
 import type { Discipline } from '../types.ts';
 import { openRegular, syncFile, systemError, writeWhole } from './files.ts';
@@ -106,7 +106,9 @@ export class RegionFile implements Discipline {
 
   // As a discipline.
 
+  /** A second handle on a region that is in use sees what the first one left. */
   open(): readonly number[] {
+    if (this.#mapped.length > 0) return this.livePages().map((pages) => pages * PAGE);
     this.#committed.forEach((pages, segment) => {
       if (pages > 0) this.#expose(segment, pages * PAGE);
     });
@@ -133,12 +135,23 @@ export class RegionFile implements Discipline {
     this.#options.onSync();
   }
 
-  close(): void {
+  /** Closing a handle on the region closes nothing here: its changes wait for the checkpoint. */
+  close(): void {}
+
+  // As the store sees it.
+
+  /** Views of the region become empty or zero, and the file is closed. */
+  release(): void {
     this.#pages.close();
     closeSync(this.#fd);
   }
 
-  // As the store sees it.
+  /** Pages in use per segment now, as the region's header says; committed ones before it is used. */
+  livePages(): readonly number[] {
+    if (this.#mapped.length === 0) return this.#committed;
+    const table = new Uint32Array(this.window(0), HEADER.segmentPages, MAX_SEGMENTS);
+    return this.#mapped.map((bytes, i) => Math.min(table[i], bytes / PAGE));
+  }
 
   /** Throws when the file was truncated, replaced or removed under us, or memory faulted. */
   verify(): void {
@@ -154,7 +167,8 @@ export class RegionFile implements Discipline {
   }
 
   /** The pages whose contents differ from committed(page); null when there are none. */
-  capture(segmentPages: readonly number[]): RegionCapture | null {
+  capture(): RegionCapture | null {
+    const segmentPages = this.livePages();
     const local = segmentPages.map((count, segment) =>
       count === 0 ? new Int32Array(0) : this.#changed(segment, count));
     const total = local.reduce((n, list) => n + list.length, 0);
@@ -233,10 +247,11 @@ export class RegionFile implements Discipline {
   }
 
   /**
-   * Gives disk beyond the committed extent back; `live` = pages in use now, per segment. Called when
-   * everything committed is applied durably.
+   * Gives disk beyond the committed and the live extent back. Called when everything committed is
+   * applied durably.
    */
-  trim(live: readonly number[]): void {
+  trim(): void {
+    const live = this.livePages();
     const kept = this.#committed.map((pages, segment) => Math.max(pages, live[segment] ?? 0));
     for (let s = live.length; s-- > kept.length; ) kept[s] = live[s];
     const last = kept.findLastIndex((pages) => pages > 0);

@@ -10,6 +10,9 @@ import type { StoreCore } from './core.ts';
 import { syncDirectory } from './files.ts';
 import { lowWater } from './retention.ts';
 
+/** Refusals that leave everything as it was: the images stay, settling is tried again later. */
+const LATER = new Set(['ERR_NO_SPACE', 'ERR_BUSY', 'ERR_LOCKED']);
+
 /**
  * Returns false where images must stay for now (disk full while applying, sync failed). A failed
  * sync poisons the store: the images are the only copy that can be trusted then.
@@ -24,7 +27,7 @@ export function settle(core: StoreCore): boolean {
     giveBack(core);
     return true;
   } catch (error) {
-    core.poisonBy(error);
+    if (!LATER.has((error as RegionError).code)) core.poisonBy(error);
     return false;
   }
 }
@@ -47,7 +50,7 @@ function letGo(core: StoreCore): boolean {
     core.catalog.settle({ applied, lowWater: water, regions, keep: core.options.history });
     if (core.options.sync === 'normal') core.catalog.walCheckpoint();
   } catch (error) {
-    if ((error as RegionError).code === 'ERR_NO_SPACE') return false;
+    if (LATER.has((error as RegionError).code)) return false;
     // Settled or not is the same to us, but the catalog's log must be sound again before more.
     core.reopenCatalog();
     return false;
@@ -62,9 +65,7 @@ function letGo(core: StoreCore): boolean {
 
 function giveBack(core: StoreCore): void {
   core.images.recycle(core.catalog.parts());
-  for (const { file, handle } of core.current.values()) {
-    if (file?.shrunk) file.trim(handle?.pagesOf() ?? []);
-  }
+  for (const { file } of core.current.values()) if (file?.shrunk) file.trim();
   removeDropped(core);
 }
 
@@ -80,7 +81,7 @@ function removeDropped(core: StoreCore): void {
   const gone = [...core.committed.values()].filter((row) => row.dropped !== null);
   if (gone.length === 0) return;
   for (const { id } of gone) {
-    core.dropped.get(id)?.file?.close();
+    core.dropped.get(id)?.file?.release();
     core.dropped.delete(id);
     removeRegionFiles(core.regionPath(id));
   }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RegionError } from '../errors.ts';
-import { ID_BYTES, METHOD_START, NAME_BYTES, STATE } from '../layout.ts';
+import { ID_BYTES, METHOD_START, NAME_BYTES, PAGE, STATE } from '../layout.ts';
 import { best } from '../methods/best.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { encodeState, type Identity, writeHeader } from '../region/header.ts';
@@ -285,16 +285,17 @@ class DirectoryStore implements Store {
     if (writable && core.applyFailure === null) trimTails(core);
     const error = new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
     for (const { handle } of core.current.values()) handle?.retire(error);
-    for (const file of core.files()) file.close();
-    core.images.close(core.catalog.parts(), writable);
+    for (const file of core.files()) file.release();
+    core.images.close(writable ? core.catalog.parts() : null);
     core.catalog.close();
+    core.copy?.remove();
     if (core.poison === null) core.lock.release();
     else core.lock.abandon();
   }
 }
 
 function trimTails(core: StoreCore): void {
-  for (const { file } of core.current.values()) file?.trim([]);
+  for (const { file } of core.current.values()) file?.trim();
 }
 
 function toCheckpoint(row: CheckpointRow): Checkpoint {
@@ -324,7 +325,7 @@ function stale(name: string, how: string): RegionError {
 }
 
 function handleOf(core: StoreCore, entry: Entry): RegionHandle {
-  if (entry.handle !== null) return entry.handle;
+  if (entry.handle !== null && !entry.handle.region.closed) return entry.handle;
   const file = entry.file ?? openRegionFile(core, entry);
   const identity = { regionId: entry.id, storeId: core.id };
   entry.handle = attachRegion(file, identity, entry.name);
@@ -333,8 +334,7 @@ function handleOf(core: StoreCore, entry: Entry): RegionHandle {
 
 function extentOf(core: StoreCore, entry: Entry): number {
   const file = entry.file ?? openRegionFile(core, entry);
-  const pages = entry.handle?.pagesOf() ?? file.committedPages;
-  return pages.reduce((n, count) => n + count * 4096, 0);
+  return file.livePages().reduce((n, count) => n + count * PAGE, 0);
 }
 
 /** File first, then memory; the catalog learns of it at the next checkpoint. */
@@ -380,7 +380,7 @@ function createRegionFile(path: string, identity: Identity & { capacity: number 
 /** A region that was never committed: nothing of it stays. */
 function discard(core: StoreCore, entry: Entry, how: string): void {
   entry.handle?.retire(stale(entry.name, how));
-  entry.file?.close();
+  entry.file?.release();
   removeRegionFiles(core.regionPath(entry.id));
 }
 
@@ -398,5 +398,5 @@ function restoreEntry(core: StoreCore, entry: Entry): void {
   entry.name = row.name;
   core.current.set(row.name, entry);
   entry.file?.revert();
-  entry.handle?.revive();
+  if (entry.handle?.region.closed === false) entry.handle.revive();
 }
