@@ -168,6 +168,16 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
   throw new Error('layout: last');
 }
 
+// ---- files of direct regions -----------------------------------------------------------------
+
+/**
+ * Journal of the discipline `file`: header, table, page images. A page number counts pages of the
+ * region's address space. `crc` covers the header before it and the table.
+ */
+export const JOURNAL_MAGIC = 'RGNJRNL1';
+export const JOURNAL = { magic: 0, regionId: 8, fileBytes: 24, pageCount: 32, crc: 36, bytes: 40 } as const;
+export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
+
 // ---- traces ----------------------------------------------------------------------------------
 
 /** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */
