@@ -91,10 +91,16 @@ export async function begins(life: Life): Promise<void> {
   await Promise.race([once(child.stdout as Readable, 'data'), once(child, 'exit')]);
 }
 
+async function opens(life: Life): Promise<void> {
+  while (!life.opened && life.child.exitCode === null) await sleep(1);
+}
+
 async function killOnce(options: KillOptions, random: Random, ledger: Ledger): Promise<Life> {
   const life = startLife(options, ledger, options.seed + ledger.begun);
   const over = ended(life);
   await begins(life);
+  // Some die while they open the store, most while they work.
+  if (random.chance(0.7)) await opens(life);
   await sleep(1 + random.int(60));
   if (life.child.exitCode === null) kill(life);
   const end = await over;

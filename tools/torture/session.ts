@@ -2,7 +2,7 @@
  * One life of a store under test: opens it, changes it, announces every checkpoint with a digest of
  * everything a program can see, so that whoever finds the disk later knows what it should hold.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { join } from 'node:path';
 import { openStore } from '../../src/store/store.ts';
 import type { Region } from '../../src/types.ts';
@@ -15,13 +15,13 @@ export type StoreOptions = NonNullable<Parameters<typeof openStore>[1]>;
 export const EMPTY_DIGEST = 'empty';
 
 /** Every block, its bytes, and every root. */
-function digestRegion(hash: ReturnType<typeof createHash>, region: Region): void {
-  hash.update(`region ${region.name} ${region.method}\n`);
+function digestRegion(hash: Hash, name: string, region: Region): void {
+  hash.update(`region ${name} ${region.method}\n`);
   for (const { address, size, busy } of region.blocks()) {
     hash.update(`${busy ? 'busy' : 'free'} ${address} ${size}\n`);
     if (busy) hash.update(region.bytes(address));
   }
-  for (const [name, address] of [...region.roots].sort()) hash.update(`root ${name} ${address}\n`);
+  for (const [root, address] of [...region.roots].sort()) hash.update(`root ${root} ${address}\n`);
 }
 
 /** What the store holds, as a program sees it, plus its checkpoint number in clear for messages. */
@@ -32,7 +32,7 @@ export function digestOf(store: Store): string {
   let step = 0;
   for (const { name } of infos) {
     const region = store.region(name);
-    digestRegion(hash, region);
+    digestRegion(hash, name, region);
     step = Math.max(step, region.roots.get('step'));
   }
   return `${step}:${hash.digest('hex')}`;
@@ -99,7 +99,10 @@ export function startSession(options: SessionOptions): Session {
       return opened();
     },
     region: (name) => opened().region(name, opened().has(name) ? {} : { capacity: CAPACITY }),
-    checkpoint: () => announced((target) => target.checkpoint()),
+    checkpoint: () => {
+      announced((target) => target.checkpoint());
+      expectDigest('the program after its checkpoint');
+    },
     rollback: () => {
       opened().rollback();
       expectDigest('rollback');

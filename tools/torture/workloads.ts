@@ -3,6 +3,7 @@
  * with one concern. A workload opens the store itself and may end with it open.
  */
 import { constants } from 'node:os';
+import { last } from '../../src/methods/last.ts';
 import type { Region } from '../../src/types.ts';
 import type { Random } from './random.ts';
 import type { Session, StoreOptions } from './session.ts';
@@ -80,7 +81,7 @@ const regions: Workload = {
     change(session.region('a'), random, 2);
     session.rollback();
     session.store.rename('b', 'c');
-    change(session.store.region('last', { capacity: '1MiB' }), random, 0);
+    change(session.store.region('last', { method: last, capacity: '1MiB' }), random, 0);
     session.checkpoint();
     session.store.drop('a');
     session.rollback();

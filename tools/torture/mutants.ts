@@ -1,0 +1,182 @@
+/**
+ * Faults put into the store on purpose, each breaking one rule of DURABILITY.md. A crash test that
+ * does not notice one of them proves nothing, so every mutant must be caught. A patch replaces text
+ * of the compiled store; the text must be there exactly once, white space aside.
+ */
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+export interface Patch {
+  /** Below src/store of the compiled program. */
+  readonly file: string;
+  readonly find: string;
+  readonly put: string;
+}
+
+export interface Mutant {
+  readonly name: string;
+  readonly patches: readonly Patch[];
+  /** Workloads that should show it, the quickest first. */
+  readonly workloads: readonly string[];
+  readonly mapper?: 'shim' | 'file';
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'synchronous=NORMAL',
+    patches: [{ file: 'catalog.js', find: 'full: 2', put: 'full: 1' }],
+    workloads: ['pages'],
+  },
+  {
+    name: 'apply before commit',
+    patches: [{
+      file: 'checkpoint.js',
+      find: `commit(core, row, record, parts, rows); adopt(core, row, rows);
+        applyRecords(core, record, parts);`,
+      put: `applyRecords(core, record, parts); commit(core, row, record, parts, rows);
+        adopt(core, row, rows);`,
+    }],
+    workloads: ['pages', 'growth'],
+  },
+  {
+    name: 'trim before fsync',
+    patches: [{
+      file: 'settle.js',
+      find: 'for (const file of core.files()) file.syncApplied(); if (!letGo(core)) return false;',
+      put: 'if (!letGo(core)) return false; for (const file of core.files()) file.syncApplied();',
+    }],
+    workloads: ['pages', 'images'],
+  },
+  {
+    name: 'no region fsync',
+    patches: [{
+      file: 'region-file.js',
+      find: 'this.sums.save(this.#options.isDurable); this.#sync();',
+      put: 'this.sums.save(this.#options.isDurable);',
+    }],
+    workloads: ['pages', 'images'],
+  },
+  {
+    name: 'naive dirty rule: private at the last scan means clean',
+    patches: [{
+      file: 'private-pages.js',
+      find: 'const window = this.window(segment); const count = this.#dirty(window, bytes); let',
+      put: `const window = this.window(segment);
+        const seen = (this.naive ??= new Set());
+        const all = this.#dirty(window, bytes);
+        let count = 0;
+        for (let i = 0; i < all; i++) {
+          const from = this.#runs[2 * i];
+          if (seen.has(from)) continue;
+          seen.add(from);
+          this.#runs[2 * count] = from;
+          this.#runs[2 * count++ + 1] = this.#runs[2 * i + 1];
+        }
+        let`,
+    }],
+    workloads: ['pages', 'growth'],
+  },
+  {
+    name: 'DONTNEED before apply',
+    patches: [{
+      file: 'region-file.js',
+      find: 'this.#committed = change.segmentPages; this.sums.note(change);',
+      put: `this.#committed = change.segmentPages; this.sums.note(change);
+        this.#mapped.forEach((n, segment) => this.#pages.revert(segment, n));`,
+    }],
+    workloads: ['pending'],
+  },
+  {
+    name: 'header sequence not bumped',
+    patches: [{
+      file: 'region-file.js',
+      find: 'const { id, sequence } = this; const state = {',
+      put: 'const { id } = this; const sequence = 0; const state = {',
+    }],
+    workloads: ['pages', 'growth'],
+  },
+  {
+    name: 'missing directory fsync',
+    patches: [{
+      file: 'store.js',
+      find: 'renameSync(temporary, path); syncDirectory(dirname(path));',
+      put: 'renameSync(temporary, path);',
+    }],
+    workloads: ['pages', 'regions'],
+  },
+  {
+    name: 'skip if equal to the file while an apply is pending',
+    patches: [{
+      file: 'region-file.js',
+      find: 'if (this.overlay.size === 0) return hasState',
+      put: 'if (this.overlay.size >= 0) return hasState',
+    }],
+    workloads: ['pending'],
+  },
+  {
+    name: 'rollback that ignores unapplied images',
+    patches: [{
+      file: 'region-file.js',
+      find: 'this.#pages.revert(segment, bytes)); this.#layOverlay();',
+      put: 'this.#pages.revert(segment, bytes));',
+    }],
+    workloads: ['pending'],
+  },
+  {
+    name: 'image file not synced before the commit',
+    patches: [{ file: 'images.js', find: 'if (this.#fd >= 0 && this.#durable)', put: 'if (false)' }],
+    workloads: ['images'],
+  },
+  {
+    name: 'image file written again while it is needed',
+    patches: [{ file: 'images.js', find: 'if (!used.has(this.#file)) this.#at = 0;',
+      put: 'this.#at = 0;' },
+    { file: 'images.js', find: 'this.#at = roundUp(this.#at + bytes.length);', put: '' }],
+    workloads: ['images', 'reopen'],
+  },
+  {
+    name: 'length of a grown file not synced before the commit',
+    patches: [{ file: 'region-file.js', find: 'if (this.#fileBytes === this.#syncedBytes) return;',
+      put: 'return;' }],
+    workloads: ['growth', 'pages'],
+  },
+  {
+    name: 'commit in two transactions',
+    patches: [{
+      file: 'catalog.js',
+      find: 'for (const p of parts) { const values',
+      put: `this.#commit.run(); this.#begin.run();
+        for (const p of parts) { const values`,
+    }],
+    workloads: ['images'],
+  },
+];
+
+/** A pattern that takes any white space for white space. */
+function patternOf(text: string): RegExp {
+  const words = text.trim().split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(words.join('\\s*'), 'g');
+}
+
+export function patched(text: string, patch: Patch, name: string): string {
+  const matches = [...text.matchAll(patternOf(patch.find))];
+  if (matches.length !== 1) {
+    throw new Error(`torture: mutant '${name}': ${matches.length} places in ${patch.file} match; ` +
+      'adapt tools/torture/mutants.ts to the store');
+  }
+  const [{ index, 0: found }] = matches as [RegExpExecArray];
+  return text.slice(0, index) + patch.put + text.slice(index + found.length);
+}
+
+/** Copies the compiled program and breaks it. */
+export function buildMutant(mutant: Mutant, compiled: string, out: string): void {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(dirname(out), { recursive: true });
+  for (const part of ['src', 'tools/torture']) {
+    cpSync(join(compiled, part), join(out, part), { recursive: true });
+  }
+  for (const patch of mutant.patches) {
+    const path = join(out, 'src/store', patch.file);
+    writeFileSync(path, patched(readFileSync(path, 'utf8'), patch, mutant.name));
+  }
+}

@@ -1,0 +1,70 @@
+/** What a torture run found, as a table for people and as JSON. */
+import type { Done } from './pool.ts';
+import { CLASSES, type Class } from './plan.ts';
+
+export interface Row {
+  readonly class: Class;
+  cases: number;
+  losses: number;
+  /** Of process time; two run at a time. */
+  seconds: number;
+  /** Why there were no cases, or what else is to be said. */
+  note: string;
+}
+
+export interface Summary {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly node: string;
+  readonly rows: Row[];
+  readonly losses: string[];
+  /** What showed each mutant. */
+  readonly caught: { mutant: string; by: string }[];
+}
+
+export function emptySummary(seed: number, minutes: number): Summary {
+  const rows = CLASSES.map((name) => ({ class: name, cases: 0, losses: 0, seconds: 0, note: '' }));
+  return { seed, minutes, node: process.version, rows, losses: [], caught: [] };
+}
+
+export function note(summary: Summary, { task, result, seconds }: Done): void {
+  const row = summary.rows.find((candidate) => candidate.class === task.class);
+  if (row === undefined) throw new Error(`torture: no class ${task.class}`);
+  row.cases += result.cases;
+  row.losses += result.losses.length;
+  row.seconds += seconds;
+  if (result.skipped) row.note = [row.note, `${task.what}: ${result.skipped}`].filter(Boolean).join('; ');
+  summary.losses.push(...result.losses);
+  if (task.mutant !== undefined && result.caught !== undefined) {
+    summary.caught.push({ mutant: task.mutant.name, by: firstLine(result.caught[0] ?? '') });
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0]?.slice(0, 200) ?? '';
+}
+
+/** A class without cases is a failure, except where the machine cannot do it and says why. */
+export function isFailed(row: Row): boolean {
+  return row.losses > 0 || (row.cases === 0 && row.note === '');
+}
+
+export function tableOf(summary: Summary): string {
+  const lines = [['class', 'cases', 'losses', 'seconds', ''],
+    ...summary.rows.map((row) => [row.class, String(row.cases), String(row.losses),
+      row.seconds.toFixed(0), row.note])];
+  const widths = [0, 1, 2, 3].map((i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  return lines.map((line) => line.map((cell, i) =>
+    i === 0 ? cell.padEnd(widths[0] ?? 0) : i < 4 ? cell.padStart(widths[i] ?? 0) : cell)
+    .join('  ').trimEnd()).join('\n');
+}
+
+export function markdownOf(summary: Summary): string {
+  const rows = summary.rows.map((row) => `| ${row.class} | ${row.cases} | ${row.losses} | ` +
+    `${row.seconds.toFixed(0)} | ${row.note} |`);
+  const caught = summary.caught.map(({ mutant, by }) => `| ${mutant} | ${by} |`);
+  return `# Torture run\n\nSeed ${summary.seed}, ${summary.minutes} minutes, Node ${summary.node}.\n
+| class | cases | losses | seconds | |\n| --- | --: | --: | --: | --- |\n${rows.join('\n')}\n
+| mutant | caught by |\n| --- | --- |\n${caught.join('\n')}\n
+${summary.losses.map((loss) => `- ${firstLine(loss)}`).join('\n')}\n`;
+}
