@@ -1,18 +1,13 @@
 /**
- * The catalog: the one file that speaks SQL. It knows the regions of a store, its checkpoints and
- * where their images are. A checkpoint exists exactly when its transaction is committed.
- *
- * WAL, synchronous as the store's `sync` says, read back; no paths are stored; the schema must be
- * ours to the letter, so that a prepared file cannot run triggers or views here.
+ * The catalog: the regions of a store, its checkpoints and where their images are. A checkpoint
+ * exists exactly when its transaction is committed. This file and catalog-schema.ts alone speak SQL.
+ * No paths are stored: a region's file is called after its id.
  */
-import { closeSync, existsSync, openSync, statSync } from 'node:fs';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { RegionError } from '../errors.ts';
-import { CATALOG_APPLICATION, CATALOG_VERSION } from '../layout.ts';
+import { corrupt, type FreshStore, guarded, openDatabase, rowCrc, type Sync }
+  from './catalog-schema.ts';
 import type { Crc } from './record.ts';
-import { refuseBadSqlite } from './sqlite.ts';
-
-export type Sync = 'full' | 'normal' | 'off';
 
 export interface RegionRow {
   /** 32 hexadecimal digits; the file is called after it. */
@@ -66,65 +61,9 @@ export interface Settlement {
   readonly keep: number;
 }
 
-const SCHEMA = [
-  `CREATE TABLE store (
-  one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, created REAL NOT NULL,
-  applied INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT`,
-  `CREATE TABLE regions (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
-  capacity INTEGER NOT NULL, sequence INTEGER NOT NULL, dropped INTEGER,
-  crc INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
-  `CREATE TABLE checkpoints (
-  sequence INTEGER PRIMARY KEY, at REAL NOT NULL, label TEXT, pages INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, regions INTEGER NOT NULL, crc INTEGER NOT NULL, image BLOB) STRICT`,
-  `CREATE TABLE parts (
-  sequence INTEGER NOT NULL, part INTEGER NOT NULL, file INTEGER NOT NULL, at INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (sequence, part)) STRICT, WITHOUT ROWID`,
-] as const;
-
-/** Steps from one schema version to the next; index = the version it starts from. */
-const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
-  (db) => {
-    for (const sql of SCHEMA) db.exec(sql);
-  },
-];
-
-const SYNCHRONOUS = { full: 2, normal: 1, off: 0 } as const;
 /** Rows read at open are bounded; more than this is damage, not use. */
 const MAX_ROWS = 1_000_000;
-/** Somebody looking into the catalog with another tool is waited for so long. */
-const BUSY_MS = 2000;
 const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
-
-function corrupt(path: string, what: string, cause?: unknown): RegionError {
-  return new RegionError(
-    'ERR_CORRUPT',
-    `the catalog ${path} is damaged (${what}); restore the store from a backup`,
-    cause,
-  );
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code === 'SQLITE_FULL';
-}
-
-/** A documented error for what SQLite threw. */
-function catalogError(path: string, error: unknown): RegionError {
-  if (error instanceof RegionError) return error;
-  const code = error instanceof Database.SqliteError ? error.code : '';
-  if (isFull(error)) {
-    return new RegionError('ERR_NO_SPACE',
-      `the disk is full: ${path} cannot grow; free space and try again, nothing is lost`, error);
-  }
-  if (code.startsWith('SQLITE_BUSY') || code === 'SQLITE_LOCKED') {
-    return new RegionError('ERR_LOCKED', `${path} is in use by another process`, error);
-  }
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    return corrupt(path, (error as Error).message, error);
-  }
-  return new RegionError('ERR_IO',
-    `the catalog ${path} cannot be used: ${(error as Error).message}`, error);
-}
 
 export class Catalog {
   readonly path: string;
@@ -154,15 +93,11 @@ export class Catalog {
    * create it where there is none, or where an earlier creation was cut off; null = refuse.
    */
   static open(
-    path: string, sync: Sync, crc: Crc, fresh: { id: string; at: number } | null,
+    path: string, sync: Sync, crc: Crc, fresh: FreshStore | null,
   ): Catalog {
     return guarded(path, () => {
-      if (fresh !== null && !existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
-      const db = connect(path, sync);
+      const db = openDatabase(path, sync, fresh, crc);
       try {
-        if (fresh !== null && isBlank(db)) createTables(db, fresh, crc);
-        verifySchema(path, db);
-        makeDurable(db);
         const catalog = new Catalog(path, db, crc);
         catalog.#verifyRows();
         return catalog;
@@ -227,10 +162,10 @@ export class Catalog {
     this.#transact(() => {
       const { sequence, at, label, pages, bytes } = row;
       const meta = [sequence, at, label, pages, bytes, row.regions];
-      this.#insertCheckpoint.run(...meta, crcOf(meta, this.#crc), image);
+      this.#insertCheckpoint.run(...meta, rowCrc(meta, this.#crc), image);
       for (const p of parts) {
         const values = [p.sequence, p.part, p.file, p.at, p.bytes];
-        this.#insertPart.run(...values, crcOf(values, this.#crc));
+        this.#insertPart.run(...values, rowCrc(values, this.#crc));
       }
       for (const region of regions) this.#writeRegion(region);
     });
@@ -242,7 +177,7 @@ export class Catalog {
       const store = this.#store();
       const row = [1, store.id, store.created, applied];
       this.#db.prepare('INSERT OR REPLACE INTO store VALUES (?, ?, ?, ?, ?)')
-        .run(...row, crcOf(row, this.#crc));
+        .run(...row, rowCrc(row, this.#crc));
       for (const { id, sequence } of regions) {
         const region = this.#syncRegion.get(id) as RegionRow | undefined;
         if (region !== undefined) this.#writeRegion({ ...region, sequence });
@@ -296,7 +231,7 @@ export class Catalog {
 
   #writeRegion(r: RegionRow): void {
     const values = [r.id, r.name, r.kind, r.method, r.capacity, r.sequence, r.dropped];
-    this.#upsertRegion.run(...values, crcOf(values, this.#crc));
+    this.#upsertRegion.run(...values, rowCrc(values, this.#crc));
   }
 
   #prune(lowWater: number, keep: number): void {
@@ -320,7 +255,7 @@ export class Catalog {
 
   #verifyRows(): void {
     const store = this.#store();
-    const expected = crcOf([1, store.id, store.created, store.applied], this.#crc);
+    const expected = rowCrc([1, store.id, store.created, store.applied], this.#crc);
     if (store.crc !== expected) throw corrupt(this.path, 'checksum of the store row');
     this.#verifyTable('regions', 'id, name, kind, method, capacity, sequence, dropped');
     this.#verifyTable('checkpoints', 'sequence, at, label, pages, bytes, regions');
@@ -334,94 +269,9 @@ export class Catalog {
     if (count > MAX_ROWS) throw corrupt(this.path, `${count} rows in ${table}`);
     const rows = this.#db.prepare(`SELECT ${columns}, crc FROM ${table}`).raw().iterate();
     for (const row of rows as Iterable<unknown[]>) {
-      if (row.at(-1) !== crcOf(row.slice(0, -1), this.#crc)) {
+      if (row.at(-1) !== rowCrc(row.slice(0, -1), this.#crc)) {
         throw corrupt(this.path, `checksum of a row of ${table}: ${row[0]}`);
       }
     }
-  }
-}
-
-/**
- * What an earlier process left in the WAL may be in the page cache only, and new commits would build
- * on it: move it into the database, synced. On a full disk there are no new commits either.
- */
-function makeDurable(db: Database.Database): void {
-  try {
-    db.pragma('wal_checkpoint(TRUNCATE)');
-  } catch (error) {
-    if (!isFull(error)) throw error;
-  }
-}
-
-/** A database without any table: its creation was begun and never committed. */
-function isBlank(db: Database.Database): boolean {
-  return db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
-}
-
-function createTables(db: Database.Database, fresh: { id: string; at: number }, crc: Crc): void {
-  db.transaction(() => {
-    db.pragma(`application_id = ${CATALOG_APPLICATION}`);
-    migrate(db);
-    const row = [1, fresh.id, fresh.at, 0];
-    db.prepare('INSERT INTO store VALUES (?, ?, ?, ?, ?)').run(...row, crcOf(row, crc));
-  })();
-}
-
-function crcOf(values: readonly unknown[], crc: Crc): number {
-  const text = Buffer.from(JSON.stringify(values));
-  return crc(text, 0, text.length, 0);
-}
-
-function guarded<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw catalogError(path, error);
-  }
-}
-
-function connect(path: string, sync: Sync): Database.Database {
-  refuseBadSqlite();
-  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
-  try {
-    db.pragma('trusted_schema = OFF');
-    db.pragma('cell_size_check = ON');
-    if (statSync(path).size === 0) db.pragma('page_size = 4096');
-    const mode = db.pragma('journal_mode = WAL', { simple: true });
-    if (mode !== 'wal') throw new RegionError('ERR_IO', `${path}: no WAL on this file system`);
-    db.pragma(`synchronous = ${SYNCHRONOUS[sync]}`);
-    if (db.pragma('synchronous', { simple: true }) !== SYNCHRONOUS[sync]) {
-      throw new RegionError('ERR_IO', `${path}: SQLite did not take synchronous=${sync}`);
-    }
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
-function migrate(db: Database.Database): void {
-  const version = db.pragma('user_version', { simple: true }) as number;
-  for (let from = version; from < CATALOG_VERSION; from++) MIGRATIONS[from]?.(db);
-  db.pragma(`user_version = ${CATALOG_VERSION}`);
-}
-
-/** The schema must be exactly ours: a trigger, a view or a foreign table is refused. */
-function verifySchema(path: string, db: Database.Database): void {
-  if (db.pragma('application_id', { simple: true }) !== CATALOG_APPLICATION) {
-    throw corrupt(path, 'not a regionstore catalog');
-  }
-  const version = db.pragma('user_version', { simple: true }) as number;
-  if (version > CATALOG_VERSION) {
-    throw new RegionError('ERR_VERSION',
-      `${path} has catalog version ${version}, this regionstore reads up to ${CATALOG_VERSION}; ` +
-        'open it with a newer regionstore');
-  }
-  if (version < CATALOG_VERSION) db.transaction(() => migrate(db))();
-  const sql = "SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY name";
-  const found = db.prepare(sql).pluck().all() as string[];
-  const expected = [...SCHEMA].sort();
-  if (JSON.stringify([...found].sort()) !== JSON.stringify(expected)) {
-    throw corrupt(path, 'its tables are not those of a catalog');
   }
 }

@@ -2,24 +2,19 @@
  * The store: a directory of regions under one catalog. This file decides; core.ts holds the state,
  * checkpoint.ts, settle.ts and recover.ts do the work that has an order.
  */
-import { randomBytes } from 'node:crypto';
-import { closeSync, constants, renameSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { RegionError } from '../errors.ts';
-import { ID_BYTES, METHOD_START, NAME_BYTES, PAGE, STATE } from '../layout.ts';
 import { best } from '../methods/best.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
-import { encodeState, type Identity, writeHeader } from '../region/header.ts';
-import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
 import type { Finding, Method, Region } from '../types.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
 import { takeCheckpoint } from './checkpoint.ts';
-import type { Entry, StoreCore } from './core.ts';
-import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from './files.ts';
+import type { StoreCore } from './core.ts';
+import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry, stale }
+  from './entries.ts';
 import { openCore, type StoreOptions } from './open.ts';
-import { openRegionFile, type Recovery } from './recover.ts';
-import { removeRegionFiles, settle } from './settle.ts';
+import type { Recovery } from './recover.ts';
+import { settle } from './settle.ts';
 
 /** An atomic, durable state of all regions of the store. */
 export interface Checkpoint {
@@ -282,7 +277,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.closed = true;
     const writable = core.poison === null && !core.options.readOnly;
-    if (writable && core.applyFailure === null) trimTails(core);
+    if (writable && core.catalog.applied === core.sequence) trimTails(core);
     const error = new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
     for (const { handle } of core.current.values()) handle?.retire(error);
     for (const file of core.files()) file.release();
@@ -301,102 +296,4 @@ function trimTails(core: StoreCore): void {
 function toCheckpoint(row: CheckpointRow): Checkpoint {
   const { sequence, label, at, bytes, pages, regions } = row;
   return { id: sequence, label, at: new Date(at), bytes, pages, regions };
-}
-
-function entryNamed(core: StoreCore, name: string): Entry {
-  const entry = core.current.get(name);
-  if (entry !== undefined) return entry;
-  const names = [...core.current.keys()].sort().slice(0, 10).join(', ');
-  throw new RegionError('ERR_NOT_FOUND',
-    `there is no region '${name}' in ${core.dir}${names === '' ? '' : `; there are: ${names}`}`);
-}
-
-function assertName(name: string): void {
-  const isName = typeof name === 'string' && name !== '' && name.isWellFormed()
-    && Buffer.byteLength(name) <= NAME_BYTES && !/[/\0]/.test(name);
-  if (!isName) {
-    throw new RegionError('ERR_BAD_OPTION',
-      `a region's name is 1 to ${NAME_BYTES} bytes of UTF-8 without '/' and NUL`);
-  }
-}
-
-function stale(name: string, how: string): RegionError {
-  return new RegionError('ERR_STALE', `region '${name}' was ${how}; ask the store for it again`);
-}
-
-function handleOf(core: StoreCore, entry: Entry): RegionHandle {
-  if (entry.handle !== null && !entry.handle.region.closed) return entry.handle;
-  const file = entry.file ?? openRegionFile(core, entry);
-  const identity = { regionId: entry.id, storeId: core.id };
-  entry.handle = attachRegion(file, identity, entry.name);
-  return entry.handle;
-}
-
-function extentOf(core: StoreCore, entry: Entry): number {
-  const file = entry.file ?? openRegionFile(core, entry);
-  return file.livePages().reduce((n, count) => n + count * PAGE, 0);
-}
-
-/** File first, then memory; the catalog learns of it at the next checkpoint. */
-function createEntry(
-  core: StoreCore, name: string, method: Method, capacity: number,
-): Region {
-  core.assertWritable();
-  const id = randomBytes(ID_BYTES).toString('hex');
-  const path = core.regionPath(id);
-  const identity = { regionId: id, storeId: core.id, createdAt: Date.now(), capacity, name };
-  try {
-    createRegionFile(path, { ...identity, method: method.name });
-    const file = core.openFile(id, capacity, []);
-    const handle = formatRegion(file, method, identity);
-    const entry = { id, name, kind: 'region', method: method.name, capacity, born: true, file,
-      handle };
-    core.current.set(name, entry);
-    return handle.region;
-  } catch (error) {
-    removeRegionFiles(path);
-    throw systemError(`creating region '${name}'`, error);
-  }
-}
-
-function createRegionFile(path: string, identity: Identity & { capacity: number }): void {
-  const temporary = path.replace(/\.region$/, '.tmp');
-  const front = new Uint8Array(METHOD_START);
-  writeHeader(front, identity);
-  const state = { sequence: 0, clean: false, regionId: identity.regionId, bootId: '',
-    segmentPages: [] };
-  front.set(encodeState(state), STATE.at);
-  const fd = openRegular(temporary, constants.O_CREAT | constants.O_EXCL);
-  try {
-    writeWhole(fd, front, 0);
-    syncFile(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, path);
-  syncDirectory(dirname(path));
-}
-
-/** A region that was never committed: nothing of it stays. */
-function discard(core: StoreCore, entry: Entry, how: string): void {
-  entry.handle?.retire(stale(entry.name, how));
-  entry.file?.release();
-  removeRegionFiles(core.regionPath(entry.id));
-}
-
-/** Back to the committed row and the committed bytes; regions dropped for good stay dropped. */
-function restoreEntry(core: StoreCore, entry: Entry): void {
-  const row = core.committed.get(entry.id);
-  if (row === undefined) {
-    discard(core, entry, 'rolled back');
-    return;
-  }
-  if (row.dropped !== null) {
-    core.dropped.set(entry.id, entry);
-    return;
-  }
-  entry.name = row.name;
-  core.current.set(row.name, entry);
-  entry.file?.revert();
-  if (entry.handle?.region.closed === false) entry.handle.revive();
 }

@@ -1,0 +1,114 @@
+/**
+ * The regions a store knows: made, found by name, thrown away, taken back. A region is born with its
+ * file and gets its catalog row at the next checkpoint.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { RegionError } from '../errors.ts';
+import { ID_BYTES, METHOD_START, NAME_BYTES, PAGE, STATE } from '../layout.ts';
+import { encodeState, type Identity, writeHeader } from '../region/header.ts';
+import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
+import type { Method, Region } from '../types.ts';
+import type { Entry, StoreCore } from './core.ts';
+import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from './files.ts';
+import { openRegionFile } from './recover.ts';
+import { removeRegionFiles } from './settle.ts';
+
+export function entryNamed(core: StoreCore, name: string): Entry {
+  const entry = core.current.get(name);
+  if (entry !== undefined) return entry;
+  const names = [...core.current.keys()].sort().slice(0, 10).join(', ');
+  throw new RegionError('ERR_NOT_FOUND',
+    `there is no region '${name}' in ${core.dir}${names === '' ? '' : `; there are: ${names}`}`);
+}
+
+export function assertName(name: string): void {
+  const isName = typeof name === 'string' && name !== '' && name.isWellFormed()
+    && Buffer.byteLength(name) <= NAME_BYTES && !/[/\0]/.test(name);
+  if (!isName) {
+    throw new RegionError('ERR_BAD_OPTION',
+      `a region's name is 1 to ${NAME_BYTES} bytes of UTF-8 without '/' and NUL`);
+  }
+}
+
+export function stale(name: string, how: string): RegionError {
+  return new RegionError('ERR_STALE', `region '${name}' was ${how}; ask the store for it again`);
+}
+
+export function handleOf(core: StoreCore, entry: Entry): RegionHandle {
+  if (entry.handle !== null && !entry.handle.region.closed) return entry.handle;
+  const file = entry.file ?? openRegionFile(core, entry);
+  const identity = { regionId: entry.id, storeId: core.id };
+  entry.handle = attachRegion(file, identity, entry.name);
+  return entry.handle;
+}
+
+export function extentOf(core: StoreCore, entry: Entry): number {
+  const file = entry.file ?? openRegionFile(core, entry);
+  return file.livePages().reduce((n, count) => n + count * PAGE, 0);
+}
+
+/** File first, then memory; the catalog learns of it at the next checkpoint. */
+export function createEntry(
+  core: StoreCore, name: string, method: Method, capacity: number,
+): Region {
+  core.assertWritable();
+  const id = randomBytes(ID_BYTES).toString('hex');
+  const path = core.regionPath(id);
+  const identity = { regionId: id, storeId: core.id, createdAt: Date.now(), capacity, name };
+  try {
+    createRegionFile(path, { ...identity, method: method.name });
+    const file = core.openFile(id, capacity, []);
+    const handle = formatRegion(file, method, identity);
+    const entry = { id, name, kind: 'region', method: method.name, capacity, born: true, file,
+      handle };
+    core.current.set(name, entry);
+    return handle.region;
+  } catch (error) {
+    removeRegionFiles(path);
+    throw systemError(`creating region '${name}'`, error);
+  }
+}
+
+function createRegionFile(path: string, identity: Identity & { capacity: number }): void {
+  const temporary = path.replace(/\.region$/, '.tmp');
+  const front = new Uint8Array(METHOD_START);
+  writeHeader(front, identity);
+  const state = { sequence: 0, clean: false, regionId: identity.regionId, bootId: '',
+    segmentPages: [] };
+  front.set(encodeState(state), STATE.at);
+  const fd = openRegular(temporary, constants.O_CREAT | constants.O_EXCL);
+  try {
+    writeWhole(fd, front, 0);
+    syncFile(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/** A region that was never committed: nothing of it stays. */
+export function discard(core: StoreCore, entry: Entry, how: string): void {
+  entry.handle?.retire(stale(entry.name, how));
+  entry.file?.release();
+  removeRegionFiles(core.regionPath(entry.id));
+}
+
+/** Back to the committed row and the committed bytes; regions dropped for good stay dropped. */
+export function restoreEntry(core: StoreCore, entry: Entry): void {
+  const row = core.committed.get(entry.id);
+  if (row === undefined) {
+    discard(core, entry, 'rolled back');
+    return;
+  }
+  if (row.dropped !== null) {
+    core.dropped.set(entry.id, entry);
+    return;
+  }
+  entry.name = row.name;
+  core.current.set(row.name, entry);
+  entry.file?.revert();
+  if (entry.handle?.region.closed === false) entry.handle.revive();
+}
