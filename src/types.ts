@@ -34,7 +34,10 @@ export interface Discipline {
    * hexadecimal digits, or '' where it is not known. It tells a process crash from a machine crash.
    */
   readonly bootId?: string;
-  /** Attach. Returns the bytes that are already there per segment; [] = nothing, a new region. */
+  /**
+   * Attach. Returns the bytes that are already there per segment; [] = nothing, a new region. Where
+   * it throws it stays closed; ERR_BUSY = it serves an open region already, which goes on.
+   */
   open(): readonly number[];
   /** The window of a segment, whole: min(4 GiB, capacity - 4 GiB × index) bytes. */
   window(segment: number): ArrayBuffer;

@@ -18,7 +18,8 @@ import { dirname, resolve } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { PAGE, SLOT_BYTES } from '../layout.ts';
 import type { Shim } from '../native/shim.ts';
-import { openRegular, syncDirectory, systemError } from './files.ts';
+import { openRegular, storedCapacity, syncDirectory, systemError } from './files.ts';
+import { removeJournal, replayJournal } from './journal.ts';
 import { lockFile } from './lock.ts';
 
 export class Backing {
@@ -46,12 +47,16 @@ export class Backing {
   }
 
   /** Bytes per segment that are in the file, [] = no file, or an empty one. */
-  open(): number[] {
+  open(create = true): number[] {
     if (this.#isOpen) {
       throw new RegionError('ERR_BUSY', `${this.path} serves an open region; close that first`);
     }
     const fd = openRegular(this.path, 0);
     const bytes = fd === null ? 0 : fstatSync(fd).size;
+    if (bytes === 0 && !create) {
+      if (fd !== null) closeSync(fd);
+      throw new RegionError('ERR_NOT_FOUND', `${this.path} does not exist or is empty`);
+    }
     this.#isOpen = true;
     if (fd === null) return [];
     this.#fd = fd;
@@ -60,7 +65,34 @@ export class Backing {
       return [];
     }
     this.#lock(this.path);
+    try {
+      this.finishJournal();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     return segmentSizes(fstatSync(fd).size);
+  }
+
+  /** The capacity in the file's header, or undefined where there is no header of ours. */
+  storedCapacity(): number | undefined {
+    const stored = this.#fd < 0 ? 0 : storedCapacity(this.#fd);
+    return stored === 0 ? undefined : stored;
+  }
+
+  /** Name of the journal a `file` region writes beside it. */
+  get journal(): string {
+    return `${this.path}.journal`;
+  }
+
+  /** Completes a write that a crash or a failure cut short; a torn journal was never begun. */
+  finishJournal(): void {
+    try {
+      replayJournal(this.journal, this.#fd);
+      removeJournal(this.journal);
+    } catch (error) {
+      throw systemError(`finishing ${this.journal}`, error);
+    }
   }
 
   /** Makes the file of a new region, under the name it has until `publish`. */
@@ -74,6 +106,7 @@ export class Backing {
       throw new RegionError('ERR_EXISTS', `${this.path} was created by another process; open it`);
     }
     ftruncateSync(this.#fd, 0);
+    removeJournal(this.journal);
     this.#isPublished = false;
   }
 

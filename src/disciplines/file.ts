@@ -13,10 +13,10 @@ import { HEADER, ID_BYTES, PAGE, SLOT_BYTES, SLOT_PAGES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import { readOptions, size, text } from '../options.ts';
 import type { Discipline } from '../types.ts';
-import { Backing, fileBytes, segmentSizes } from './backing.ts';
+import { Backing, fileBytes } from './backing.ts';
 import { capacityFrom, windowBytes } from './capacity.ts';
-import { readBootId, readWhole, storedCapacity, systemError, writeWhole } from './files.ts';
-import { type PageImage, removeJournal, replayJournal, writeJournal } from './journal.ts';
+import { readBootId, readWhole, systemError, writeWhole } from './files.ts';
+import { type PageImage, removeJournal, writeJournal } from './journal.ts';
 
 const ROUND = 64 * 1024;
 /** Bytes compared, loaded or zero-filled at a time. */
@@ -44,7 +44,6 @@ class BufferedFile implements Discipline {
   readonly durable = true;
   readonly bootId: string;
   readonly #backing: Backing;
-  readonly #journal: string;
   readonly #given: number | undefined;
   readonly #chunk = Buffer.alloc(CHUNK);
   #capacity: number;
@@ -57,7 +56,6 @@ class BufferedFile implements Discipline {
     this.bootId = bootId;
     this.#given = given;
     this.#backing = new Backing(path, loadShim(), bootId);
-    this.#journal = `${this.#backing.path}.journal`;
     this.#capacity = capacityFrom(given, ROUND);
   }
 
@@ -68,11 +66,7 @@ class BufferedFile implements Discipline {
   open(): readonly number[] {
     this.#failure = null;
     this.#sizes = this.#backing.open();
-    if (this.#sizes.length === 0) return [];
-    this.#finish();
-    this.#sizes = segmentSizes(fstatSync(this.#backing.fd).size);
-    const stored = storedCapacity(this.#backing.fd);
-    this.#capacity = capacityFrom(this.#given ?? (stored === 0 ? undefined : stored), ROUND);
+    this.#capacity = capacityFrom(this.#given ?? this.#backing.storedCapacity(), ROUND);
     return this.#sizes.slice();
   }
 
@@ -86,10 +80,7 @@ class BufferedFile implements Discipline {
   }
 
   resize(segment: number, bytes: number): boolean {
-    if (this.#backing.fd < 0) {
-      this.#backing.create();
-      removeJournal(this.#journal);
-    }
+    if (this.#backing.fd < 0) this.#backing.create();
     const held = this.#sizes[segment] ?? 0;
     const window = this.window(segment);
     for (let i = this.#sizes.length; i < segment; i++) this.#sizes[i] = 0;
@@ -102,7 +93,8 @@ class BufferedFile implements Discipline {
     if (this.#failure !== null) throw this.#failure;
     if (this.#backing.fd < 0) return;
     try {
-      if (this.#isLeftOver) this.#finish();
+      if (this.#isLeftOver) this.#backing.finishJournal();
+      this.#isLeftOver = false;
       this.#write();
     } catch (error) {
       throw systemError(`writing ${this.#backing.path}`, error);
@@ -116,17 +108,6 @@ class BufferedFile implements Discipline {
     this.#windows.length = 0;
     this.#sizes = [];
     this.#backing.close();
-  }
-
-  /** Completes what a crash or a failure left; a journal that is torn was never begun. */
-  #finish(): void {
-    try {
-      replayJournal(this.#journal, this.#backing.fd);
-      removeJournal(this.#journal);
-      this.#isLeftOver = false;
-    } catch (error) {
-      throw systemError(`finishing ${this.#journal}`, error);
-    }
   }
 
   #write(): void {
@@ -145,16 +126,16 @@ class BufferedFile implements Discipline {
     for (const image of images) this.#store(image);
     this.#backing.truncate(bytes);
     this.#syncOnce();
-    removeJournal(this.#journal);
+    removeJournal(this.#backing.journal);
     this.#isLeftOver = false;
   }
 
   #record(bytes: number, images: readonly PageImage[]): void {
     const id = new Uint8Array(this.window(0), HEADER.regionId, ID_BYTES);
     try {
-      writeJournal(this.#journal, id, bytes, images);
+      writeJournal(this.#backing.journal, id, bytes, images);
     } catch (error) {
-      removeJournal(this.#journal);
+      removeJournal(this.#backing.journal);
       throw error;
     }
   }

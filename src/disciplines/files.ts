@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { RegionError } from '../errors.ts';
-import { HEADER, MAGIC, PAGE, VERSION } from '../layout.ts';
+import { HEADER, MAGIC, MAX_SEGMENTS, PAGE, SLOT_BYTES, VERSION } from '../layout.ts';
 import { crc32c } from '../native/crc32c.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -82,7 +82,9 @@ export function storedCapacity(fd: number): number {
   const crc = crc32c(page, 0, HEADER.identityBytes, 0);
   if (page.readUInt32LE(HEADER.identityCrc) !== crc) return 0;
   const capacity = page.readDoubleLE(HEADER.capacity);
-  return Number.isSafeInteger(capacity) && capacity > 0 ? capacity : 0;
+  const isPossible = Number.isSafeInteger(capacity) && capacity > 0
+    && capacity <= MAX_SEGMENTS * SLOT_BYTES;
+  return isPossible ? capacity : 0;
 }
 
 /** Identity of this boot of the machine, '' where the system does not tell. */

@@ -12,17 +12,21 @@ import { systemError } from './files.ts';
 /** Takes the lock or throws ERR_LOCKED; the result releases it. */
 export function lockFile(fd: number, path: string, shim: Shim | null, bootId: string): () => void {
   const name = `${path}.lock`;
+  // Closing the descriptor is not enough: a map that stays keeps the lock.
+  const unlock = () => shim?.unlock(fd);
   if (shim !== null && !shim.lock(fd, true)) throw locked(path, read(name));
   try {
     const mine = `${process.pid} ${startOf(process.pid)} ${bootId}\n`;
     take(name, path, mine);
     return () => {
       if (read(name) === mine) rmSync(name, { force: true });
+      unlock();
     };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isReadOnly = code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
-    if (isReadOnly && shim !== null) return () => {};
+    if (isReadOnly && shim !== null) return unlock;
+    unlock();
     throw systemError(`locking ${path}`, error);
   }
 }

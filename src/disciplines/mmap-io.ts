@@ -14,7 +14,7 @@ import type { Shim } from '../native/shim.ts';
 import type { Discipline } from '../types.ts';
 import { Backing } from './backing.ts';
 import { capacityFrom } from './capacity.ts';
-import { storedCapacity, systemError, writeWhole } from './files.ts';
+import { systemError, writeWhole } from './files.ts';
 
 const ROUND = 64 * 1024;
 /** Sizes and offsets of 2 GiB and more fail in mmap-io. */
@@ -91,18 +91,16 @@ export class MmapIoFile implements Discipline {
   }
 
   open(): readonly number[] {
-    const sizes = this.#backing.open();
-    if (sizes.length === 0) {
-      if (this.#settings.create !== false) return [];
-      throw new RegionError('ERR_NOT_FOUND', `${this.#backing.path} does not exist or is empty`);
-    }
+    const sizes = this.#backing.open(this.#settings.create);
+    if (sizes.length === 0) return [];
     if (sizes.length > 1 || sizes[0] > MOST) {
+      this.#backing.close();
       throw new RegionError('ERR_NATIVE',
         `${this.#backing.path} has 2 GiB or more, which mmap-io cannot map; build the shim`);
     }
-    const stored = storedCapacity(this.#backing.fd);
-    const wanted = this.#settings.capacity ?? Math.min(MOST, stored === 0 ? sizes[0] : stored);
-    this.#capacity = capacityFrom(Math.max(wanted, sizes[0], ROUND), ROUND, MOST);
+    const wanted = this.#settings.capacity ?? this.#backing.storedCapacity() ?? ROUND;
+    const within = Math.min(MOST, Math.max(wanted, sizes[0]));
+    this.#capacity = capacityFrom(within, ROUND, MOST);
     [this.#size] = sizes;
     return sizes;
   }

@@ -15,7 +15,7 @@ import { flag, oneOf, readOptions, size, text } from '../options.ts';
 import type { Discipline } from '../types.ts';
 import { Backing, fileBytes } from './backing.ts';
 import { capacityFrom, windowBytes } from './capacity.ts';
-import { readBootId, storedCapacity, systemError } from './files.ts';
+import { readBootId, systemError } from './files.ts';
 import { loadMmapIo, MmapIoFile, mmapIoProblem } from './mmap-io.ts';
 
 const ROUND = 64 * 1024;
@@ -84,14 +84,9 @@ class MappedFile implements Discipline {
   }
 
   open(): readonly number[] {
-    this.#sizes = this.#backing.open();
-    if (this.#sizes.length === 0) {
-      if (this.#settings.create !== false) return [];
-      throw new RegionError('ERR_NOT_FOUND', `${this.#backing.path} does not exist or is empty`);
-    }
-    const stored = storedCapacity(this.#backing.fd);
-    const wanted = this.#settings.capacity ?? (stored === 0 ? undefined : stored);
-    this.#capacity = capacityFrom(wanted, ROUND);
+    this.#sizes = this.#backing.open(this.#settings.create);
+    const stored = this.#backing.storedCapacity();
+    this.#capacity = capacityFrom(this.#settings.capacity ?? stored, ROUND);
     return this.#sizes.slice();
   }
 

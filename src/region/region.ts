@@ -71,8 +71,9 @@ export function createRegion(
   const regionId = randomUUID().replaceAll('-', '');
   const { capacity } = discipline;
   const identity = { regionId, storeId: '', createdAt: Date.now(), capacity, name };
-  return opening(discipline, () => {
-    const { space, id } = format(discipline, method, identity);
+  const sizes = openNew(discipline);
+  return closingOnFailure(discipline, () => {
+    const { space, id } = format(discipline, sizes, method, identity);
     if (discipline.durable) writeState(space, id, false);
     discipline.sync();
     return new OpenRegion(name, id, space, closer(space, id));
@@ -86,8 +87,9 @@ export function createRegion(
  */
 export function openRegion(discipline: Discipline, options?: RegionOptions): Region {
   const name = nameFrom(options, discipline, 'openRegion');
-  return opening(discipline, () => {
-    const { space, header } = attach(discipline, name, refuseStores(name));
+  const sizes = discipline.open();
+  return closingOnFailure(discipline, () => {
+    const { space, header } = attach(discipline, sizes, name, refuseStores(name));
     const id = header.regionId;
     if (discipline.durable) {
       if (!wasClosed(space, header)) recover(space, header, name);
@@ -105,7 +107,7 @@ export function formatRegion(
   method: Method,
   identity: NewRegion,
 ): RegionHandle {
-  const { space, id } = format(discipline, method, identity);
+  const { space, id } = format(discipline, discipline.open(), method, identity);
   return handleOf(new OpenRegion(identity.name, id, space, () => {}), space);
 }
 
@@ -115,7 +117,7 @@ export function attachRegion(
   expected: { readonly regionId: string; readonly storeId: string } | null,
   name: string,
 ): RegionHandle {
-  const { space, header } = attach(discipline, name, ({ regionId, storeId }) => {
+  const { space, header } = attach(discipline, discipline.open(), name, ({ regionId, storeId }) => {
     if (expected === null) return;
     if (regionId === expected.regionId && storeId === expected.storeId) return;
     throw new RegionError('ERR_MISMATCH',
@@ -136,20 +138,34 @@ function handleOf(region: OpenRegion, space: Space): RegionHandle {
   };
 }
 
-/** Runs what needs an open discipline, and closes it again when that fails. */
-function opening<T>(discipline: Discipline, work: () => T): T {
+/** A discipline that serves an open region is no place for a new one. */
+function openNew(discipline: Discipline): readonly number[] {
+  try {
+    return discipline.open();
+  } catch (error) {
+    if (!(error instanceof RegionError && error.code === 'ERR_BUSY')) throw error;
+    throw new RegionError('ERR_EXISTS', error.message, error);
+  }
+}
+
+function closingOnFailure<T>(discipline: Discipline, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof RegionError && error.code === 'ERR_BUSY')) discipline.close();
+    discipline.close();
     throw error;
   }
 }
 
 /** Header and first segment in memory that holds nothing yet; the header's checksum comes last. */
-function format(discipline: Discipline, method: Method, identity: NewRegion) {
+function format(
+  discipline: Discipline,
+  sizes: readonly number[],
+  method: Method,
+  identity: NewRegion,
+) {
   assertMethod(method);
-  if (discipline.open().length > 0) {
+  if (sizes.length > 0) {
     throw new RegionError('ERR_EXISTS',
       `there is something where region '${identity.name}' is to be created; openRegion() opens it`);
   }
@@ -182,8 +198,12 @@ function refuseStores(name: string): (header: Header) => void {
 }
 
 /** `admit` sees the header before anything is changed, and may throw. */
-function attach(discipline: Discipline, name: string, admit: (header: Header) => void) {
-  const sizes = discipline.open();
+function attach(
+  discipline: Discipline,
+  sizes: readonly number[],
+  name: string,
+  admit: (header: Header) => void,
+) {
   if (sizes.length === 0) {
     throw new RegionError('ERR_NOT_FOUND',
       `there is no region '${name}' here; createRegion() makes one`);

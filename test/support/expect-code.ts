@@ -1,0 +1,18 @@
+/** Errors by their code: the message is for people. */
+import { expect } from 'vitest';
+import { type ErrorCode, RegionError } from '../../src/errors.ts';
+
+/** `work` throws a RegionError with this code; returns it. */
+export function expectCode(code: ErrorCode, work: () => unknown): RegionError {
+  let thrown: unknown = null;
+  try {
+    work();
+  } catch (error) {
+    thrown = error;
+  }
+  if (!(thrown instanceof RegionError)) {
+    expect.fail(`expected ${code}, got ${thrown === null ? 'no error' : String(thrown)}`);
+  }
+  expect(thrown.code, thrown.message).toBe(code);
+  return thrown;
+}
