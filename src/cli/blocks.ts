@@ -1,8 +1,8 @@
 /**
  * `regionstore blocks DIR [REGION]`: the blocks of one region in address order, streamed.
  *
- * JSON: { type, path, region, blocks: [{ address, size, busy }], next }, one block a line. `next` is
- * the address to go on from when --limit cut the list, else null.
+ * JSON: { type, path, region, blocks: [{ address, size, busy }], next }, one block a line. `next`
+ * is the address to go on from when --limit cut the list, else null.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RegionError } from '../errors.ts';
@@ -34,8 +34,8 @@ const STRIDE = 4096;
 export function blocks(program: Command, console: Console): void {
   verb(program, 'blocks', {
     summary: 'list the blocks of a region',
-    details: 'List the blocks of a region in address order: address, usable size in bytes, busy or ' +
-      'free. REGION may be left out where there is only one.',
+    details: 'List the blocks of a region in address order: address, usable size in bytes, busy ' +
+      'or free. REGION may be left out where there is only one.',
     examples: ['blocks data words --busy --limit 20', 'blocks data words --free --json'],
   })
     .argument('[region]', 'the region')

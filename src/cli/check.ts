@@ -25,7 +25,7 @@ interface Row {
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'FINDING', text: (row) => row.id },
-  { title: 'REGION', text: (row) => (row.region === null ? '-' : printable(row.region)) },
+  { title: 'REGION', text: ({ region }) => (region === null ? '-' : printable(region)) },
   { title: 'ADDRESS', text: (row) => String(row.address), right: true },
   { title: 'DETAIL', text: (row) => printable(row.detail) },
 ];
@@ -33,9 +33,9 @@ const COLUMNS: readonly Column<Row>[] = [
 export function check(program: Command, console: Console): void {
   verb(program, 'check', {
     summary: 'look for damage',
-    details: 'Check every invariant of a store: its catalog, its files, the checksum of every page, ' +
-      'and the blocks and roots of every region. Nothing is changed. Exit code 1 when there are ' +
-      'findings.',
+    details: 'Check every invariant of a store: its catalog, its files, the checksum of every ' +
+      'page, and the blocks and roots of every region. Nothing is changed. Exit code 1 when ' +
+      'there are findings.',
     examples: ['check data', 'check data words --no-pages', "check data --json | jq '.findings'"],
   })
     .argument('[region...]', 'show only findings of these regions')

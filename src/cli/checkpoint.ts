@@ -28,9 +28,9 @@ interface Outcome {
 export function checkpoint(program: Command, console: Console): void {
   verb(program, 'checkpoint', {
     summary: 'recover a store, and mark its state with a label',
-    details: 'Open a store as a writer does: what a writer that died had committed is replayed into ' +
-      'the region files, what it had not is dropped. With --label, the state gets a checkpoint of ' +
-      'that name. Where there is nothing to commit, the last checkpoint is shown.',
+    details: 'Open a store as a writer does: what a writer that died had committed is replayed ' +
+      'into the region files, what it had not is dropped. With --label, the state gets a ' +
+      'checkpoint of that name. Where there is nothing to commit, the last checkpoint is shown.',
     examples: ['checkpoint data', 'checkpoint data --label before-upgrade'],
   })
     .option('--label <text>', 'name of the checkpoint')
@@ -60,7 +60,8 @@ function taken(store: Store, label: string | undefined): Outcome {
 
 function foreseen(store: Store, label: string | undefined): Outcome {
   const last = store.checkpoints().at(-1) ?? null;
-  return { isNew: last === null || (label !== undefined && label !== last.label), checkpoint: last };
+  const isNew = last === null || (label !== undefined && label !== last.label);
+  return { isNew, checkpoint: last };
 }
 
 function* textOf(

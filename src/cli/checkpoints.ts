@@ -21,8 +21,8 @@ const COLUMNS: readonly Column<Checkpoint>[] = [
 export function checkpoints(program: Command, console: Console): void {
   verb(program, 'checkpoints', {
     summary: 'list the checkpoints',
-    details: 'List the checkpoints of a store, oldest first: when, changed pages, bytes written for ' +
-      'them, regions that had changes, label.',
+    details: 'List the checkpoints of a store, oldest first: when, changed pages, bytes written ' +
+      'for them, regions that had changes, label.',
     examples: ['checkpoints data', "checkpoints data --json | jq '.checkpoints[-1].id'"],
   }).action((dir: string, options: Common) =>
     onTarget(console, dir, options, { mode: 'read' }, (target) => {

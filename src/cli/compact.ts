@@ -1,9 +1,9 @@
 /**
- * `regionstore compact DIR [REGION…]`: gives back the free ends of regions. In a store the result is
- * one checkpoint: all regions or none, whenever the process dies.
+ * `regionstore compact DIR [REGION…]`: gives back the free ends of regions. In a store the result
+ * is one checkpoint: all regions or none, whenever the process dies.
  *
- * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes }, after: the
- *   same, givenBack }], givenBack, checkpoint: its id | null }
+ * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes },
+ *   after: the same, givenBack }], givenBack, checkpoint: its id | null }
  */
 import type { Command } from 'commander';
 import type { Region } from '../types.ts';
@@ -43,8 +43,8 @@ const COLUMNS: readonly Column<Row>[] = [
 export function compact(program: Command, console: Console): void {
   verb(program, 'compact', {
     summary: 'give free memory at the end of regions back',
-    details: 'Cut the free memory at the end of regions off their files. Blocks do not move. In a ' +
-      'store the result is one checkpoint.',
+    details: 'Cut the free memory at the end of regions off their files. Blocks do not move. ' +
+      'In a store the result is one checkpoint.',
     examples: ['compact data --dry-run', 'compact data words'],
   })
     .argument('[region...]', 'regions to compact, default all')

@@ -4,56 +4,107 @@
  * closed can be put in order and read, or compacted on trial, while the file stays what it is for
  * whoever owns it.
  */
-import { closeSync, fstatSync } from 'node:fs';
-import { MAX_SEGMENTS, PAGE, SLOT_BYTES } from '../layout.ts';
+import { closeSync, constants, copyFileSync, existsSync, fstatSync, mkdtempSync, rmSync }
+  from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { file } from '../disciplines/file.ts';
+import { readBootId, storedCapacity } from '../disciplines/files.ts';
+import { replayJournal } from '../disciplines/journal.ts';
+import { lockFile } from '../disciplines/lock.ts';
 import { mmap } from '../disciplines/mmap.ts';
+import { RegionError } from '../errors.ts';
+import { MAX_SEGMENTS, PAGE, SLOT_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
-import { readHeader } from '../region/header.ts';
+import { headerError, readHeader } from '../region/header.ts';
 import { bufferedMapper } from '../store/buffered-pages.ts';
-import { openRegular, readWhole } from '../store/files.ts';
+import { openRegular, readWhole, systemError } from '../store/files.ts';
 import type { Pages } from '../store/mapper.ts';
 import { privateMapper } from '../store/private-pages.ts';
 import type { Discipline } from '../types.ts';
 
-/** The region's own discipline, with the capacity it has. */
+/** The discipline of a region file that is to be changed. It keeps its capacity. */
 export function writableFile(path: string): Discipline {
-  const fd = openRegular(path, 0, true);
-  const capacity = storedCapacity(fd);
-  closeSync(fd);
-  const options = capacity === 0 ? {} : { capacity };
-  return loadShim() === null ? file(path, options) : mmap(path, options);
+  closeSync(openRegionFile(path));
+  return loadShim() === null ? file(path) : mmap(path, { create: false });
 }
 
-/** `path` is a regular file. Capacity is what the region's header says. */
+/** The discipline of a region file that is to be looked at; locked, so that nobody changes it. */
 export function privateFile(path: string): Discipline {
-  const fd = openRegular(path, 0, true);
+  const fd = openRegionFile(path);
+  let unlock = () => {};
   try {
-    const bytes = fstatSync(fd).size;
-    const capacity = Math.max(storedCapacity(fd), bytes);
-    const sizes = slots(Math.ceil(capacity / PAGE) * PAGE);
     const shim = loadShim();
+    unlock = lockFile(fd, path, shim, readBootId());
+    const shown = existsSync(journalOf(path)) ? finishedCopy(path) : fd;
+    const bytes = fstatSync(shown).size;
+    const wanted = Math.max(storedCapacity(shown), bytes);
+    const capacity = Math.min(Math.ceil(wanted / ROUND) * ROUND, MAX_SEGMENTS * SLOT_BYTES);
     const mapper = shim === null ? bufferedMapper : privateMapper(shim, false);
-    return disciplineOf({ fd, bytes, capacity, pages: mapper.open(fd, sizes) });
+    const pages = mapper.open(shown, slots(capacity));
+    return disciplineOf({ bytes, capacity, pages, release: () => {
+      unlock();
+      closeSync(fd);
+      if (shown !== fd) closeSync(shown);
+    } });
   } catch (error) {
+    unlock();
     closeSync(fd);
     throw error;
   }
 }
 
+function journalOf(path: string): string {
+  return `${path}.journal`;
+}
+
+/**
+ * The file as it will be when its next owner has finished the journal beside it: a copy without a
+ * name, gone when it is closed.
+ */
+function finishedCopy(path: string): number {
+  const folder = mkdtempSync(join(tmpdir(), 'regionstore-'));
+  const copy = join(folder, 'region');
+  try {
+    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    const fd = openRegular(copy);
+    replayJournal(journalOf(path), fd);
+    return fd;
+  } catch (error) {
+    throw systemError(`copying ${path} to look at it with its journal`, error);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** A descriptor for reading. ERR_CORRUPT where the file is none of ours. */
+function openRegionFile(path: string): number {
+  const fd = openRegular(path, 0, true);
+  const page = new Uint8Array(PAGE);
+  const header = readHeader(page.subarray(0, readWhole(fd, page, 0)));
+  if (!('problem' in header)) return fd;
+  closeSync(fd);
+  if (header.code === 'ERR_VERSION') throw headerError(header, path);
+  throw new RegionError('ERR_CORRUPT', `${path}: ${header.problem}; give the directory of a ` +
+    'store or a region file, or restore this one from a backup; it was not changed');
+}
+
+/** What `mmap` and `file` use: so a trial compaction gives back what the real one does. */
+const ROUND = 64 * 1024;
+
 interface Look {
-  readonly fd: number;
   /** Of the file. */
   readonly bytes: number;
   readonly capacity: number;
   readonly pages: Pages;
+  readonly release: () => void;
 }
 
-function disciplineOf({ fd, bytes, capacity, pages }: Look): Discipline {
+function disciplineOf({ bytes, capacity, pages, release }: Look): Discipline {
   const held = slots(Math.floor(bytes / PAGE) * PAGE);
   return {
     name: 'look',
-    round: PAGE,
+    round: ROUND,
     capacity,
     durable: true,
     open() {
@@ -68,19 +119,9 @@ function disciplineOf({ fd, bytes, capacity, pages }: Look): Discipline {
     sync() {},
     close() {
       pages.close();
-      closeSync(fd);
+      release();
     },
   };
-}
-
-/** 0 where there is no header to ask. What it says is believed within the format's limits only. */
-function storedCapacity(fd: number): number {
-  const page = new Uint8Array(PAGE);
-  readWhole(fd, page, 0);
-  const header = readHeader(page);
-  if ('problem' in header) return 0;
-  const isPossible = Number.isSafeInteger(header.capacity) && header.capacity > 0;
-  return isPossible ? Math.min(header.capacity, MAX_SEGMENTS * SLOT_BYTES) : 0;
 }
 
 /** Bytes of each segment when `bytes` follow each other in segments of 4 GiB. */

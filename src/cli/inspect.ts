@@ -61,9 +61,9 @@ const ROOTS_SHOWN = 20;
 export function inspect(program: Command, console: Console): void {
   verb(program, 'inspect', {
     summary: 'show a store and its regions in detail',
-    details: 'Show what a store is made of: its checkpoints, images that wait, what opening it has ' +
-      'to recover; then blocks, bytes, fragmentation and roots of every region, or of those named. ' +
-      'Nothing is changed: what a writer would replay is only shown.',
+    details: 'Show what a store is made of: its checkpoints, images that wait, what opening it ' +
+      'has to recover; then blocks, bytes, fragmentation and roots of every region, or of those ' +
+      'named. Nothing is changed: what a writer would replay is only shown.',
     examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes'],
   })
     .argument('[region...]', 'regions to show, default all')

@@ -31,8 +31,8 @@ const COLUMNS: readonly Column<Row>[] = [
 export function ls(program: Command, console: Console): void {
   verb(program, 'ls', {
     summary: 'list the regions',
-    details: 'List the regions of a store: kind, method, bytes in use, bytes it may grow to, bytes ' +
-      'in live blocks, number of roots.',
+    details: 'List the regions of a store: kind, method, bytes in use, bytes it may grow to, ' +
+      'bytes in live blocks, number of roots.',
     examples: ['ls data', "ls data --json | jq -r '.regions[].name'"],
   }).action((dir: string, options: Common) =>
     onTarget(console, dir, options, { mode: 'read' }, (target) => {

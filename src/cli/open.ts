@@ -1,7 +1,7 @@
 /**
- * What DIR means. A directory is a store; a file `regions/<id>.region` of a store is that store with
- * the one region; any other region file is a region by itself. Anything else is refused before it is
- * opened, so that a verb never creates, locks or waits for what is none.
+ * What DIR means. A directory is a store; a file `regions/<id>.region` of a store is that store
+ * with the one region; any other region file is a region by itself. Anything else is refused before
+ * it is opened, so that a verb never creates, locks or waits for what is none.
  *
  * Reading opens change nothing: a store is opened read-only, its pending images shown over it; a
  * single file is looked at through private memory.

@@ -1,0 +1,246 @@
+/** Every verb of the command line, run as a process and compared with what the API says. */
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openStore, type Store } from '../src/store/store.ts';
+import { cli, digest, json, makeKilled } from './support/cli.ts';
+import { fillStore, HOSTILE } from './support/cli-content.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'cli-'));
+const closed = join(scratch, 'closed');
+const killed = join(scratch, 'killed');
+
+beforeAll(() => {
+  const store = openStore(closed);
+  fillStore(store);
+  store.close();
+  makeKilled('store', killed);
+});
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+let copies = 0;
+/** A store of its own for what changes it. */
+function copyOf(store: string): string {
+  const copy = join(scratch, `copy-${copies++}`);
+  cpSync(store, copy, { recursive: true });
+  return copy;
+}
+
+/** What the API says of a store, without changing it. */
+function asked<T>(dir: string, ask: (store: Store) => T): T {
+  const store = openStore(copyOf(dir), { readOnly: true });
+  try {
+    return ask(store);
+  } finally {
+    store.close();
+  }
+}
+
+function viaJson<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
+const STORES: readonly [string, string][] = [['closed', closed], ['killed', killed]];
+
+describe.each(STORES)('a %s store', (state, dir) => {
+  test('ls', () => {
+    const expected = asked(dir, (store) => store.regions().map(({ name, id, kind, method }) => {
+      const region = store.region(name);
+      const { extent, capacity, busyBytes } = region.stat();
+      return { name, id, kind, method, extent, capacity, busyBytes, roots: [...region.roots].length };
+    }));
+    expect(expected.map(({ name, roots }) => [name, roots])).toEqual([['alpha', 2], [HOSTILE, 2]]);
+    expect(json(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected });
+  });
+
+  test('ls as a table', () => {
+    const { stdout, stderr, status } = cli(['ls', dir]);
+    expect([status, stderr]).toEqual([0, '']);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(/^NAME +KIND +METHOD +EXTENT +CAPACITY +LIVE +ROOTS$/);
+    expect(lines[1]).toMatch(/^alpha +region +best +[\d.]+ MiB +4 GiB +[\d.]+ KiB +2$/);
+    expect(lines[2]).toMatch(/^beta\\u\{1b\}\[2J\\u\{202e\} +region +best .* 64 MiB /);
+    expect(lines.slice(3)).toEqual(['']);
+  });
+
+  test('inspect', () => {
+    const expected = asked(dir, (store) => ({
+      store: store.stat(),
+      last: viaJson(store.checkpoints().at(-1)),
+      regions: store.regions().map(({ name }) => {
+        const region = store.region(name);
+        const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
+        return { name, id: region.id, ...region.stat(), roots };
+      }),
+    }));
+    const found = json<{ recovery: { replayedCheckpoints: number } | null }>(['inspect', dir]);
+    const { dir: _, privatePages: __, ...stat } = expected.store;
+    expect(found).toMatchObject({ ...expected, path: dir, store: stat });
+    expect(found.recovery?.replayedCheckpoints ?? null).toBe(state === 'killed' ? 2 : null);
+  });
+
+  test('inspect of one region', () => {
+    const { regions } = json<{ regions: { name: string; fragmentation: number; freeBytes: number;
+      largestFree: number }[] }>(['inspect', dir, 'alpha']);
+    expect(regions.map(({ name }) => name)).toEqual(['alpha']);
+    const [{ fragmentation, freeBytes, largestFree }] = regions;
+    expect(largestFree).toBeLessThan(freeBytes);
+    expect(fragmentation).toBeCloseTo(1 - largestFree / freeBytes, 12);
+  });
+
+  test('inspect as text', () => {
+    const { stdout, status } = cli(['inspect', dir]);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`store ${dir}\n`);
+    expect(stdout).toMatch(state === 'killed' ? / 2 checkpoints to replay / : / it was closed\n/);
+    expect(stdout).toMatch(/\nalpha +first +\d+\n/);
+    expect(stdout).not.toMatch(/[\x1b\u202e]/);
+  });
+
+  test('blocks', () => {
+    const all = asked(dir, (store) => [...store.region('alpha').blocks()]);
+    expect(all.length).toBeGreaterThan(1900);
+    const found = json(['blocks', dir, 'alpha']);
+    expect(found).toEqual({ type: 'store', path: dir, region: 'alpha', blocks: all, next: null });
+    const busy = json<{ blocks: unknown }>(['blocks', dir, 'alpha', '--busy']);
+    expect(busy.blocks).toEqual(all.filter((block) => block.busy));
+    const free = json<{ blocks: unknown }>(['blocks', dir, 'alpha', '--free']);
+    expect(free.blocks).toEqual(all.filter((block) => !block.busy));
+    const lines = cli(['blocks', dir, 'alpha']).stdout.trimEnd().split('\n').slice(1);
+    expect(lines.map((line) => line.trim().split(/ +/)).map((c) => [Number(c[0]), Number(c[1]),
+      c.at(-1) === 'busy'])).toEqual(all.map((b) => [b.address, b.size, b.busy]));
+  });
+
+  test('blocks, piece by piece', () => {
+    const all = asked(dir, (store) => [...store.region(HOSTILE).blocks()]);
+    const pieces: unknown[] = [];
+    let from: number | null = 0;
+    while (from !== null) {
+      const piece: { blocks: unknown[]; next: number | null } =
+        json(['blocks', dir, HOSTILE, '--limit', '20', '--from', String(from)]);
+      expect(piece.blocks.length).toBeLessThanOrEqual(20);
+      pieces.push(...piece.blocks);
+      from = piece.next;
+    }
+    expect(pieces).toEqual(all);
+    const none = json(['blocks', dir, HOSTILE, '--limit', '0']);
+    expect(none).toMatchObject({ blocks: [], next: all[0].address });
+  });
+
+  test('check', () => {
+    expect(json(['check', dir])).toEqual({ type: 'store', path: dir, pages: true, findings: [] });
+    expect(json(['check', dir, 'alpha', '--no-pages'])).toMatchObject({ pages: false, findings: [] });
+    const { status, stdout } = cli(['check', dir]);
+    expect([status, stdout]).toEqual([0, `${dir}: sound\n`]);
+  });
+
+  test('checkpoints', () => {
+    const expected = asked(dir, (store) => viaJson(store.checkpoints()));
+    expect(expected.map(({ id, label }) => [id, label])).toEqual([[1, 'filled \x1b[31m'], [2, null]]);
+    expect(json(['checkpoints', dir])).toEqual({ path: dir, checkpoints: expected });
+    const { stdout } = cli(['checkpoints', dir]);
+    expect(stdout).toMatch(/^ 1 +\d{4}-\d\d-\d\dT.*  filled \\u\{1b\}\[31m$/m);
+  });
+
+  test('a file of the store is the store with that region', () => {
+    const [alpha] = asked(dir, (store) => store.regions());
+    const file = join(dir, 'regions', `${alpha.id}.region`);
+    const { path, regions } = json<{ path: string; regions: { name: string }[] }>(['ls', file]);
+    expect([path, regions.map(({ name }) => name)]).toEqual([dir, ['alpha']]);
+    expect(json(['blocks', file])).toEqual(json(['blocks', dir, 'alpha']));
+    expect(cli(['inspect', file, HOSTILE])).toMatchObject({ status: 3 });
+  });
+
+  test('reading changes nothing', () => {
+    const copy = copyOf(dir);
+    const before = digest(copy);
+    for (const args of [['ls'], ['inspect'], ['blocks'], ['check'], ['checkpoints'],
+      ['compact', '--dry-run'], ['checkpoint', '--dry-run', '--label', 'x']]) {
+      const [name, ...rest] = args;
+      const region = name === 'blocks' ? ['alpha'] : [];
+      expect(cli([name, copy, ...region, ...rest])).toMatchObject({ status: 0, stderr: '' });
+    }
+    expect(digest(copy)).toBe(before);
+    const store = openStore(copy);
+    expect(store.recovery?.replayedCheckpoints ?? null).toBe(state === 'killed' ? 2 : null);
+    expect(store.checkpoints().map(({ id }) => id)).toEqual([1, 2]);
+    store.close();
+  });
+
+  test('compact, first dry', () => {
+    const copy = copyOf(dir);
+    type Compacted = { regions: { name: string; after: object; givenBack: number }[];
+      givenBack: number; dryRun: boolean; checkpoint: number | null };
+    const dry = json<Compacted>(['compact', copy, '--dry-run']);
+    expect(dry).toMatchObject({ dryRun: true, checkpoint: null });
+    const before = asked(copy, (store) => contentOf(store));
+    const done = json<Compacted>(['compact', copy]);
+    expect(done).toEqual({ ...dry, dryRun: false, checkpoint: 3 });
+    expect(done.givenBack).toBeGreaterThan(2_500_000);
+    const { regions, content } = asked(copy, (store) => ({
+      regions: store.regions().map(({ name }) => {
+        const { extent, busyBytes, freeBytes } = store.region(name).stat();
+        return { name, after: { extent, busyBytes, freeBytes } };
+      }),
+      content: contentOf(store),
+    }));
+    expect(regions).toEqual(done.regions.map(({ name, after }) => ({ name, after })));
+    expect(content).toEqual(before);
+    const bytes = readdirSync(join(copy, 'regions')).filter((name) => name.endsWith('.region'))
+      .reduce((sum, name) => sum + statSync(join(copy, 'regions', name)).size, 0);
+    const extent = done.regions.reduce((sum, { after }) => sum + (after as { extent: number }).extent, 0);
+    expect(bytes).toBe(extent);
+  });
+
+  test('compact of one region leaves the others', () => {
+    const copy = copyOf(dir);
+    const { regions } = json<{ regions: { name: string }[] }>(['compact', copy, HOSTILE]);
+    expect(regions.map(({ name }) => name)).toEqual([HOSTILE]);
+    const extent = (at: string) => asked(at, (store) => store.region('alpha').stat().extent);
+    expect(extent(copy)).toBe(extent(dir));
+  });
+
+  test('checkpoint recovers, and labels', () => {
+    const copy = copyOf(dir);
+    const recovery = state === 'killed' ? { replayedCheckpoints: 2 } : null;
+    const dry = json<{ recovery: object | null }>(['checkpoint', copy, '--dry-run']);
+    expect(dry).toMatchObject({ dryRun: true, isNew: false, checkpoint: { id: 2 } });
+    const first = json<{ recovery: object | null }>(['checkpoint', copy]);
+    expect(first).toMatchObject({ dryRun: false, isNew: false, checkpoint: { id: 2 } });
+    for (const found of [dry, first]) {
+      if (recovery === null) expect(found.recovery).toBeNull();
+      else expect(found.recovery).toMatchObject(recovery);
+    }
+    const second = json(['checkpoint', copy, '--label', 'now']);
+    expect(second).toMatchObject({ isNew: true, checkpoint: { id: 3, label: 'now' }, recovery: null });
+    expect(json(['checkpoint', copy, '--label', 'now'])).toMatchObject({ isNew: false });
+    expect(cli(['checkpoint', copy]).stdout).toMatch(/^last checkpoint 3 'now' of \d{4}-/);
+    const last = asked(copy, (store) => store.checkpoints().at(-1));
+    expect(last).toMatchObject({ id: 3, label: 'now' });
+    expect(asked(copy, (store) => [...store.region('alpha').roots].map(([name]) => name)))
+      .toEqual(['first', 'greeting']);
+  });
+});
+
+/** Every live byte of a store. */
+function contentOf(store: Store): unknown {
+  return store.regions().map(({ name }) => {
+    const region = store.region(name);
+    const blocks = [...region.blocks()].filter((block) => block.busy)
+      .map(({ address }) => [address, Buffer.from(region.bytes(address)).toString('hex')]);
+    return { name, roots: [...region.roots], blocks };
+  });
+}
+
+test('an empty store', () => {
+  const dir = join(scratch, 'empty');
+  openStore(dir).abandon();
+  expect(json(['ls', dir])).toEqual({ type: 'store', path: dir, regions: [] });
+  expect(json(['inspect', dir])).toMatchObject({ last: null, regions: [] });
+  expect(cli(['inspect', dir])).toMatchObject({ status: 0, stderr: '' });
+  expect(json(['checkpoint', dir, '--dry-run'])).toMatchObject({ isNew: true, checkpoint: null });
+  expect(json(['checkpoint', dir])).toMatchObject({ isNew: true, checkpoint: { id: 1, pages: 0 } });
+  expect(cli(['blocks', dir])).toMatchObject({ status: 2 });
+});
