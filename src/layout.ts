@@ -113,7 +113,7 @@ export const CATALOG_VERSION = 1;
 
 /**
  * State of the method `best`: offsets in words from its first granule. Granules: `top`, `end`,
- * `cover`, `victim`, `victimEnd`, `hidden`; `map` is the word index of the block map.
+ * `cover`, `cached`, `cacheLimit`, `hidden`; `map` is the word index of the block map.
  */
 export const BEST = {
   magic: 0,
@@ -121,24 +121,24 @@ export const BEST = {
   end: 2,
   map: 3,
   cover: 4,
-  victim: 5,
-  victimEnd: 6,
-  cached: 7,
-  cacheLimit: 8,
-  summary: 9,
+  cached: 5,
+  cacheLimit: 6,
+  summary: 7,
   hidden: 16,
   binMap: 32,
   caches: 64,
-  bins: 192,
-  words: 1728,
+  bins: 640,
+  words: 2176,
 } as const;
 
 export const BEST_MAGIC = 0x54534542;
 export const BEST_HIDDEN = 8;
 /** Bins: one per size below 64 granules, then 32 per power of two up to 2^28; two words each. */
 export const BEST_BINS = { count: 768, linear: 64, splitShift: 5 } as const;
-/** Blocks of 1 … large granules are small: their end is found in the map, and they are cached. */
+/** Blocks of 1 … 64 granules are small: their end is found in the map. */
 export const BEST_SMALL = 64;
+/** Blocks of 1 … 512 granules are cached when they are freed. */
+export const BEST_CACHED = 512;
 /** The block map: for 32 granules a word of boundary bits, then a word of live bits. */
 export const BEST_MAP = { granulesShift: 5, pairShift: 1, live: 1, reach: 128 } as const;
 /** Words of a free block: its neighbours in the bin, its size; of a cached one: ~the next. */
@@ -146,7 +146,7 @@ export const FREE = { next: 0, previous: 1, size: 2 } as const;
 
 if (BEST.hidden + BEST_HIDDEN > BEST.binMap) throw new Error('layout: hidden blocks');
 if (BEST.binMap + BEST_BINS.count / 32 > BEST.caches) throw new Error('layout: bin map');
-if (BEST.caches + BEST_SMALL + 1 > BEST.bins) throw new Error('layout: caches');
+if (BEST.caches + BEST_CACHED + 1 > BEST.bins) throw new Error('layout: caches');
 if (BEST.bins + 2 * BEST_BINS.count > BEST.words) throw new Error('layout: bins');
 if ((BEST.words * 4) % GRANULE !== 0) throw new Error('layout: best state is not whole granules');
 

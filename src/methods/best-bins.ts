@@ -1,6 +1,5 @@
 /**
- * Free memory of `best`: two-level segregated bins (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004)
- * and the victim, the rest of the last block that was split (Lea's dlmalloc), in no bin.
+ * Free memory of `best`: two-level segregated bins (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004).
  *
  * A bin is a circular list through a sentinel of two words in the state; links are word indexes.
  * `binMap` has a bit per bin that is not empty, `summary` a bit per word of `binMap`. Links are
@@ -18,7 +17,7 @@ import {
   sizeWord,
 } from './best-map.ts';
 
-const { top: TOP, map: MAP, cover: COVER, victim: VICTIM, victimEnd: VICTIM_END } = BEST;
+const { top: TOP, map: MAP, cover: COVER } = BEST;
 const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, hidden: HIDDEN } = BEST;
 const { next: NEXT, previous: PREVIOUS, size: SIZE } = FREE;
 const LINEAR = BEST_BINS.linear;
@@ -151,84 +150,40 @@ export function maybeFree(words: Int32Array, s: number, at: number): boolean {
   return true;
 }
 
-/** Gives the victim up to the bins, so that another can take its place. */
-export function retireVictim(words: Int32Array, s: number): void {
-  const at = words[s + VICTIM] as number;
-  if (at === 0) return;
-  const n = (words[s + VICTIM_END] as number) - at;
-  words[s + VICTIM] = 0;
-  words[s + VICTIM_END] = 0;
-  insertFree(words, s, at, n);
-}
-
 /**
  * Gives a range back that is bounded and not live: merged with what is free around it, into the
- * wilderness, the victim or a bin.
+ * wilderness or a bin.
  */
 export function release(words: Int32Array, s: number, at: number, n: number): void {
   const map = words[s + MAP] as number;
   if (n > SMALL) words[sizeWord(map, at)] = 0;
-  const next = at + n;
-  const afterVictim = at === words[s + VICTIM_END];
   let from = at;
-  if (afterVictim) from = words[s + VICTIM] as number;
-  else {
-    const before = idleBefore(words, map, at);
-    if (before !== 0 && maybeFree(words, s, before)) {
-      if (unlinkFree(words, s, before << 2) !== 0) from = before;
-    }
+  const before = idleBefore(words, map, at);
+  if (before !== 0 && maybeFree(words, s, before) && unlinkFree(words, s, before << 2) !== 0) {
+    dropBoundary(words, map, at);
+    from = before;
   }
-  if (from !== at) dropBoundary(words, map, at);
-  releaseTo(words, s, from, next, afterVictim);
-}
-
-/** The second half of `release`: what begins at `next`. */
-function releaseTo(
-  words: Int32Array,
-  s: number,
-  from: number,
-  next: number,
-  victim: boolean,
-): void {
-  const map = words[s + MAP] as number;
-  let end = next;
+  let next = at + n;
   if (next === words[s + TOP]) {
     if (next < (words[s + COVER] as number)) dropBoundary(words, map, next);
     words[s + TOP] = from;
-    if (victim) {
-      words[s + VICTIM] = 0;
-      words[s + VICTIM_END] = 0;
-    }
-    return;
-  }
-  if (next === words[s + VICTIM]) {
-    dropBoundary(words, map, next);
-    words[s + VICTIM] = from;
     return;
   }
   if (!isLive(words, map, next) && maybeFree(words, s, next)) {
-    const n = unlinkFree(words, s, next << 2);
-    if (n !== 0) {
+    const m = unlinkFree(words, s, next << 2);
+    if (m !== 0) {
       dropBoundary(words, map, next);
-      end += n;
+      next += m;
     }
   }
-  if (victim) words[s + VICTIM_END] = end;
-  else insertFree(words, s, from, end - from);
+  insertFree(words, s, from, next - from);
 }
 
-/**
- * Takes n granules from a free block that was unlinked: m granules at `at`. The rest becomes the
- * victim when the block was split for a small request, else it goes back to a bin.
- */
+/** Bounds the first n of m granules that were unlinked; the rest goes back to a bin. */
 export function split(words: Int32Array, s: number, at: number, m: number, n: number): void {
   if (m > n) {
     setBoundary(words, words[s + MAP] as number, at + n);
-    if (n <= SMALL) {
-      retireVictim(words, s);
-      words[s + VICTIM] = at + n;
-      words[s + VICTIM_END] = at + m;
-    } else insertFree(words, s, at + n, m - n);
+    insertFree(words, s, at + n, m - n);
   }
   if (n > SMALL) words[sizeWord(words[s + MAP] as number, at)] = n;
 }

@@ -2,7 +2,7 @@
  * Checks every invariant of `best` (best.ts, B1–B9) over arbitrary bytes: reads only, each loop is
  * bounded by the number of granules, at most LIMIT findings.
  */
-import { BEST, BEST_BINS, BEST_MAGIC, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import { BEST, BEST_BINS, BEST_CACHED, BEST_MAGIC, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
 import type { Arena, Finding } from '../types.ts';
 import { binOf } from './best-bins.ts';
 import { isBoundary, isLive, lastSizeWord, sizeAt, sizeWord } from './best-map.ts';
@@ -10,8 +10,7 @@ import { COVER_SHIFT, isCached } from './best-space.ts';
 import { blockAt, isOwn } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, victim: VICTIM } = BEST;
-const { victimEnd: VICTIM_END } = BEST;
+const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS } = BEST;
 const SMALL = BEST_SMALL;
 const LIMIT = 100;
 
@@ -22,7 +21,6 @@ interface Check {
   readonly top: number;
   readonly map: number;
   readonly cover: number;
-  readonly victim: number;
   found: (id: string, granule: number, detail: string) => void;
 }
 
@@ -40,7 +38,6 @@ export function checkBest(
     top: words[s + TOP] as number,
     map: words[s + MAP] as number,
     cover: words[s + COVER] as number,
-    victim: words[s + VICTIM] as number,
     found: (id, granule, detail) => {
       count += 1;
       if (count <= LIMIT) report({ id, address: granule * GRANULE, detail });
@@ -65,7 +62,7 @@ export function checkBest(
 }
 
 function wrongState(check: Check, arena: Arena): string {
-  const { words, s, first, top, map, cover, victim } = check;
+  const { words, s, first, top, map, cover } = check;
   const end = words[s + END] as number;
   const at = map >>> 2;
   if (words[s + BEST.magic] !== BEST_MAGIC) return 'this is not a heap of method best';
@@ -78,11 +75,6 @@ function wrongState(check: Check, arena: Arena): string {
   if (cover <= 0 || n << COVER_SHIFT !== cover || at + n > top) return `the map covers ${cover}`;
   if (at + BEST_MAP.reach > cover || !isBoundary(words, map, at) || sizeAt(words, map, at) !== n) {
     return `the map's block has not the size of a map that covers ${cover}`;
-  }
-  const victimEnd = words[s + VICTIM_END] as number;
-  const noVictim = victim === 0 && victimEnd === 0;
-  if (!noVictim && (victim < first || victimEnd <= victim || victimEnd >= top)) {
-    return `the victim is from ${victim} to ${victimEnd}`;
   }
   return '';
 }
@@ -100,7 +92,6 @@ function checkChain(check: Check, seen: Seen): boolean {
   const { words, s, top, map, cover } = check;
   let at = check.first;
   let own = 0;
-  let victims = check.victim === 0 ? 1 : 0;
   while (at < top) {
     const n = blockAt(words, s, at);
     if (n === 0) {
@@ -111,13 +102,11 @@ function checkChain(check: Check, seen: Seen): boolean {
       check.found('B2', at + n, `no boundary behind the block at ${at}`);
     }
     if (at << 2 === map) own += 1;
-    if (at === check.victim) victims += 1;
     checkBlock(check, seen, at, n);
     at += n;
   }
   if (seen.freeBefore) check.found('B5', top, 'free memory touches the wilderness');
   if (own !== 1) check.found('B1', map >>> 2, 'the map is not a block');
-  if (victims !== 1) check.found('B1', check.victim, 'the victim is not a block');
   return true;
 }
 
@@ -131,17 +120,13 @@ function checkBlock(check: Check, seen: Seen, at: number, n: number): void {
     return;
   }
   const link = words[(at << 2) + FREE.next] as number;
-  if (at !== check.victim && link < 0) {
+  if (link < 0) {
     seen.cached += 1;
     checkInside(check, at, n, n > SMALL ? [sizeWord(map, at)] : []);
     return;
   }
   seen.freeBefore = true;
   if (freeBefore) check.found('B5', at, 'two free blocks are neighbours');
-  if (at === check.victim) {
-    checkInside(check, at, n, []);
-    return;
-  }
   seen.free += 1;
   checkFree(check, at, n);
 }
@@ -233,7 +218,7 @@ function checkBin(check: Check, bin: number, sentinel: number): number {
 
 function isIdle(check: Check, at: number): boolean {
   const { words, s, map, cover } = check;
-  if (at >= cover || at === check.victim || isOwn(words, s, at)) return false;
+  if (at >= cover || isOwn(words, s, at)) return false;
   return isBoundary(words, map, at) && !isLive(words, map, at);
 }
 
@@ -243,7 +228,7 @@ function checkCaches(check: Check): number {
   const said = words[s + CACHED] as number;
   let blocks = 0;
   let granules = 0;
-  for (let n = 1; n <= SMALL; n += 1) {
+  for (let n = 1; n <= BEST_CACHED; n += 1) {
     let at = words[s + CACHES + n] as number;
     while (at !== 0 && granules <= said) {
       if (!isCached(words, s, at, n) || !isIdle(check, at)) {

@@ -2,9 +2,9 @@
  * Derives the free structures of `best` again from the ground truth, and what rests on that: clear
  * and trim. The ground truth is judged first, whole; nothing is written when it is damaged.
  */
-import { BEST, BEST_HIDDEN, BEST_MAGIC, BEST_MAP, BEST_SMALL } from '../layout.ts';
+import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAGIC, BEST_MAP, BEST_SMALL, GRANULE } from '../layout.ts';
 import type { Arena } from '../types.ts';
-import { clearBins, findFree, insertFree, release, split, unlinkFree } from './best-bins.ts';
+import { clearBins, insertFree, release, split, unlinkFree } from './best-bins.ts';
 import {
   dropLive,
   isBoundary,
@@ -24,9 +24,10 @@ import {
   readEnd,
   shrinkTo,
 } from './best-space.ts';
+import { walkBest } from './best-walk.ts';
 
 const { top: TOP, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { victim: VICTIM, victimEnd: VICTIM_END, hidden: HIDDEN } = BEST;
+const { hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
 
 /** What is busy though it is not live, ascending: the map and the hidden blocks. */
@@ -87,8 +88,8 @@ export function rebuildBest(words: Int32Array, s: number, arena: Arena): boolean
   const map = words[s + MAP] as number;
   words[s + COVER] = soundCover(words, s, end);
   readEnd(words, s, arena);
-  for (const at of [CACHED, VICTIM, VICTIM_END]) words[s + at] = 0;
-  words.fill(0, s + CACHES, s + CACHES + SMALL + 1);
+  words[s + CACHED] = 0;
+  words.fill(0, s + CACHES, s + CACHES + BEST_CACHED + 1);
   clearBins(words, s);
   const cover = words[s + COVER] as number;
   let free = (s + BEST.words) >>> 2;
@@ -150,6 +151,8 @@ export function clearBest(words: Int32Array, s: number, arena: Arena): void {
 export function trimBest(words: Int32Array, s: number, arena: Arena): void {
   flushCaches(words, s);
   settleMap(words, s);
+  // What the map left may join the wilderness only now, and then the map may be smaller still.
+  settleMap(words, s);
   arena.retract(words[s + TOP] as number);
   readEnd(words, s, arena);
 }
@@ -160,12 +163,12 @@ function settleMap(words: Int32Array, s: number): void {
   const n = (words[s + COVER] as number) >>> COVER_SHIFT;
   const last = at + n === words[s + TOP];
   const wanted = Math.min(n, mapGranules(last ? at : (words[s + TOP] as number)));
-  const w = findFree(words, s, wanted);
-  if (w !== 0 && w >>> 2 < at) {
-    const m = unlinkFree(words, s, w);
+  const lower = lowestFree(words, s, wanted, at);
+  if (lower !== 0) {
+    const m = unlinkFree(words, s, lower << 2);
     if (m < wanted) return;
-    split(words, s, w >>> 2, m, wanted);
-    moveMap(words, s, w >>> 2, wanted);
+    split(words, s, lower, m, wanted);
+    moveMap(words, s, lower, wanted);
   } else if (wanted < n) {
     shrinkTo(words, s, at, n, wanted);
     words[s + COVER] = wanted << COVER_SHIFT;
@@ -174,4 +177,14 @@ function settleMap(words: Int32Array, s: number): void {
       dropEnd(words, s, at + n);
     } else release(words, s, at + wanted, n - wanted);
   }
+}
+
+/** The first free block of n granules before `end`, or 0. */
+function lowestFree(words: Int32Array, s: number, n: number, end: number): number {
+  let found = 0;
+  walkBest(words, s, (at, bytes, busy) => {
+    if (at < end && !busy && bytes >= n * GRANULE) found = at;
+    return found !== 0 || at >= end;
+  });
+  return found;
 }

@@ -1,21 +1,20 @@
 /**
- * Where `best` gets memory when no exact-size cache serves: the bins, the victim, the wilderness,
- * growth of the arena, and the block that holds the map.
+ * Where `best` gets memory when no exact-size cache serves: the bins, the wilderness, growth
+ * of the arena, and the block that holds the map.
  *
  * The map is a bounded block that is not live; the state word `map` is the only reference to it. It
  * covers somewhat more than the places where blocks start and is moved when they outgrow it: copy,
  * then switch the reference. `cover` is derived from its size.
  */
-import { BEST, BEST_BINS, BEST_MAP, BEST_SMALL, FREE } from '../layout.ts';
+import { BEST, BEST_CACHED, BEST_MAP, BEST_SMALL, FREE } from '../layout.ts';
 import type { Arena } from '../types.ts';
 import { findFree, release, split, unlinkFree } from './best-bins.ts';
 import { dropBoundary, isBoundary, isLive, setBoundary, sizeAt, sizeWord } from './best-map.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { victim: VICTIM, victimEnd: VICTIM_END, binMap: BIN_MAP, bins: BINS } = BEST;
 const { cacheLimit: CACHE_LIMIT } = BEST;
 const SMALL = BEST_SMALL;
-const LINEAR = BEST_BINS.linear;
+const MOST_CACHED = BEST_CACHED;
 /** A block may start where the map goes on for this much: its end or its size fit in. */
 const REACH = BEST_MAP.reach;
 /** Granules one granule of map covers: four words are two pairs. */
@@ -24,8 +23,14 @@ export const COVER_SHIFT = 6;
 const SPARE_SHIFT = 3;
 const SPARE = 4096;
 /** Cached memory at most: a part of the arena, granules. */
-const CACHED_SHIFT = 4;
-const CACHED_LEAST = 4096;
+const CACHED_SHIFT = 2;
+const CACHED_LEAST = 2 ** 16;
+/** Blocks of less than this many granules are cut BATCH at a time. */
+const BATCHED = 9;
+const BATCH = 8;
+/** Caches that hold less than this, granules, are not emptied before the arena grows. */
+const FEW = 512;
+const FEW_SHIFT = 9;
 
 /** Granules of a map block for starts below `top`, with some to spare. */
 export function mapGranules(top: number): number {
@@ -44,7 +49,7 @@ export function readEnd(words: Int32Array, s: number, arena: Arena): number {
 export function flushCaches(words: Int32Array, s: number): boolean {
   if (words[s + CACHED] === 0) return false;
   words[s + CACHED] = 0;
-  for (let n = SMALL; n > 0; n -= 1) {
+  for (let n = MOST_CACHED; n > 0; n -= 1) {
     let at = words[s + CACHES + n] as number;
     words[s + CACHES + n] = 0;
     while (at !== 0 && isCached(words, s, at, n)) {
@@ -120,58 +125,54 @@ export function moveMap(words: Int32Array, s: number, at: number, n: number): vo
 
 /** A bounded block of n granules that is not live yet, wherever there is room; 0 = no space. */
 export function carve(words: Int32Array, s: number, arena: Arena, n: number): number {
-  if (n <= SMALL) {
-    const at = carveSmall(words, s, n);
-    if (at !== 0) return at;
-  }
   const w = findFree(words, s, n);
   if (w !== 0) {
+    const at = w >>> 2;
     const m = unlinkFree(words, s, w);
     if (m >= n) {
-      split(words, s, w >>> 2, m, n);
-      return w >>> 2;
+      const taken = n < BATCHED && m > n ? refill(words, s, at, m, n) : n;
+      split(words, s, at, m, taken);
+      return at;
     }
   }
-  if (n > SMALL) {
-    const at = fromVictim(words, s, n);
-    if (at !== 0) return at;
-  }
   const top = words[s + TOP] as number;
-  if (top + n <= (words[s + END] as number) && top + REACH <= (words[s + COVER] as number)) {
-    return bump(words, s, n);
+  const room = (words[s + END] as number) - top;
+  const starts = (words[s + COVER] as number) - REACH - top;
+  if (n <= room && starts >= 0) {
+    if (n < BATCHED && starts > n) {
+      const taken = refill(words, s, top, Math.min(room, starts), n);
+      words[s + TOP] = top + taken - n;
+    }
+    bump(words, s, n);
+    return top;
   }
   return grow(words, s, arena, n);
 }
 
-/** An exact fit, or the first part of the victim. */
-function carveSmall(words: Int32Array, s: number, n: number): number {
-  if (n < LINEAR && ((words[s + BIN_MAP + (n >>> 5)] as number) & (1 << n)) !== 0) {
-    const w = words[s + BINS + (n << 1)] as number;
-    if (unlinkFree(words, s, w) === n) return w >>> 2;
-  }
-  return fromVictim(words, s, n);
-}
-
-function fromVictim(words: Int32Array, s: number, n: number): number {
-  const at = words[s + VICTIM] as number;
-  const rest = (words[s + VICTIM_END] as number) - at - n;
-  if (at === 0 || rest < 0) return 0;
+/**
+ * Cuts more blocks of a small size from m granules at `at` than the one that was asked for, for its
+ * cache: a split costs as much as ten blocks from a cache. Returns the granules cut, bounded inside.
+ */
+function refill(words: Int32Array, s: number, at: number, m: number, n: number): number {
   const map = words[s + MAP] as number;
-  if (rest === 0) {
-    words[s + VICTIM] = 0;
-    words[s + VICTIM_END] = 0;
-  } else {
-    setBoundary(words, map, at + n);
-    words[s + VICTIM] = at + n;
+  const count = Math.min(BATCH, (m / n) | 0);
+  let head = 0;
+  for (let block = at + (count - 1) * n; block > at; block -= n) {
+    setBoundary(words, map, block);
+    words[(block << 2) + FREE.next] = ~head;
+    head = block;
   }
-  if (n > SMALL) words[sizeWord(map, at)] = n;
-  return at;
+  words[s + CACHES + n] = head;
+  words[s + CACHED]! += (count - 1) * n;
+  return count * n;
 }
 
 function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
-  if (flushCaches(words, s)) return carve(words, s, arena, n);
+  const few = words[s + CACHED] as number < FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
+  if (!few && flushCaches(words, s)) return carve(words, s, arena, n);
   if (!coverTo(words, s, arena, words[s + TOP] as number)) return 0;
-  return extendBy(words, s, arena, n) ? bump(words, s, n) : 0;
+  if (extendBy(words, s, arena, n)) return bump(words, s, n);
+  return flushCaches(words, s) ? carve(words, s, arena, n) : 0;
 }
 
 /** A block takes in what lies behind it; the place of its new end is bounded already. */

@@ -1,26 +1,20 @@
 /**
  * Walks the blocks of `best` in address order, boundary by boundary. What is live shows as busy;
- * binned and cached blocks, the victim and the wilderness as free; the map and hidden blocks do not
- * show. It stops where the map of a damaged arena leads nowhere.
+ * binned and cached blocks and the wilderness as free; the map and hidden blocks do not show. It stops where the map of a damaged arena leads nowhere.
  */
 import { BEST, BEST_HIDDEN, BEST_MAP, GRANULE } from '../layout.ts';
 import type { BlockStat } from '../types.ts';
 import { isLive, sizeAt } from './best-map.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, hidden: HIDDEN } = BEST;
-const { victim: VICTIM, victimEnd: VICTIM_END } = BEST;
 
 export type Visit = (granule: number, bytes: number, busy: boolean) => boolean;
 
 /** Size of whatever starts at `at`; 0 = nothing that can be believed. */
 export function blockAt(words: Int32Array, s: number, at: number): number {
   const top = words[s + TOP] as number;
-  const victim = words[s + VICTIM] as number;
   if (at + BEST_MAP.reach > (words[s + COVER] as number)) return 0;
-  const n =
-    at === victim
-      ? (words[s + VICTIM_END] as number) - victim
-      : sizeAt(words, words[s + MAP] as number, at);
+  const n = sizeAt(words, words[s + MAP] as number, at);
   return n > 0 && n <= top - at ? n : 0;
 }
 

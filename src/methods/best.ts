@@ -3,7 +3,7 @@
  *
  * Blocks have no headers: a map of two bits per granule says where blocks start and which of them are
  * live (best-map.ts). The last freed block of the same size is taken first (exact-size caches), then
- * the bins and the victim (best-bins.ts), then the wilderness; the caches are emptied into the bins
+ * the bins (best-bins.ts), then the wilderness; the caches are emptied into the bins
  * before the arena grows.
  *
  * Ground truth is the map, where the map is, and which blocks are hidden; all else can be derived
@@ -19,13 +19,13 @@
  *   B2 blocks follow each other from the first exactly to the wilderness; no boundary behind
  *   B3 no bits are set inside a block but its sizes, none behind the wilderness
  *   B4 a free block says its size, in its payload and, if large, twice in the map
- *   B5 no two free blocks are neighbours, none touches the wilderness or the victim
+ *   B5 no two free blocks are neighbours, none touches the wilderness
  *   B6 every free block is in the bin of its size, once; links agree in both directions
  *   B7 the bin map and its summary name exactly the bins that are not empty
  *   B8 caches hold idle blocks of their size; `cached` is their sum
- *   B9 an idle block is free, cached, the victim, the map or hidden: none is lost
+ *   B9 an idle block is free, cached, the map or hidden: none is lost
  */
-import { BEST, BEST_HIDDEN, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
 import { assert } from '../errors.ts';
 import type { Arena, Blocks, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
@@ -46,20 +46,21 @@ import {
 import { countInto, startOfBest, walkBest } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { victim: VICTIM, victimEnd: VICTIM_END, cacheLimit: CACHE_LIMIT, hidden: HIDDEN } = BEST;
+const { cacheLimit: CACHE_LIMIT, hidden: HIDDEN } = BEST;
 const { size: FREE_SIZE } = FREE;
 const SMALL = BEST_SMALL;
-const SMALL_BYTES = BEST_SMALL * GRANULE;
+const MOST_CACHED = BEST_CACHED;
+const CACHED_BYTES = BEST_CACHED * GRANULE;
 const REACH = 128;
 const MAX_GRANULES = 2 ** 28 - 1;
 
 /** Granules of a block with `size` usable bytes. */
 function granulesFor(size: number): number {
-  return size <= SMALL_BYTES ? (size + 15) >>> 4 || 1 : Math.ceil(size / GRANULE);
+  return size <= CACHED_BYTES ? (size + 15) >>> 4 || 1 : Math.ceil(size / GRANULE);
 }
 
 function alloc(words: Int32Array, s: number, arena: Arena, size: number): number {
-  if (size > SMALL_BYTES) return allocLarge(words, s, arena, size);
+  if (size > CACHED_BYTES) return allocLarge(words, s, arena, size);
   const n = (size + 15) >>> 4 || 1;
   const head = words[s + CACHES + n] as number;
   if (head !== 0) {
@@ -97,7 +98,7 @@ function free(words: Int32Array, s: number, at: number): boolean {
   const n = sizeAt(words, map, at);
   words[pair + 1] = live & ~(1 << at);
   const cached = (words[s + CACHED] as number) + n;
-  if (n <= SMALL && cached <= (words[s + CACHE_LIMIT] as number)) {
+  if (n <= MOST_CACHED && cached <= (words[s + CACHE_LIMIT] as number)) {
     words[at << 2] = ~(words[s + CACHES + n] as number);
     words[s + CACHES + n] = at;
     words[s + CACHED] = cached;
@@ -141,8 +142,6 @@ function absorb(
     if (at + n > (words[s + END] as number) && !extendBy(words, s, arena, n - old)) return false;
     setEnd(words, s, at + n);
     words[s + TOP] = at + n;
-  } else if (next === words[s + VICTIM]) {
-    if (!shortenVictim(words, s, at + n)) return false;
   } else {
     if (isLive(words, map, next) || !maybeFree(words, s, next)) return false;
     const m = words[(next << 2) + FREE_SIZE] as number;
@@ -156,21 +155,12 @@ function absorb(
   return true;
 }
 
-/** The victim begins later, or is used up. */
-function shortenVictim(words: Int32Array, s: number, place: number): boolean {
-  const end = words[s + VICTIM_END] as number;
-  if (place > end) return false;
-  if (place === end) words[s + VICTIM_END] = 0;
-  else setBoundary(words, words[s + MAP] as number, place);
-  words[s + VICTIM] = place === end ? 0 : place;
-  return true;
-}
-
 /** A block whose payload is at a multiple of `step` granules; what is around it stays free. */
 function align(words: Int32Array, s: number, arena: Arena, size: number, step: number): number {
   const n = granulesFor(size);
   if (n > MAX_GRANULES || step >= words.length >>> 2) return 0;
-  const w = findFree(words, s, n + step - 1);
+  let w = findFree(words, s, n);
+  if (w !== 0 && !fitsAligned(words, w, n, step)) w = findFree(words, s, n + step - 1);
   let whole = w === 0 ? 0 : unlinkFree(words, s, w);
   let from = w >>> 2;
   if (whole === 0) {
@@ -189,6 +179,11 @@ function align(words: Int32Array, s: number, arena: Arena, size: number, step: n
   if (tail > 0) release(words, s, at + n, tail);
   if (at > from) release(words, s, from, at - from);
   return at;
+}
+
+function fitsAligned(words: Int32Array, w: number, n: number, step: number): boolean {
+  const from = w >>> 2;
+  return roundUp(from, step) + n <= from + (words[w + FREE_SIZE] as number);
 }
 
 /** Takes the wilderness up to n granules behind its next multiple of `step`; how much, or 0. */
