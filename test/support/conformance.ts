@@ -268,7 +268,7 @@ function describeWhole(fresh: (capacity?: string) => Region, traits: Implementat
     expectCode('ERR_CLOSED', () => region.roots.get('a'));
     expect(regionOf(view)).toBeUndefined();
     for (let i = 0; i < 100; i++) view[i] = i;
-    expect([0, 100]).toContain(view.filter((byte, i) => byte === i).length);
+    expect(view.length === 0 || view[99] === 99).toBe(true);
   });
 }
 
@@ -307,7 +307,7 @@ function describeReopening({ method, order, open }: Implementation): void {
 
   test('what was synced is there although it was never closed', () => {
     const dir = temporaryDirectory();
-    const region = createRegion(open(dir), method);
+    const region = createRegion(open(dir, '64MiB'), method);
     const oracle = new Oracle(region, order);
     for (let i = 0; i < 100; i++) oracle.alloc(i * 10);
     oracle.set('first', oracle.blocks[0].address);
