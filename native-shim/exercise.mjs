@@ -53,7 +53,7 @@ function flow() {
   }
   runs.set([0, 128]);
   const list = new Int32Array(128);
-  const changed = shim.changedPages(window, fd, 0, runs, 1, list);
+  const changed = shim.changedPages(window, runs, 1, list);
   assert.deepEqual([...list.subarray(0, changed)], [3, 4, 70]);
   const images = new Uint8Array(3 * PAGE);
   const crcs = new Uint32Array(3);
@@ -63,7 +63,7 @@ function flow() {
   runs.set([3, 2, 70, 1]);
   shim.drop(window, runs, 2);
   assert.equal(bytes[70 * PAGE + 9], 201);
-  assert.equal(shim.changedPages(window, fd, 0, new Int32Array([0, 128]), 1, list), 0);
+  assert.equal(shim.changedPages(window, new Int32Array([0, 128]), 1, list), 0);
   fs.ftruncateSync(fd, 0);
   assert.equal(bytes[100 * PAGE], 0);
   assert.equal(shim.faults(window), 1);
@@ -103,8 +103,8 @@ const OFFSETS = [0, 0, 1, 2, 5, 64, 128, 255, 256].map((pages) => pages * PAGE);
 /** One letter an argument: o offset, k count, f file, w window, i u c arrays, b boolean. */
 const SHAPES = {
   reserve: 'o', map: 'wofoob', unmap: 'woo', close: 'w', sync: 'woo', drop: 'wik',
-  dirtyRuns: 'wooib', changedPages: 'wfoiki', gather: 'wikuoc', scatter: 'foikuo', faults: 'w',
-  lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', crc32c: 'uokk',
+  dirtyRuns: 'wooib', changedPages: 'wiki', gather: 'wikuoc', scatter: 'foikuo', faults: 'w',
+  lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', sizeOf: 'fx', crc32c: 'uokk',
 };
 
 function makeKinds(pool, random) {

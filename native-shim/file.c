@@ -130,3 +130,27 @@ napi_value shim_clone(napi_env env, napi_callback_info info) {
   if (error != 0 && !cannot) return throw_system(env, error, "ioctl");
   return give_boolean(env, error == 0);
 }
+
+/*
+ * The size of an open file that is still what its path names; -1 = it was removed, -2 = the path
+ * names nothing, -3 = the path names another file.
+ */
+napi_value shim_size_of(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int fd;
+  char path[4096];
+  size_t length;
+  if (!take_arguments(env, info, values, 2) || !take_descriptor(env, values[0], &fd)) return NULL;
+  if (napi_get_value_string_utf8(env, values[1], path, sizeof(path), &length) != napi_ok) {
+    return throw_type(env, "path must be a string");
+  }
+  if (length == sizeof(path) - 1) return throw_range(env, "path must be shorter than 4095 bytes");
+  struct stat open, named;
+  if (fstat(fd, &open) != 0) return throw_system(env, errno, "fstat");
+  if (open.st_nlink == 0) return give_number(env, -1);
+  if (stat(path, &named) != 0) {
+    return errno == ENOENT ? give_number(env, -2) : throw_system(env, errno, "stat");
+  }
+  bool is_same = named.st_ino == open.st_ino && named.st_dev == open.st_dev;
+  return give_number(env, is_same ? (double)open.st_size : -3);
+}

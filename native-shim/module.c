@@ -24,6 +24,7 @@ static const struct {
     {"fallocate", shim_fallocate},
     {"punchHole", shim_punch_hole},
     {"clone", shim_clone},
+    {"sizeOf", shim_size_of},
     {"crc32c", shim_crc32c},
 };
 
@@ -32,7 +33,6 @@ static void free_environment(napi_env env, void *data, void *hint) {
   (void)hint;
   Environment *environment = data;
   window_let_go_doubtful(environment->doubtful);
-  free(environment->scratch);
   free(environment);
 }
 

@@ -45,6 +45,8 @@ Window *window_register(void *base, size_t bytes, int holders) {
 /* The last holder gives the address space back; the node is emptied before, while it is ours. */
 void window_let_go(Window *window) {
   if (atomic_fetch_sub(&window->holders, 1) != 1) return;
+  Window *mirror = atomic_exchange(&window->mirror, NULL);
+  if (mirror != NULL) window_let_go(mirror);
   void *base = (void *)atomic_load(&window->base);
   size_t bytes = atomic_load(&window->bytes);
   pthread_mutex_lock(&windows_lock);

@@ -18,7 +18,6 @@
 
 #define PAGE_BYTES 4096u
 #define WINDOW_LIMIT ((size_t)1 << 32)
-#define CHUNK_PAGES 64u
 #define RUNS_CHANGED "page numbers changed while they were used: keep them out of the window"
 
 /* registry.c: every window of the process, readable from a signal handler. */
@@ -30,6 +29,7 @@ typedef struct Window {
   atomic_size_t bytes;
   atomic_uint faults;
   atomic_int holders; /* finalizers that have not run yet */
+  _Atomic(struct Window *) mirror; /* see mirror.c */
 } Window;
 
 Window *window_register(void *base, size_t bytes, int holders);
@@ -51,8 +51,7 @@ typedef struct {
 
 /* Per environment (main thread or worker). */
 typedef struct {
-  unsigned char *scratch; /* CHUNK_PAGES pages, allocated at the first compare */
-  Window *doubtful;       /* see wrap() in window.c */
+  Window *doubtful; /* see wrap() in window.c */
 } Environment;
 
 bool take_arguments(napi_env env, napi_callback_info info, napi_value *values, size_t count);
@@ -88,6 +87,11 @@ const char *dirty_scanner(void);
 /* guard.c: installs the SIGBUS handler, once per process; 0 or an errno. */
 int guard_install(void);
 
+/* mirror.c: the file behind a private mapping, for comparing; 0 or an errno. */
+int mirror_show(Window *window, size_t at, size_t bytes, int fd, uint64_t file_at);
+int mirror_hide(Window *window, size_t at, size_t bytes);
+unsigned mirror_faults(const Window *window);
+
 /* The functions that JavaScript sees, by file. */
 napi_value shim_reserve(napi_env env, napi_callback_info info); /* window.c */
 napi_value shim_map(napi_env env, napi_callback_info info);
@@ -97,14 +101,15 @@ napi_value shim_sync(napi_env env, napi_callback_info info);
 napi_value shim_drop(napi_env env, napi_callback_info info);
 napi_value shim_faults(napi_env env, napi_callback_info info);
 napi_value shim_dirty_runs(napi_env env, napi_callback_info info); /* dirty.c */
-napi_value shim_changed_pages(napi_env env, napi_callback_info info); /* pages.c */
-napi_value shim_gather(napi_env env, napi_callback_info info);
+napi_value shim_changed_pages(napi_env env, napi_callback_info info); /* mirror.c */
+napi_value shim_gather(napi_env env, napi_callback_info info); /* pages.c */
 napi_value shim_scatter(napi_env env, napi_callback_info info);
 napi_value shim_lock(napi_env env, napi_callback_info info); /* file.c */
 napi_value shim_unlock(napi_env env, napi_callback_info info);
 napi_value shim_fallocate(napi_env env, napi_callback_info info);
 napi_value shim_punch_hole(napi_env env, napi_callback_info info);
 napi_value shim_clone(napi_env env, napi_callback_info info);
+napi_value shim_size_of(napi_env env, napi_callback_info info);
 napi_value shim_crc32c(napi_env env, napi_callback_info info); /* crc32c.c */
 
 #endif

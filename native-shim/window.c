@@ -15,6 +15,14 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* The number is the same on every architecture; headers of older systems lack it. */
+#define PROCESS_MADVISE 440
+#define OWN_PROCESS (-10000)
+#define RANGES 512u
 
 /* MADV_DONTFORK belongs to the mapping; without it every fork copies page tables of gigabytes. */
 static int put(void *where, size_t bytes, int flags, int fd, off_t file_at) {
@@ -113,6 +121,9 @@ napi_value shim_map(napi_env env, napi_callback_info info) {
   unsigned char *where = window_bytes(window) + at;
   int flags = is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
   error = put(where, bytes, flags, fd, (off_t)file_at);
+  if (error == 0) {
+    error = is_private ? mirror_show(window, at, bytes, fd, file_at) : mirror_hide(window, at, bytes);
+  }
   if (error == 0) return NULL;
   /* A refused MAP_FIXED may have removed what was there: close the hole (S2). */
   put_zeros(where, bytes);
@@ -129,6 +140,7 @@ napi_value shim_unmap(napi_env env, napi_callback_info info) {
   }
   if (bytes == 0) return NULL;
   int error = put_zeros(window_bytes(window) + at, bytes);
+  if (error == 0) error = mirror_hide(window, at, bytes);
   return error == 0 ? NULL : throw_system(env, error, "mmap");
 }
 
@@ -137,6 +149,7 @@ napi_value shim_close(napi_env env, napi_callback_info info) {
   Window *window;
   if (!take_arguments(env, info, values, 1) || !take_window(env, values[0], &window)) return NULL;
   int error = put_zeros(window_bytes(window), atomic_load(&window->bytes));
+  if (error == 0) error = mirror_hide(window, 0, atomic_load(&window->bytes));
   if (error != 0) return throw_system(env, error, "mmap");
   if (napi_detach_arraybuffer(env, values[0]) != napi_ok) {
     return throw_type(env, "window cannot be detached by this runtime");
@@ -158,6 +171,25 @@ napi_value shim_sync(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/*
+ * Many ranges in one call where the kernel can (PIDFD_SELF, Linux 6.14); dropping a range twice is
+ * the same as once, so a part done is done again.
+ */
+static int drop_ranges(const struct iovec *ranges, size_t count) {
+  static atomic_bool can_batch = true;
+  if (count > 1 && atomic_load(&can_batch)) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += ranges[i].iov_len;
+    long done = syscall(PROCESS_MADVISE, OWN_PROCESS, ranges, count, MADV_DONTNEED, 0);
+    if (done >= 0 && (size_t)done == bytes) return 0;
+    if (done < 0) atomic_store(&can_batch, false);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (madvise(ranges[i].iov_base, ranges[i].iov_len, MADV_DONTNEED) != 0) return errno;
+  }
+  return 0;
+}
+
 napi_value shim_drop(napi_env env, napi_callback_info info) {
   napi_value values[3];
   Window *window;
@@ -166,21 +198,26 @@ napi_value shim_drop(napi_env env, napi_callback_info info) {
       !take_runs(env, values[1], values[2], window, &runs)) {
     return NULL;
   }
+  struct iovec ranges[RANGES];
+  size_t count = 0;
   size_t first, pages;
   for (size_t i = 0; i < runs.count; i++) {
     if (!read_run(&runs, i, &first, &pages)) return throw_range(env, RUNS_CHANGED);
     if (pages == 0) continue;
-    void *where = window_bytes(window) + first * PAGE_BYTES;
-    if (madvise(where, pages * PAGE_BYTES, MADV_DONTNEED) != 0) {
-      return throw_system(env, errno, "madvise");
-    }
+    ranges[count].iov_base = window_bytes(window) + first * PAGE_BYTES;
+    ranges[count++].iov_len = pages * PAGE_BYTES;
+    if (count < RANGES && i + 1 < runs.count) continue;
+    int error = drop_ranges(ranges, count);
+    if (error != 0) return throw_system(env, error, "madvise");
+    count = 0;
   }
-  return NULL;
+  int error = drop_ranges(ranges, count);
+  return error == 0 ? NULL : throw_system(env, error, "madvise");
 }
 
 napi_value shim_faults(napi_env env, napi_callback_info info) {
   napi_value values[1];
   Window *window;
   if (!take_arguments(env, info, values, 1) || !take_window(env, values[0], &window)) return NULL;
-  return give_number(env, atomic_load(&window->faults));
+  return give_number(env, (double)atomic_load(&window->faults) + mirror_faults(window));
 }

@@ -6,7 +6,8 @@ export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
 export { last } from './methods/last.ts';
 export { registerMethod } from './methods/registry.ts';
-export { createRegion, openRegion, regionOf, toAddress } from './region/region.ts';
+export { createRegion, openRegion, toAddress } from './region/region.ts';
+export { regionOf } from './region/windows.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
 export {

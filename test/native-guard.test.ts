@@ -111,7 +111,7 @@ const WORKER = `
   for (let round = 0; workerData.forever || round < 50; round++) {
     bytes[8192] = round;
     if (shim.pagemap) shim.dirtyRuns(windows[0], 0, 65536, runs);
-    shim.changedPages(windows[0], fd, -0, new Int32Array([1, 2]), 1, runs);
+    shim.changedPages(windows[0], new Int32Array([1, 2]), 1, runs);
   }
   shim.close(windows[0]);
   fs.closeSync(fd);`;

@@ -1,5 +1,6 @@
 /** native-shim on real files and memory: every call does what shim.ts says. */
-import { fstatSync, ftruncateSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync }
+  from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAGE, SLOT_BYTES } from '../src/layout.ts';
 import { crc32c } from '../src/native/crc32c.ts';
@@ -160,7 +161,7 @@ test('changedPages compares with the file, zeros beyond its end', () => {
   shim.map(window, 0, fd, PAGE, 99 * PAGE, true);
   const out = new Int32Array(256);
   const compare = (runs: number[]) => {
-    const count = shim.changedPages(window, fd, PAGE, new Int32Array(runs), runs.length / 2, out);
+    const count = shim.changedPages(window, new Int32Array(runs), runs.length / 2, out);
     return [...out.subarray(0, count)];
   };
   expect(compare([0, 256])).toEqual([]);
@@ -173,6 +174,18 @@ test('changedPages compares with the file, zeros beyond its end', () => {
   bytes[98 * PAGE + 4000] = 1;
   expect(compare([98, 1])).toEqual([98]);
   shim.close(window);
+});
+
+test('sizeOf says whether a path still names an open file', () => {
+  const fd = scratch.file('named', 3);
+  const path = scratch.path('named');
+  expect(shim.sizeOf(fd, path)).toBe(3 * PAGE);
+  renameSync(path, `${path}.moved`);
+  expect(shim.sizeOf(fd, path)).toBe(-2);
+  writeFileSync(path, 'another');
+  expect(shim.sizeOf(fd, path)).toBe(-3);
+  rmSync(`${path}.moved`);
+  expect(shim.sizeOf(fd, path)).toBe(-1);
 });
 
 test('gather copies pages with their checksums; scatter writes them where they belong', () => {

@@ -42,11 +42,11 @@ export interface Shim {
   dirtyRuns(window: ArrayBuffer, at: number, bytes: number, out: PageRuns,
             byReading?: boolean): number;
   /**
-   * Of the pages in `runs`, those whose bytes differ from the file's at fileAt + page × 4096
-   * (beyond the file's end = zeros). Writes page numbers to `out` (large enough), returns how many.
+   * Of the pages in `runs`, those whose bytes differ from the file's that is mapped there privately
+   * (not mapped = zeros). Writes page numbers to `out` (large enough), returns how many. Compares
+   * with a shared view of the file that `map` keeps beside every private one.
    */
-  changedPages(window: ArrayBuffer, fd: number, fileAt: number, runs: PageRuns, runCount: number,
-               out: Int32Array): number;
+  changedPages(window: ArrayBuffer, runs: PageRuns, runCount: number, out: Int32Array): number;
   /** Copies pages one after the other to out[outAt…] and their crc32c to crcs; pages from `list`. */
   gather(window: ArrayBuffer, list: Int32Array, count: number, out: Uint8Array, outAt: number,
          crcs: Uint32Array): void;
@@ -65,6 +65,11 @@ export interface Shim {
   punchHole(fd: number, at: number, bytes: number): boolean;
   /** Shares the blocks of a whole file (FICLONE); false where the file system cannot. */
   clone(fromFd: number, toFd: number): boolean;
+  /**
+   * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 = the
+   * path names nothing, -3 = it names another file.
+   */
+  sizeOf(fd: number, path: string): number;
   /** CRC-32C (Castagnoli) of a range; `seed` is the crc of what came before. */
   crc32c(data: Uint8Array, at: number, bytes: number, seed: number): number;
 }

@@ -3,7 +3,7 @@
  * found by comparing with the file. As safe in a crash as the mapped form; it costs memory and time
  * proportional to the region.
  */
-import { fstatSync, ftruncateSync } from 'node:fs';
+import { fstatSync, ftruncateSync, statSync } from 'node:fs';
 import { PAGE, SLOT_BYTES } from '../layout.ts';
 import { crc32c } from '../native/crc32c.ts';
 import { readWhole, writeWhole } from './files.ts';
@@ -16,9 +16,18 @@ export const bufferedMapper: Mapper = {
   name: 'file',
   crc: crc32c,
   open: (fd, sizes) => new BufferedPages(fd, sizes),
+  sizeOf,
   fallocate: writeZeros,
   punchHole: () => false,
 };
+
+function sizeOf(fd: number, path: string): number {
+  const open = fstatSync(fd, { bigint: true });
+  if (open.nlink === 0n) return -1;
+  const named = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (named === undefined) return -2;
+  return named.ino === open.ino && named.dev === open.dev ? Number(open.size) : -3;
+}
 
 /** Disk is allocated for sure only by writing to it. Existing bytes are left alone. */
 function writeZeros(fd: number, at: number, bytes: number): void {

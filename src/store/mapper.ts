@@ -36,6 +36,11 @@ export interface Mapper {
   readonly crc: Crc;
   /** `sizes[i]` = bytes of the window of segment i. */
   open(fd: number, sizes: readonly number[]): Pages;
+  /**
+   * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 = the
+   * path names nothing, -3 = it names another file.
+   */
+  sizeOf(fd: number, path: string): number;
   /** Allocates disk for a range of the file; throws the system's error. */
   fallocate(fd: number, at: number, bytes: number): void;
   /** Gives back disk inside the file; false where that is not possible. */

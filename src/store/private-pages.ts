@@ -16,6 +16,7 @@ export function privateMapper(shim: Shim, scan: boolean): Mapper {
     name: 'shim',
     crc: shim.crc32c,
     open: (fd, sizes) => new PrivatePages(shim, scan, fd, sizes),
+    sizeOf: shim.sizeOf,
     fallocate: shim.fallocate,
     punchHole: shim.punchHole,
   };
@@ -83,9 +84,7 @@ class PrivatePages implements Pages {
     let pages = 0;
     for (let i = 0; i < count; i++) pages += this.#runs[2 * i + 1];
     const out = new Int32Array(pages);
-    const fileAt = segment * SLOT_BYTES;
-    const n = pages === 0 ? 0
-      : this.#shim.changedPages(window, this.#fd, fileAt, this.#runs, count, out);
+    const n = pages === 0 ? 0 : this.#shim.changedPages(window, this.#runs, count, out);
     const changed = out.subarray(0, n);
     this.#last[segment] = { runs: this.#runs.slice(0, 2 * count), count, changed };
     return changed;

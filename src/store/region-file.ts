@@ -9,7 +9,7 @@
  * committed checkpoints are written to it, and it is shortened when the checkpoint without the tail
  * is applied durably.
  */
-import { closeSync, fstatSync, ftruncateSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync } from 'node:fs';
 import { RegionError } from '../errors.ts';
 import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
@@ -62,8 +62,6 @@ export class RegionFile implements Discipline {
   readonly #mapper: Mapper;
   readonly #pages: Pages;
   readonly #fd: number;
-  readonly #dev: bigint;
-  readonly #ino: bigint;
   /** Bytes of each segment that show the file. */
   readonly #mapped: number[] = [];
   #committed: readonly number[];
@@ -78,11 +76,8 @@ export class RegionFile implements Discipline {
     this.capacity = options.capacity;
     this.#committed = options.segmentPages;
     this.#fd = openRegular(options.path, 0, options.readOnly);
-    const { size, dev, ino } = fstatSync(this.#fd, { bigint: true });
-    this.#fileBytes = Number(size);
+    this.#fileBytes = fstatSync(this.#fd).size;
     this.#syncedBytes = this.#fileBytes;
-    this.#dev = dev;
-    this.#ino = ino;
     this.#pages = this.#mapper.open(this.#fd, windowSizes(options.capacity));
     this.sums = new Sums(options.path, this.#mapper.crc);
   }
@@ -155,14 +150,11 @@ export class RegionFile implements Discipline {
 
   /** Throws when the file was truncated, replaced or removed under us, or memory faulted. */
   verify(): void {
-    const here = fstatSync(this.#fd, { bigint: true });
-    if (here.nlink === 0n) throw this.#disturbed('it was removed');
-    if (Number(here.size) < this.#fileBytes) throw this.#disturbed('it was truncated');
-    const named = statSync(this.path, { bigint: true, throwIfNoEntry: false });
-    if (named === undefined) throw this.#disturbed('it was renamed or removed');
-    if (named.ino !== this.#ino || named.dev !== this.#dev) {
-      throw this.#disturbed('another file was put in its place');
-    }
+    const size = this.#mapper.sizeOf(this.#fd, this.path);
+    if (size === -1) throw this.#disturbed('it was removed');
+    if (size === -2) throw this.#disturbed('it was renamed or removed');
+    if (size === -3) throw this.#disturbed('another file was put in its place');
+    if (size < this.#fileBytes) throw this.#disturbed('it was truncated');
     if (this.#pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
   }
 
