@@ -7,6 +7,8 @@
  *    that it left alone can show later writes. A lost write may still have made the file longer.
  * D3 Names: until a folder is synced, any prefix of its changes is there; fsync of a file does not
  *    save its name (POSIX promises no more). Changes of two folders are independent.
+ * D4 A sync that fails takes the file's changes with it: the pages count as clean and are never
+ *    written again by themselves (seen on Linux with XFS and ext4).
  * After ALICE (Pillai et al., OSDI 2014).
  */
 import type { Operation } from './log.ts';
@@ -140,6 +142,7 @@ export function perform(disk: Disk, op: Operation): void {
   else if (op.kind === 'rename') rename(disk, op.path, op.to);
   else if (op.kind === 'link') linkFile(disk, op.path, op.to);
   else if (op.kind === 'syncDir') syncFolder(folderAt(disk, op.path));
+  else if (op.kind === 'lost') fileOf(disk, op.inode).changes = [];
   else if (op.kind === 'sync') sync(fileOf(disk, op.inode));
   else if ('inode' in op) fileOf(disk, op.inode).changes.push(changeOf(op));
 }

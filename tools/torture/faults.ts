@@ -1,6 +1,6 @@
 /**
- * A fault at every operation. The process runs under the recorder, which counts operations and makes
- * the n-th fail; the workload must end well or with a documented error, and a store opened
+ * A fault at every operation. The process runs under the recorder, which counts operations and
+ * makes the n-th fail; the workload must end well or with a documented error, and a store opened
  * afterwards must hold a checkpoint between the last acknowledged and the last begun.
  */
 import { mkdirSync, rmSync } from 'node:fs';
@@ -40,7 +40,8 @@ function ledgerMarks(marks: Marks, ledger: Ledger): Marks {
 
 function refuseUndocumented(error: unknown): void {
   if (error instanceof RegionError && ERROR_CODES.includes(error.code)) return;
-  throw new Error(`an error that is not documented: ${error instanceof Error ? error.stack : error}`);
+  const what = error instanceof Error ? error.stack : String(error);
+  throw new Error(`an error that is not documented: ${what}`);
 }
 
 /** A documented error is fine; anything else is not. Returns the error, if any. */

@@ -26,6 +26,7 @@ const pipeMarks: Marks = {
   seen: (digest) => say({ seen: digest }),
   fault: () => {},
   refuse: () => {},
+  unsync: () => {},
   clear: () => {},
   count: () => ({ operations: 0, fired: 0, what: '' }),
 };

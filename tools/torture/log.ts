@@ -12,11 +12,12 @@ export type Operation =
   | { readonly kind: 'rename' | 'link'; readonly path: string; readonly to: string }
   | { readonly kind: 'unlink' | 'mkdir' | 'rmdir' | 'syncDir'; readonly path: string }
   | { readonly kind: 'sync'; readonly inode: number; readonly path: string }
+  | { readonly kind: 'lost'; readonly inode: number; readonly path: string }
   | { readonly kind: 'mark'; readonly text: string };
 
 const HEAD = 56;
 const KINDS = ['', 'create', 'write', 'size', 'zero', 'rename', 'unlink', 'mkdir', 'rmdir', 'link',
-  'sync', 'syncDir', 'mark', 'unsupported'] as const;
+  'sync', 'syncDir', 'mark', 'unsupported', 'lost'] as const;
 
 function operation(log: Buffer, at: number): { path: string; op: Operation } {
   const kind = KINDS[log.readUInt32LE(at + 4)];
@@ -40,6 +41,7 @@ function operation(log: Buffer, at: number): { path: string; op: Operation } {
     case 'rmdir':
     case 'syncDir': return { path, op: { kind, path } };
     case 'sync': return { path, op: { kind, inode, path } };
+    case 'lost': return { path, op: { kind, inode, path } };
     case 'mark': return { path, op: { kind, text: data.toString('utf8') } };
     default: throw new Error(`torture: the recorder could not follow: ${kind} ${path} ${to}`);
   }

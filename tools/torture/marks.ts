@@ -23,6 +23,8 @@ export interface Marks {
   fault(n: number, fault: Fault): void;
   /** Writes to files whose path has this part fail with this errno until cleared. */
   refuse(errno: number, part: string): void;
+  /** The next sync of such a file fails, and what it should have saved is lost. */
+  unsync(part: string): void;
   clear(): void;
   /** Operations since `fault`, how many failed, and what the last one was. */
   count(): { operations: number; fired: number; what: string };
@@ -39,6 +41,7 @@ export function openMarks(path: string | undefined): Marks {
     seen: (digest) => say(JSON.stringify({ seen: digest })),
     fault: (n, fault) => say(`!fault ${n} ${FAULTS[fault]}`),
     refuse: (errno, part) => say(`!refuse ${errno} ${part}`),
+    unsync: (part) => say(`!unsync ${part}`),
     clear: () => say('!clear'),
     count: () => {
       say('!count');

@@ -1,14 +1,12 @@
 /**
  * Faults put into the store on purpose, each breaking one rule of DURABILITY.md. A crash test that
  * does not notice one of them proves nothing, so every mutant must be caught. A patch replaces text
- * of the compiled store; the text must be there exactly once, white space aside.
+ * of the compiled store; the text must be in it exactly once, white space aside.
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface Patch {
-  /** Below src/store of the compiled program. */
-  readonly file: string;
   readonly find: string;
   readonly put: string;
 }
@@ -24,13 +22,12 @@ export interface Mutant {
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'synchronous=NORMAL',
-    patches: [{ file: 'catalog.js', find: 'full: 2', put: 'full: 1' }],
+    patches: [{ find: 'full: 2', put: 'full: 1' }],
     workloads: ['pages'],
   },
   {
     name: 'apply before commit',
     patches: [{
-      file: 'checkpoint.js',
       find: `commit(core, row, record, parts, rows); adopt(core, row, rows);
         applyRecords(core, record, parts);`,
       put: `applyRecords(core, record, parts); commit(core, row, record, parts, rows);
@@ -41,7 +38,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'trim before fsync',
     patches: [{
-      file: 'settle.js',
       find: 'for (const file of core.files()) file.syncApplied(); if (!letGo(core)) return false;',
       put: 'if (!letGo(core)) return false; for (const file of core.files()) file.syncApplied();',
     }],
@@ -50,7 +46,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no region fsync',
     patches: [{
-      file: 'region-file.js',
       find: 'this.sums.save(this.#options.isDurable); this.#sync();',
       put: 'this.sums.save(this.#options.isDurable);',
     }],
@@ -59,7 +54,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'naive dirty rule: private at the last scan means clean',
     patches: [{
-      file: 'private-pages.js',
       find: 'const window = this.window(segment); const count = this.#dirty(window, bytes); let',
       put: `const window = this.window(segment);
         const seen = (this.naive ??= new Set());
@@ -79,7 +73,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'DONTNEED before apply',
     patches: [{
-      file: 'region-file.js',
       find: 'this.#committed = change.segmentPages; this.sums.note(change);',
       put: `this.#committed = change.segmentPages; this.sums.note(change);
         this.#mapped.forEach((n, segment) => this.#pages.revert(segment, n));`,
@@ -89,7 +82,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'header sequence not bumped',
     patches: [{
-      file: 'region-file.js',
       find: 'const { id, sequence } = this; const state = {',
       put: 'const { id } = this; const sequence = 0; const state = {',
     }],
@@ -98,7 +90,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'missing directory fsync',
     patches: [{
-      file: 'store.js',
       find: 'renameSync(temporary, path); syncDirectory(dirname(path));',
       put: 'renameSync(temporary, path);',
     }],
@@ -107,7 +98,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'skip if equal to the file while an apply is pending',
     patches: [{
-      file: 'region-file.js',
       find: 'if (this.overlay.size === 0) return hasState',
       put: 'if (this.overlay.size >= 0) return hasState',
     }],
@@ -116,7 +106,6 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rollback that ignores unapplied images',
     patches: [{
-      file: 'region-file.js',
       find: 'this.#pages.revert(segment, bytes)); this.#layOverlay();',
       put: 'this.#pages.revert(segment, bytes));',
     }],
@@ -124,31 +113,38 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image file not synced before the commit',
-    patches: [{ file: 'images.js', find: 'if (this.#fd >= 0 && this.#durable)', put: 'if (false)' }],
+    patches: [{ find: 'if (this.#fd >= 0 && this.#durable)',
+      put: 'if (false)' }],
     workloads: ['images'],
   },
   {
     name: 'image file written again while it is needed',
-    patches: [{ file: 'images.js', find: 'if (!used.has(this.#file)) this.#at = 0;',
+    patches: [{ find: 'if (!used.has(this.#file)) this.#at = 0;',
       put: 'this.#at = 0;' },
-    { file: 'images.js', find: 'this.#at = roundUp(this.#at + bytes.length);', put: '' }],
+    { find: 'this.#at = roundUp(this.#at + bytes.length);', put: '' }],
     workloads: ['images', 'reopen'],
   },
   {
     name: 'length of a grown file not synced before the commit',
-    patches: [{ file: 'region-file.js', find: 'if (this.#fileBytes === this.#syncedBytes) return;',
+    patches: [{ find: 'if (this.#fileBytes === this.#syncedBytes) return;',
       put: 'return;' }],
     workloads: ['growth', 'pages'],
   },
   {
-    name: 'commit in two transactions',
+    name: 'regions committed before their images',
     patches: [{
-      file: 'catalog.js',
-      find: 'for (const p of parts) { const values',
-      put: `this.#commit.run(); this.#begin.run();
-        for (const p of parts) { const values`,
+      find: 'const { sequence, at, label, pages, bytes } = row;',
+      put: `const { sequence, at, label, pages, bytes } = row;
+        for (const region of regions) this.#writeRegion(region);
+        this.#commit.run(); this.#begin.run();`,
     }],
-    workloads: ['images'],
+    workloads: ['regions', 'pages'],
+  },
+  {
+    name: 'a failed sync is tried again',
+    patches: [{ find: 'core.poisonBy(error); return false;',
+      put: 'return false;' }],
+    workloads: ['unsynced'],
   },
 ];
 
@@ -158,14 +154,18 @@ function patternOf(text: string): RegExp {
   return new RegExp(words.join('\\s*'), 'g');
 }
 
-export function patched(text: string, patch: Patch, name: string): string {
-  const matches = [...text.matchAll(patternOf(patch.find))];
-  if (matches.length !== 1) {
-    throw new Error(`torture: mutant '${name}': ${matches.length} places in ${patch.file} match; ` +
+/** The one file of `texts` (by path) that has the text, changed. */
+export function patched(texts: ReadonlyMap<string, string>, patch: Patch, name: string):
+    { path: string; text: string } {
+  const places = [...texts].flatMap(([path, text]) =>
+    [...text.matchAll(patternOf(patch.find))].map((match) => ({ path, text, match })));
+  const [place] = places;
+  if (place === undefined || places.length !== 1) {
+    throw new Error(`torture: mutant '${name}': ${places.length} places match '${patch.find}'; ` +
       'adapt tools/torture/mutants.ts to the store');
   }
-  const [{ index, 0: found }] = matches as [RegExpExecArray];
-  return text.slice(0, index) + patch.put + text.slice(index + found.length);
+  const { path, text, match: { index, 0: found } } = place;
+  return { path, text: text.slice(0, index) + patch.put + text.slice(index + found.length) };
 }
 
 /** Copies the compiled program and breaks it. */
@@ -175,8 +175,12 @@ export function buildMutant(mutant: Mutant, compiled: string, out: string): void
   for (const part of ['src', 'tools/torture']) {
     cpSync(join(compiled, part), join(out, part), { recursive: true });
   }
+  const store = join(out, 'src/store');
+  const files = readdirSync(store).filter((name) => name.endsWith('.js'));
+  const texts = new Map(files.map((name) => [name, readFileSync(join(store, name), 'utf8')]));
   for (const patch of mutant.patches) {
-    const path = join(out, 'src/store', patch.file);
-    writeFileSync(path, patched(readFileSync(path, 'utf8'), patch, mutant.name));
+    const { path, text } = patched(texts, patch, mutant.name);
+    texts.set(path, text);
+    writeFileSync(join(store, path), text);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a torture run does: a base part that covers every class, then rounds of more of the same with
- * new seeds until the time is over.
+ * What a torture run does: a base part that covers every class, then rounds of more of the same
+ * with new seeds until the time is over.
  */
 import type { Job } from './job.ts';
 import type { Fault } from './marks.ts';

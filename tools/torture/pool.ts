@@ -67,7 +67,8 @@ async function runMutant(task: Task, options: PoolOptions, place: string): Promi
     buildMutant(mutant, options.compiled, place);
     for (const workload of mutant.workloads) {
       const result = await runJob(task, place, workload);
-      if (result.losses.length > 0) return { ...result, cases: 1, losses: [], caught: result.losses };
+      const { losses } = result;
+      if (losses.length > 0) return { ...result, cases: 1, losses: [], caught: losses };
       states += result.cases;
     }
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * Builds the recorder on demand and runs a process under it. The recorder is compiled once per
- * content of recorder.c into the ignored build folder.
+ * content of its sources into the ignored build folder.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -21,7 +21,8 @@ export function projectRoot(from: string): string {
 
 function compiled(root: string, name: string, flags: readonly string[]): string {
   const source = join(root, 'tools/torture', `${name}.c`);
-  const hash = createHash('md5').update(readFileSync(source)).digest('hex').slice(0, 12);
+  const hash = createHash('md5').update(readFileSync(source))
+    .update(readFileSync(join(root, 'tools/torture/recorder.h'))).digest('hex').slice(0, 12);
   const out = join(root, 'native-shim/build', `${name}-${hash}`);
   if (existsSync(out)) return out;
   mkdirSync(dirname(out), { recursive: true });

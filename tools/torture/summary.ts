@@ -33,7 +33,7 @@ export function note(summary: Summary, { task, result, seconds }: Done): void {
   row.cases += result.cases;
   row.losses += result.losses.length;
   row.seconds += seconds;
-  if (result.skipped) row.note = [row.note, `${task.what}: ${result.skipped}`].filter(Boolean).join('; ');
+  if (result.skipped) row.note += `${row.note && '; '}${task.what}: ${result.skipped}`;
   summary.losses.push(...result.losses);
   if (task.mutant !== undefined && result.caught !== undefined) {
     summary.caught.push({ mutant: task.mutant.name, by: firstLine(result.caught[0] ?? '') });

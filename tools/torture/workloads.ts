@@ -75,6 +75,8 @@ const regions: Workload = {
     session.open();
     const { random } = session;
     for (const name of ['a', 'b']) change(session.region(name), random, 3);
+    // A second life finds what the first one left.
+    for (const name of ['c', 'last']) if (session.store.has(name)) session.store.drop(name);
     session.checkpoint();
     session.store.rename('b', 'c');
     change(session.region('new'), random, 2);
@@ -165,6 +167,34 @@ const pending: Workload = {
   },
 };
 
+/** A sync of a region's file fails once: the store must stop, and start again from its images. */
+const unsynced: Workload = {
+  name: 'unsynced',
+  options: { settleBytes: 1, inlinePages: 2 },
+  run: (session) => {
+    session.open();
+    const { random } = session;
+    change(session.region('a'), random, 4);
+    session.checkpoint();
+    session.marks.unsync('.region');
+    change(session.region('a'), random, 6);
+    session.checkpoint();
+    change(session.region('a'), random, 1);
+    try {
+      session.checkpoint();
+      // Without a recorder, or with nothing to sync, all is well and there is nothing to try.
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ERR_IO') throw error;
+    }
+    session.abandon();
+    session.marks.clear();
+    session.open();
+    change(session.region('a'), random, 3);
+    session.checkpoint();
+    session.close();
+  },
+};
+
 /** Closed, abandoned and opened again in the middle. */
 const reopen: Workload = {
   name: 'reopen',
@@ -239,8 +269,8 @@ const roaming: Workload = {
   run: (session) => roam(session, 12),
 };
 
-export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, reopen,
-  normal, roaming];
+export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
+  reopen, normal, roaming];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
