@@ -6,9 +6,9 @@
  *   node commit-trial.js PEER PAGES run|scattered SAMPLES DIR
  *
  * Every peer holds the same data and gets the same changes: `run` = n neighbouring pages or keys,
- * `scattered` = n distinct ones anywhere. All bytes of a page change. The time is that of the commit,
- * from the moment the new bytes stand where the program put them: in the region for regionstore; the
- * others are handed them inside the timed part, since that is how they are told.
+ * `scattered` = n distinct ones anywhere. The time is that of the commit, from the moment the new
+ * bytes stand where the program put them: in the region for regionstore; the others are handed
+ * them inside the timed part, since that is how they are told.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';

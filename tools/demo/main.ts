@@ -1,7 +1,7 @@
 /**
- * `npm start`: a store is filled by a child process that is killed again and again; after each kill
- * everything in it is compared with what its last checkpoint must hold. Then the store is inspected,
- * compacted and left for the reader.
+ * `npm start`: a store is filled by a child process that is killed again and again; after each
+ * kill everything in it is compared with what its last checkpoint must hold. Then the store is
+ * inspected, compacted and left for the reader.
  *
  *   node main.js [DIR] [--seed N] [--quick]
  *
@@ -40,15 +40,15 @@ function introduce({ dir, plan, seed, screen }: Job): void {
   say(strong('regionstore: a store that is killed in the middle of its work'));
   say();
   say(`  store  ${dir}`);
-  say(`  heap   ${count(plan.records)} allocations, resizes and frees that '${plan.traceName}' made, ` +
-    `up to ${count(trace.peakBlocks)} blocks live`);
+  say(`  heap   ${count(plan.records)} allocations, resizes and frees that '${plan.traceName}' ` +
+    `made, up to ${count(trace.peakBlocks)} blocks live`);
   say(`  words  an index of ${plan.documents.length} READMEs below node_modules: where each word ` +
     'stands, linked in memory');
   say(`  seed   ${seed}  ${faint('(repeats the run: --seed)')}`);
   say();
   say(`  A child process does both, with ${plan.steps} checkpoints on the way. It is killed`);
-  say(`  ${plan.kills} times (SIGKILL). What the store holds then must be, byte for byte, the last`);
-  say('  checkpoint the child had acknowledged, or the one it was about to acknowledge.');
+  say(`  ${plan.kills} times, by SIGKILL. What the store holds then must be, byte for byte, the`);
+  say('  last checkpoint the child had acknowledged, or the one it was about to acknowledge.');
   say();
   const head = ['kill', 'acknowledged', 'found', 'replayed on opening', 'blocks', 'words',
     'all verified'];
@@ -109,7 +109,8 @@ function ask({ dir, plan, screen }: Job): void {
   const documents = new Set(pairs.filter((_, i) => i % 2 === 0));
   screen.say(`  The most frequent long word, says the index, is '${word.text}': ` +
     `${count(word.count)} times in ${documents.size} documents,`);
-  screen.say(`  first as word ${count((pairs[1] as number) + 1)} of ${index.nameOf(pairs[0] as number)}`);
+  const [document, position] = pairs as [number, number];
+  screen.say(`  first as word ${count(position + 1)} of ${index.nameOf(document)}`);
 }
 
 /** Disk of all files of the store. */
@@ -140,8 +141,8 @@ function compact({ dir, plan, screen }: Job, expected: Expected): void {
   });
   screen.say(`  Freed ${count(freed)} blocks of the second half of the trace; compact() gave ` +
     `${bytes(back)} back: the store`);
-  screen.say(`  went from ${bytes(before)} to ${bytes(diskOf(dir))} on disk. The other blocks are ` +
-    `untouched ${screen.good('✓')}`);
+  screen.say(`  went from ${bytes(before)} to ${bytes(diskOf(dir))} on disk. The other blocks ` +
+    `are untouched ${screen.good('✓')}`);
 }
 
 function closeAndVerify(store: Store, dir: string, verify: (store: Store) => void): void {
@@ -195,8 +196,8 @@ async function run(job: Job): Promise<void> {
   compact(job, expected);
   screen.say();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  screen.say(`  ${screen.good(`${kills.count} kills, nothing lost.`)} ${kills.unacknowledged} of them hit ` +
-    `between a commit and its acknowledgement. ${seconds} s`);
+  screen.say(`  ${screen.good(`${kills.count} kills, nothing lost.`)} ${kills.unacknowledged} of ` +
+    `them hit between a commit and its acknowledgement. ${seconds} s`);
   screen.say();
   farewell(job);
 }

@@ -1,6 +1,6 @@
 /**
- * What the main job does, as parent and child both see it: which trace, which text, and how far both
- * have to be at each step. A step ends with a checkpoint.
+ * What the main job does, as parent and child both see it: which trace, which text, and how far
+ * both have to be at each step. A step ends with a checkpoint.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';

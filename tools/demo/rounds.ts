@@ -105,8 +105,8 @@ export function judge(
   const { step } = verified;
   if (step < least) differs(`step ${least} was acknowledged, the store is at ${step}`);
   if (step > most) differs(`the store is at step ${step}, but only ${most} was begun`);
-  const note = [life.acknowledged, life.begun].find((said) => said?.step === step);
-  if (note !== undefined && note.digest !== expected.digest) {
+  const note = [life.acknowledged, life.begun].find((said) => said?.step === step) ?? null;
+  if (note !== null && note.digest !== expected.digest) {
     differs(`the child committed ${note.digest} at step ${step}, not ${expected.digest}`);
   }
   return { life, verified, recovery: store.recovery, ms };

@@ -1,6 +1,6 @@
 /**
- * What a word index must hold after some documents, known from the text alone. Nothing here has seen
- * a region.
+ * What a word index must hold after some documents, known from the text alone. Nothing here has
+ * seen a region.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
