@@ -124,15 +124,15 @@ export const BEST = {
   cached: 5,
   cacheLimit: 6,
   summary: 7,
-  hidden: 16,
-  binMap: 32,
-  caches: 64,
-  bins: 640,
-  words: 2176,
+  hidden: 8,
+  binMap: 48,
+  caches: 72,
+  bins: 592,
+  words: 2128,
 } as const;
 
 export const BEST_MAGIC = 0x54534542;
-export const BEST_HIDDEN = 8;
+export const BEST_HIDDEN = 40;
 /** Bins: one per size below 64 granules, then 32 per power of two up to 2^28; two words each. */
 export const BEST_BINS = { count: 768, linear: 64, splitShift: 5 } as const;
 /** Blocks of 1 … 64 granules are small: their end is found in the map. */

@@ -148,11 +148,16 @@ export function clearBest(words: Int32Array, s: number, arena: Arena): void {
   else layEmpty(words, s, arena);
 }
 
-export function trimBest(words: Int32Array, s: number, arena: Arena): void {
+/** All free memory merged, and the map where it is least in the way. */
+export function settleBest(words: Int32Array, s: number): void {
   flushCaches(words, s);
   settleMap(words, s);
   // What the map left may join the wilderness only now, and then the map may be smaller still.
   settleMap(words, s);
+}
+
+export function trimBest(words: Int32Array, s: number, arena: Arena): void {
+  settleBest(words, s);
   arena.retract(words[s + TOP] as number);
   readEnd(words, s, arena);
 }

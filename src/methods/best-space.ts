@@ -23,7 +23,7 @@ export const COVER_SHIFT = 6;
 const SPARE_SHIFT = 3;
 const SPARE = 4096;
 /** Cached memory at most: a part of the arena, granules. */
-const CACHED_SHIFT = 2;
+const CACHED_SHIFT = 3;
 const CACHED_LEAST = 2 ** 16;
 /** Blocks of less than this many granules are cut BATCH at a time. */
 const BATCHED = 9;
@@ -168,7 +168,7 @@ function refill(words: Int32Array, s: number, at: number, m: number, n: number):
 }
 
 function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
-  const few = words[s + CACHED] as number < FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
+  const few = (words[s + CACHED] as number) < FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
   if (!few && flushCaches(words, s)) return carve(words, s, arena, n);
   if (!coverTo(words, s, arena, words[s + TOP] as number)) return 0;
   if (extendBy(words, s, arena, n)) return bump(words, s, n);

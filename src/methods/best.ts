@@ -25,13 +25,13 @@
  *   B8 caches hold idle blocks of their size; `cached` is their sum
  *   B9 an idle block is free, cached, the map or hidden: none is lost
  */
-import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
 import { assert } from '../errors.ts';
 import type { Arena, Blocks, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
 import { checkBest } from './best-check.ts';
 import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
-import { clearBest, layEmpty, rebuildBest, trimBest } from './best-rebuild.ts';
+import { clearBest, layEmpty, rebuildBest, settleBest, trimBest } from './best-rebuild.ts';
 import {
   bump,
   carve,
@@ -51,8 +51,10 @@ const { size: FREE_SIZE } = FREE;
 const SMALL = BEST_SMALL;
 const MOST_CACHED = BEST_CACHED;
 const CACHED_BYTES = BEST_CACHED * GRANULE;
-const REACH = 128;
+const REACH = BEST_MAP.reach;
 const MAX_GRANULES = 2 ** 28 - 1;
+/** When this many granules are not to be had the map may lie in their way. */
+const WORTH_SETTLING = 4096;
 
 /** Granules of a block with `size` usable bytes. */
 function granulesFor(size: number): number {
@@ -84,7 +86,11 @@ function alloc(words: Int32Array, s: number, arena: Arena, size: number): number
 function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): number {
   const n = Math.ceil(size / GRANULE);
   if (n > MAX_GRANULES) return 0;
-  const at = carve(words, s, arena, n);
+  let at = carve(words, s, arena, n);
+  if (at === 0 && n >= WORTH_SETTLING) {
+    settleBest(words, s);
+    at = carve(words, s, arena, n);
+  }
   if (at !== 0) setLive(words, words[s + MAP] as number, at);
   return at;
 }
