@@ -1,4 +1,4 @@
-/** The crash tests tried on programs whose crash safety is known (DURABILITY "How it is tested"). */
+/** The crash tests themselves, tried on programs whose crash safety is known. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ describe('recorder and enumerator', () => {
     expect(recording.ended).toBe(0);
     const result = enumerate(recording.operations, { seed: SEED, perOperation: 20,
       folder: join(scratch, 'disk'), examine: contentOf, mayLoseLast: false, stopAtLosses: 100,
-      maxStates: 10_000 });
+      share: 1 });
     expect(result.states).toBeGreaterThan(protocol.safe ? 20 : 5);
     const first = `seed ${SEED}: ${JSON.stringify(result.losses[0])}`;
     expect(result.losses.length === 0, first).toBe(protocol.safe);
@@ -67,7 +67,9 @@ describe('recorder and enumerator', () => {
       const marks = fs.openSync(process.env.TORTURE_MARK, 'w+');
       const fd = fs.openSync(dir + '/file', 'w');
       const outcome = [];
-      const attempt = (work) => { try { outcome.push(work()); } catch (e) { outcome.push(e.code); } };
+      const attempt = (work) => {
+        try { outcome.push(work()); } catch (e) { outcome.push(e.code); }
+      };
       fs.writeSync(marks, '!fault 2 1');
       for (let i = 0; i < 3; i++) attempt(() => fs.writeSync(fd, 'abcdef'));
       fs.writeSync(marks, '!fault 1 2');

@@ -38,7 +38,8 @@ export interface EnumerateOptions {
   /** May acknowledged checkpoints be lost (`sync: 'normal'`)? Torn is never allowed. */
   readonly mayLoseLast: boolean;
   readonly stopAtLosses: number;
-  readonly maxStates: number;
+  /** After which share of the operations disks are built, chosen at random; 1 = after every one. */
+  readonly share: number;
 }
 
 type Strategy = 'byFile' | 'byChange' | 'torn' | 'oneLost' | 'cut';
@@ -143,9 +144,10 @@ export function enumerate(operations: readonly Operation[], options: EnumerateOp
     return outcome;
   };
   operations.forEach((op, i) => {
-    if (losses.length >= options.stopAtLosses || outcomes.size >= options.maxStates) return;
+    if (losses.length >= options.stopAtLosses) return;
     if (op.kind === 'mark') announce(ledger, markOf(op.text));
     perform(disk, op);
+    if (!random.chance(options.share)) return;
     for (const { how, choice } of candidates(random, unsynced(disk), options)) {
       const outcome = outcomeFor(crashed(disk, choice));
       const least = options.mayLoseLast ? 0 : ledger.acked;

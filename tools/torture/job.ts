@@ -31,7 +31,7 @@ export interface EnumerateJob extends Placed {
   readonly perOperation: number;
   /** Kill the workload before this operation and let a second life go on; 0 = never. */
   readonly killAt: number;
-  readonly maxStates: number;
+  readonly share: number;
   readonly stopAtLosses: number;
 }
 
@@ -120,8 +120,8 @@ function runEnumeration(job: EnumerateJob): JobResult {
   let count = 0;
   const examine = (folder: string): string =>
     examineStore(folder, job.mapper, count++ % 2 === 0 ? 'abandon' : 'close');
-  const { seed, perOperation, maxStates, stopAtLosses } = job;
-  const result = enumerate(recording.operations, { seed, perOperation, examine, maxStates,
+  const { seed, perOperation, share, stopAtLosses } = job;
+  const result = enumerate(recording.operations, { seed, perOperation, examine, share,
     stopAtLosses, folder: join(job.folder, 'disk'),
     mayLoseLast: workloadNamed(job.workload).mayLoseLast ?? false });
   const losses = result.losses.map(({ operation, after, how, detail }) =>

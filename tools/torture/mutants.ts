@@ -168,6 +168,20 @@ export function patched(texts: ReadonlyMap<string, string>, patch: Patch, name: 
   return { path, text: text.slice(0, index) + patch.put + text.slice(index + found.length) };
 }
 
+/** The changed files below src/store of the compiled program. */
+export function mutated(mutant: Mutant, compiled: string): Map<string, string> {
+  const store = join(compiled, 'src/store');
+  const files = readdirSync(store).filter((name) => name.endsWith('.js'));
+  const texts = new Map(files.map((name) => [name, readFileSync(join(store, name), 'utf8')]));
+  const changed = new Map<string, string>();
+  for (const patch of mutant.patches) {
+    const { path, text } = patched(texts, patch, mutant.name);
+    texts.set(path, text);
+    changed.set(path, text);
+  }
+  return changed;
+}
+
 /** Copies the compiled program and breaks it. */
 export function buildMutant(mutant: Mutant, compiled: string, out: string): void {
   rmSync(out, { recursive: true, force: true });
@@ -176,11 +190,5 @@ export function buildMutant(mutant: Mutant, compiled: string, out: string): void
     cpSync(join(compiled, part), join(out, part), { recursive: true });
   }
   const store = join(out, 'src/store');
-  const files = readdirSync(store).filter((name) => name.endsWith('.js'));
-  const texts = new Map(files.map((name) => [name, readFileSync(join(store, name), 'utf8')]));
-  for (const patch of mutant.patches) {
-    const { path, text } = patched(texts, patch, mutant.name);
-    texts.set(path, text);
-    writeFileSync(join(store, path), text);
-  }
+  for (const [path, text] of mutated(mutant, compiled)) writeFileSync(join(store, path), text);
 }

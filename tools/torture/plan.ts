@@ -38,11 +38,11 @@ const FAULT_CLASSES: readonly (readonly [Class, Fault])[] = [
 function enumerateTask(workload: string, mapper: 'shim' | 'file', seed: number,
                        scale: number, killAt: number): Task {
   const perOperation = Math.max(1, Math.round(3 * scale));
-  const maxStates = killAt > 0 ? Math.max(60, Math.round(500 * scale)) : 100_000;
+  const share = Math.min(1, 2 * scale) * (killAt > 0 ? 0.4 : 1);
   return {
     class: killAt > 0 ? 'states after a killed life' : 'enumerated states',
     what: `${workload}/${mapper}`,
-    job: { kind: 'enumerate', workload, seed, mapper, perOperation, killAt, maxStates,
+    job: { kind: 'enumerate', workload, seed, mapper, perOperation, killAt, share,
       stopAtLosses: 3 },
   };
 }
@@ -62,7 +62,7 @@ export function mutantTasks(seed: number, mutants = MUTANTS): Task[] {
     what: mutant.name,
     mutant,
     job: { kind: 'enumerate', workload: mutant.workloads[0] ?? '', seed,
-      mapper: mutant.mapper ?? 'shim', perOperation: 4, killAt: 0, maxStates: 3000,
+      mapper: mutant.mapper ?? 'shim', perOperation: 4, killAt: 0, share: 1,
       stopAtLosses: 1 },
   }));
 }

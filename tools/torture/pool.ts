@@ -68,6 +68,7 @@ async function runMutant(task: Task, options: PoolOptions, place: string): Promi
     for (const workload of mutant.workloads) {
       const result = await runJob(task, place, workload);
       const { losses } = result;
+      refuseBroken(mutant.name, losses[0] ?? '');
       if (losses.length > 0) return { ...result, cases: 1, losses: [], caught: losses };
       states += result.cases;
     }
@@ -78,6 +79,12 @@ async function runMutant(task: Task, options: PoolOptions, place: string): Promi
   }
   return { cases: 1, operations: 0,
     losses: [`mutant '${mutant.name}' was not caught in ${states} states`] };
+}
+
+/** A patch that makes nonsense of the program would be "caught" by every test. */
+function refuseBroken(name: string, loss: string): void {
+  if (!/\b(SyntaxError|ReferenceError|TypeError)\b|: exit code/.test(loss)) return;
+  throw new Error(`torture: mutant '${name}' does not run: ${loss}`);
 }
 
 /** Takes tasks from the iterator until it ends. */
