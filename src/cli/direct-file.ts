@@ -8,6 +8,7 @@ import { closeSync, constants, copyFileSync, existsSync, fstatSync, mkdtempSync,
   from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { windowBytes } from '../disciplines/capacity.ts';
 import { file } from '../disciplines/file.ts';
 import { readBootId, storedCapacity } from '../disciplines/files.ts';
 import { replayJournal } from '../disciplines/journal.ts';
@@ -41,7 +42,7 @@ export function privateFile(path: string): Discipline {
     const wanted = Math.max(storedCapacity(shown), bytes);
     const capacity = Math.min(Math.ceil(wanted / ROUND) * ROUND, MAX_SEGMENTS * SLOT_BYTES);
     const mapper = shim === null ? bufferedMapper : privateMapper(shim, false);
-    const pages = mapper.open(shown, slots(capacity));
+    const pages = mapper.open(shown, (segment) => windowBytes(capacity, segment));
     return disciplineOf({ bytes, capacity, pages, release: () => {
       unlock();
       closeSync(fd);

@@ -15,7 +15,7 @@ const CHUNK = 256 * 1024;
 export const bufferedMapper: Mapper = {
   name: 'file',
   crc: crc32c,
-  open: (fd, sizes) => new BufferedPages(fd, sizes),
+  open: (fd, windowBytes) => new BufferedPages(fd, windowBytes),
   sizeOf,
   fallocate: writeZeros,
   punchHole: () => false,
@@ -45,17 +45,17 @@ function writeZeros(fd: number, at: number, bytes: number): void {
 
 class BufferedPages implements Pages {
   readonly #fd: number;
-  readonly #sizes: readonly number[];
+  readonly #windowBytes: (segment: number) => number;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
   readonly #chunk = Buffer.alloc(CHUNK);
 
-  constructor(fd: number, sizes: readonly number[]) {
+  constructor(fd: number, windowBytes: (segment: number) => number) {
     this.#fd = fd;
-    this.#sizes = sizes;
+    this.#windowBytes = windowBytes;
   }
 
   window(segment: number): ArrayBuffer {
-    const window = this.#windows[segment] ?? new ArrayBuffer(this.#sizes[segment]);
+    const window = this.#windows[segment] ?? new ArrayBuffer(this.#windowBytes(segment));
     this.#windows[segment] = window;
     return window;
   }

@@ -12,7 +12,7 @@ import { attachRegion, formatRegion, type RegionHandle } from '../region/region.
 import type { Method, Region } from '../types.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from './files.ts';
-import { openRegionFile } from './recover.ts';
+import { isRegionName, openRegionFile } from './recover.ts';
 import { removeRegionFiles } from './settle.ts';
 
 export function entryNamed(core: StoreCore, name: string): Entry {
@@ -24,12 +24,9 @@ export function entryNamed(core: StoreCore, name: string): Entry {
 }
 
 export function assertName(name: string): void {
-  const isName = typeof name === 'string' && name !== '' && name.isWellFormed()
-    && Buffer.byteLength(name) <= NAME_BYTES && !/[/\0]/.test(name);
-  if (!isName) {
-    throw new RegionError('ERR_BAD_OPTION',
-      `a region's name is 1 to ${NAME_BYTES} bytes of UTF-8 without '/' and NUL`);
-  }
+  if (isRegionName(name)) return;
+  throw new RegionError('ERR_BAD_OPTION',
+    `a region's name is 1 to ${NAME_BYTES} bytes of UTF-8 without '/' and NUL`);
 }
 
 export function stale(name: string, how: string): RegionError {

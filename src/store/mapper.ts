@@ -34,8 +34,8 @@ export interface Pages {
 export interface Mapper {
   readonly name: 'shim' | 'file';
   readonly crc: Crc;
-  /** `sizes[i]` = bytes of the window of segment i. */
-  open(fd: number, sizes: readonly number[]): Pages;
+  /** `windowBytes(i)` = bytes of the window of segment i. */
+  open(fd: number, windowBytes: (segment: number) => number): Pages;
   /**
    * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 = the
    * path names nothing, -3 = it names another file.

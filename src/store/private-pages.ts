@@ -15,7 +15,7 @@ export function privateMapper(shim: Shim, scan: boolean): Mapper {
   return {
     name: 'shim',
     crc: shim.crc32c,
-    open: (fd, sizes) => new PrivatePages(shim, scan, fd, sizes),
+    open: (fd, windowBytes) => new PrivatePages(shim, scan, fd, windowBytes),
     sizeOf: shim.sizeOf,
     fallocate: shim.fallocate,
     punchHole: shim.punchHole,
@@ -48,23 +48,23 @@ export function selfTest(shim: Shim, fd: number): boolean {
 
 class PrivatePages implements Pages {
   readonly #shim: Shim;
-  readonly #scan: boolean;
+  #scan: boolean;
   readonly #fd: number;
-  readonly #sizes: readonly number[];
+  readonly #windowBytes: (segment: number) => number;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
   /** Runs the kernel called private, and which of their pages differ, as of the last `changed`. */
   readonly #last: { runs: Int32Array; count: number; changed: Int32Array }[] = [];
   #runs = new Int32Array(1024);
 
-  constructor(shim: Shim, scan: boolean, fd: number, sizes: readonly number[]) {
+  constructor(shim: Shim, scan: boolean, fd: number, windowBytes: (segment: number) => number) {
     this.#shim = shim;
     this.#scan = scan;
     this.#fd = fd;
-    this.#sizes = sizes;
+    this.#windowBytes = windowBytes;
   }
 
   window(segment: number): ArrayBuffer {
-    const window = this.#windows[segment] ?? this.#shim.reserve(this.#sizes[segment]);
+    const window = this.#windows[segment] ?? this.#shim.reserve(this.#windowBytes(segment));
     this.#windows[segment] = window;
     return window;
   }
@@ -151,9 +151,20 @@ class PrivatePages implements Pages {
       return 1;
     }
     for (;;) {
-      const count = this.#shim.dirtyRuns(window, 0, bytes, this.#runs);
+      const count = this.#ask(window, bytes);
+      if (count === null) return this.#dirty(window, bytes);
       if (count >= 0) return count;
       this.#runs = new Int32Array(this.#runs.length * 4);
+    }
+  }
+
+  /** A kernel that stops answering is never taken for "clean": from here on pages are compared. */
+  #ask(window: ArrayBuffer, bytes: number): number | null {
+    try {
+      return this.#shim.dirtyRuns(window, 0, bytes, this.#runs);
+    } catch {
+      this.#scan = false;
+      return null;
     }
   }
 }

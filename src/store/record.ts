@@ -7,7 +7,8 @@
  * The header's crc covers everything before the images; each image has its own.
  */
 import { RegionError } from '../errors.ts';
-import { MAX_SEGMENTS, PAGE, RECORD, RECORD_IMAGE, RECORD_MAGIC, RECORD_REGION } from '../layout.ts';
+import { MAX_SEGMENTS, PAGE, RECORD, RECORD_IMAGE, RECORD_MAGIC, RECORD_REGION, SLOT_PAGES, STATE }
+  from '../layout.ts';
 
 export type Crc = (data: Uint8Array, at: number, bytes: number, seed: number) => number;
 
@@ -128,7 +129,10 @@ export function decodeRecord(bytes: Uint8Array, key: RecordKey, crc: Crc): Recor
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { regionCount, imagesAt } = readHead(bytes, view, key, crc);
   const regions = readTables(view, regionCount, imagesAt, sequence);
-  for (const region of regions) verifyImages(bytes, region, sequence, crc);
+  for (const region of regions) {
+    verifyPages(region, sequence);
+    verifyImages(bytes, region, sequence, crc);
+  }
   return { ...key, regions, bytes };
 }
 
@@ -203,6 +207,18 @@ function readTables(
     imageAt += imageCount * PAGE;
     return change;
   });
+}
+
+/** Pages are ascending, in use as of this checkpoint, and never the durable state. */
+function verifyPages({ id, pages, segmentPages }: RegionChange, sequence: number): void {
+  let before = -1;
+  for (const page of pages) {
+    const isInUse = page >= 0 && page % SLOT_PAGES < (segmentPages[Math.floor(page / SLOT_PAGES)] ?? 0);
+    if (!isInUse || page <= before || page === STATE.at / PAGE) {
+      throw damaged(sequence, `page ${page} of region ${id}`);
+    }
+    before = page;
+  }
 }
 
 function verifyImages(bytes: Uint8Array, region: RegionChange, sequence: number, crc: Crc): void {

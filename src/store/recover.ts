@@ -5,13 +5,14 @@
  */
 import { closeSync, existsSync, fstatSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { windowBytes } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
-import { MAX_SEGMENTS, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
+import { MAX_SEGMENTS, NAME_BYTES, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
 import { decodeState, headerError, readHeader } from '../region/header.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { namesIn, openRegular, readWhole } from './files.ts';
-import { decodeRecord, type Record } from './record.ts';
+import { decodeRecord, type Record, type RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
 import { settle } from './settle.ts';
 
@@ -34,7 +35,10 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
   core.last = checkpoints.at(-1) ?? null;
   core.sequence = core.last?.sequence ?? 0;
   const pending = core.catalog.pending(core.catalog.applied);
-  for (const row of core.catalog.regions()) core.committed.set(row.id, row);
+  for (const row of core.catalog.regions()) {
+    assertRow(core, row);
+    core.committed.set(row.id, row);
+  }
   const orphans = removeLeftovers(core);
   for (const row of core.committed.values()) {
     if (row.dropped === null) admit(core, row);
@@ -54,6 +58,26 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
   if (!discarded && pending.length === 0) return null;
   const ms = clock() - started;
   return { replayedCheckpoints: pending.length, replayedBytes: bytes, discarded, ms };
+}
+
+/** A row is a name for a file and sizes for memory: both are checked before they are used. */
+function assertRow(core: StoreCore, { id, name, kind, method, capacity }: RegionRow): void {
+  const isSound = /^[0-9a-f]{32}$/.test(id) && isRegionName(name) && /^[\x21-\x7e]{1,24}$/.test(method)
+    && capacity > 0 && capacity % PAGE === 0 && capacity <= MAX_SEGMENTS * SLOT_BYTES;
+  if (!isSound) {
+    throw new RegionError('ERR_CORRUPT',
+      `the catalog of ${core.dir} has an impossible region row; restore it from a backup`);
+  }
+  if (kind !== 'region') {
+    throw new RegionError('ERR_VERSION',
+      `'${name}' is of kind '${kind}', which this regionstore does not know; use a newer one`);
+  }
+}
+
+/** 1 to 255 bytes of UTF-8 without '/' and NUL. */
+export function isRegionName(name: unknown): boolean {
+  return typeof name === 'string' && name !== '' && name.isWellFormed()
+    && Buffer.byteLength(name) <= NAME_BYTES && !/[/\0]/.test(name);
 }
 
 function entryOf({ id, name, kind, method, capacity }: RegionRow): Entry {
@@ -182,9 +206,18 @@ function replay(core: StoreCore, record: Record): void {
         `checkpoint ${record.sequence} changes a region that is not in the catalog`);
     }
     const file = entry.file ?? openRegionFile(core, entry);
+    refuseBeyond(file, change, record.sequence);
     const failure = file.apply(change, record.bytes, record.sequence, !core.options.readOnly);
     core.applyFailure = failure ?? core.applyFailure;
   }
+}
+
+function refuseBeyond(file: RegionFile, change: RegionChange, sequence: number): void {
+  change.segmentPages.forEach((pages, segment) => {
+    if (pages * PAGE <= windowBytes(file.capacity, segment)) return;
+    throw new RegionError('ERR_CORRUPT',
+      `checkpoint ${sequence} makes ${file.path} larger than its capacity of ${file.capacity} bytes`);
+  });
 }
 
 function mismatch(what: string): RegionError {

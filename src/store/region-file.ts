@@ -10,6 +10,7 @@
  * is applied durably.
  */
 import { closeSync, fstatSync, ftruncateSync } from 'node:fs';
+import { windowBytes } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
 import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
@@ -19,8 +20,8 @@ import type { Mapper, Pages } from './mapper.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
 import { Sums } from './sums.ts';
 
-/** Region memory is asked of the file in steps of this. */
-const ROUND = 64 * 1024;
+/** Region memory is asked of the file in steps of this, bytes. */
+export const ROUND = 64 * 1024;
 /** The file is lengthened ahead of use by an eighth, within these bounds, to sync rarely. */
 const AHEAD_MIN = 256 * 1024;
 const AHEAD_MAX = 64 * 1024 * 1024;
@@ -76,9 +77,10 @@ export class RegionFile implements Discipline {
     this.capacity = options.capacity;
     this.#committed = options.segmentPages;
     this.#fd = openRegular(options.path, 0, options.readOnly);
-    this.#fileBytes = fstatSync(this.#fd).size;
+    // A torn last page is no page: only whole ones are mapped.
+    this.#fileBytes = Math.floor(fstatSync(this.#fd).size / PAGE) * PAGE;
     this.#syncedBytes = this.#fileBytes;
-    this.#pages = this.#mapper.open(this.#fd, windowSizes(options.capacity));
+    this.#pages = this.#mapper.open(this.#fd, (segment) => windowBytes(this.capacity, segment));
     this.sums = new Sums(options.path, this.#mapper.crc);
   }
 
@@ -328,7 +330,7 @@ export class RegionFile implements Discipline {
 
   #lengthen(segment: number, bytes: number): void {
     const slot = segment * SLOT_BYTES;
-    const window = windowSizes(this.capacity)[segment];
+    const window = windowBytes(this.capacity, segment);
     const from = Math.max(slot, Math.min(this.#fileBytes, slot + bytes));
     const ahead = Math.min(AHEAD_MAX, Math.max(AHEAD_MIN, Math.floor(bytes / 8 / ROUND) * ROUND));
     const wanted = slot + Math.min(window, bytes + ahead);
@@ -358,7 +360,7 @@ export class RegionFile implements Discipline {
   #expose(segment: number, bytes: number): void {
     const mapped = this.#mapped[segment] ?? 0;
     const slot = segment * SLOT_BYTES;
-    const window = windowSizes(this.capacity)[segment];
+    const window = windowBytes(this.capacity, segment);
     const isLast = this.#fileBytes < slot + SLOT_BYTES;
     const to = isLast ? Math.max(bytes, Math.min(window, this.#fileBytes - slot)) : bytes;
     if (to <= mapped) return;
@@ -379,10 +381,4 @@ export class RegionFile implements Discipline {
       `the file ${this.path} of a region was disturbed while the store was open: ${how}; ` +
         'nothing more is written; close the store, put the file back and open it again');
   }
-}
-
-/** Bytes of the window of each segment. */
-function windowSizes(capacity: number): number[] {
-  const count = Math.ceil(capacity / SLOT_BYTES);
-  return Array.from({ length: count }, (_, i) => Math.min(SLOT_BYTES, capacity - i * SLOT_BYTES));
 }

@@ -2,6 +2,7 @@
  * The store: a directory of regions under one catalog. This file decides; core.ts holds the state,
  * checkpoint.ts, settle.ts and recover.ts do the work that has an order.
  */
+import { capacityFrom } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
 import { best } from '../methods/best.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
@@ -14,6 +15,7 @@ import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, resto
   from './entries.ts';
 import { openCore, type StoreOptions } from './open.ts';
 import type { Recovery } from './recover.ts';
+import { ROUND } from './region-file.ts';
 import { settle } from './settle.ts';
 
 /** An atomic, durable state of all regions of the store. */
@@ -109,7 +111,6 @@ const METHOD_OPTION: Reader<Method> = (value, name) => {
   throw new RegionError('ERR_BAD_OPTION', `${name} must be a method such as best or last`);
 };
 const REGION_READERS: Readers<RegionOptions> = { method: METHOD_OPTION, capacity: size };
-const DEFAULT_CAPACITY = 2 ** 32;
 
 class DirectoryStore implements Store {
   readonly recovery: Recovery | null;
@@ -132,16 +133,16 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.assertOpen();
     assertName(name);
-    const { method, capacity } = readOptions(options, REGION_READERS, 'region') as {
-      method?: Method; capacity?: number;
-    };
+    const read = readOptions(options, REGION_READERS, 'region');
+    const { method } = read;
+    const capacity = capacityFrom(read.capacity as number | undefined, ROUND);
     const entry = core.current.get(name);
-    if (entry === undefined) return createEntry(core, name, method ?? best, capacity ?? DEFAULT_CAPACITY);
+    if (entry === undefined) return createEntry(core, name, method ?? best, capacity);
     if (method !== undefined && method.name !== entry.method) {
       throw new RegionError('ERR_MISMATCH',
         `region '${name}' has method '${entry.method}', not '${method.name}'`);
     }
-    if (capacity !== undefined && capacity !== entry.capacity) {
+    if (read.capacity !== undefined && capacity !== entry.capacity) {
       throw new RegionError('ERR_MISMATCH',
         `region '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
     }
