@@ -40,13 +40,12 @@ function* tasks(plan: PlanOptions, until: number): Generator<Task> {
   }
 }
 
-function progress(summary: Summary, { task, result }: Done): void {
+function progress(summary: Summary, { task }: Done): void {
   const cases = summary.rows.reduce((n, row) => n + row.cases, 0);
   if (process.stderr.isTTY) {
     process.stderr.write(`\r\x1b[K${cases} cases, ${summary.losses.length} losses; ` +
       `${task.class}: ${task.what}`);
   }
-  for (const loss of result.losses) process.stderr.write(`\nLOSS ${loss}\n`);
 }
 
 function save(summary: Summary): void {

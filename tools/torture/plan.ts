@@ -50,9 +50,13 @@ function enumerateTask(workload: string, mapper: 'shim' | 'file', seed: number,
 export function enumerateTasks(options: PlanOptions, round: number): Task[] {
   const random = split(options.seed, `round ${round}`);
   const seed = options.seed + round;
-  return options.workloads.flatMap((workload) => MAPPERS.flatMap((mapper) => [
+  const count = options.workloads.length;
+  // The first operations, where a store comes to be, one after the other; the later ones by chance.
+  const early = (i: number): number => 1 + ((round * count + i) % 60);
+  return options.workloads.flatMap((workload, i) => MAPPERS.flatMap((mapper) => [
     enumerateTask(workload, mapper, seed, options.scale, 0),
-    enumerateTask(workload, mapper, seed, options.scale, 20 + random.int(180)),
+    enumerateTask(workload, mapper, seed, options.scale,
+      mapper === 'file' ? early(i) : 1 + random.int(200)),
   ]));
 }
 

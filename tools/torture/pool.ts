@@ -23,6 +23,9 @@ export interface PoolOptions {
   readonly onDone: (done: Done) => void;
 }
 
+/** A job that takes longer hangs. */
+const LONGEST_MS = 20 * 60_000;
+
 /** Disks that are built by the thousand go to memory, the others to a real disk. */
 function scratchFor(task: Task): string {
   const inMemory = task.job.kind === 'enumerate' || task.job.kind === 'faults';
@@ -48,7 +51,7 @@ async function runJob(task: Task, compiled: string, workload: string | null): Pr
   try {
     const script = join(compiled, 'tools/torture/job.js');
     const child = spawn(process.execPath, [script, JSON.stringify(job)],
-      { stdio: ['ignore', 'pipe', 'pipe'] });
+      { stdio: ['ignore', 'pipe', 'pipe'], timeout: LONGEST_MS, killSignal: 'SIGKILL' });
     const { out, err } = await outputOf(child);
     if (child.exitCode === 0) return JSON.parse(out) as JobResult;
     const how = child.signalCode ?? `exit code ${child.exitCode}`;

@@ -5,6 +5,8 @@ import { CLASSES, type Class } from './plan.ts';
 export interface Row {
   readonly class: Class;
   cases: number;
+  /** Operations of the workloads; checkpoints in the classes that kill and cut. */
+  operations: number;
   losses: number;
   /** Of process time; two run at a time. */
   seconds: number;
@@ -23,7 +25,8 @@ export interface Summary {
 }
 
 export function emptySummary(seed: number, minutes: number): Summary {
-  const rows = CLASSES.map((name) => ({ class: name, cases: 0, losses: 0, seconds: 0, note: '' }));
+  const rows = CLASSES.map((name) => ({ class: name, cases: 0, operations: 0, losses: 0,
+    seconds: 0, note: '' }));
   return { seed, minutes, node: process.version, rows, losses: [], caught: [] };
 }
 
@@ -31,13 +34,19 @@ export function note(summary: Summary, { task, result, seconds }: Done): void {
   const row = summary.rows.find((candidate) => candidate.class === task.class);
   if (row === undefined) throw new Error(`torture: no class ${task.class}`);
   row.cases += result.cases;
+  row.operations += result.operations;
   row.losses += result.losses.length;
   row.seconds += seconds;
   if (result.skipped) row.note += `${row.note && '; '}${task.what}: ${result.skipped}`;
-  summary.losses.push(...result.losses);
+  summary.losses.push(...result.losses.map(shortened));
   if (task.mutant !== undefined && result.caught !== undefined) {
     summary.caught.push({ mutant: task.mutant.name, by: firstLine(result.caught[0] ?? '') });
   }
+}
+
+/** The message and the nearest frames. */
+function shortened(loss: string): string {
+  return loss.split('\n').slice(0, 6).join('\n').slice(0, 1500);
 }
 
 function firstLine(text: string): string {
@@ -50,21 +59,22 @@ export function isFailed(row: Row): boolean {
 }
 
 export function tableOf(summary: Summary): string {
-  const lines = [['class', 'cases', 'losses', 'seconds', ''],
-    ...summary.rows.map((row) => [row.class, String(row.cases), String(row.losses),
-      row.seconds.toFixed(0), row.note])];
-  const widths = [0, 1, 2, 3].map((i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
-  return lines.map((line) => line.map((cell, i) =>
-    i === 0 ? cell.padEnd(widths[0] ?? 0) : i < 4 ? cell.padStart(widths[i] ?? 0) : cell)
-    .join('  ').trimEnd()).join('\n');
+  const lines = [['class', 'cases', 'operations', 'losses', 'seconds', ''],
+    ...summary.rows.map((row) => [row.class, String(row.cases), String(row.operations),
+      String(row.losses), row.seconds.toFixed(0), row.note])];
+  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  const table = lines.map((line) => line.map((cell, i) =>
+    i === 0 ? cell.padEnd(widths[0] ?? 0) : i < 5 ? cell.padStart(widths[i] ?? 0) : cell)
+    .join('  ').trimEnd());
+  return [...table, ...summary.losses.map((loss) => `LOSS ${firstLine(loss)}`)].join('\n');
 }
 
 export function markdownOf(summary: Summary): string {
-  const rows = summary.rows.map((row) => `| ${row.class} | ${row.cases} | ${row.losses} | ` +
+  const rows = summary.rows.map((row) => `| ${row.class} | ${row.cases} | ${row.operations} | ${row.losses} | ` +
     `${row.seconds.toFixed(0)} | ${row.note} |`);
   const caught = summary.caught.map(({ mutant, by }) => `| ${mutant} | ${by} |`);
   return `# Torture run\n\nSeed ${summary.seed}, ${summary.minutes} minutes, Node ${summary.node}.\n
-| class | cases | losses | seconds | |\n| --- | --: | --: | --: | --- |\n${rows.join('\n')}\n
+| class | cases | operations | losses | seconds | |\n| --- | --: | --: | --: | --: | --- |\n${rows.join('\n')}\n
 | mutant | caught by |\n| --- | --- |\n${caught.join('\n')}\n
 ${summary.losses.map((loss) => `- ${firstLine(loss)}`).join('\n')}\n`;
 }
