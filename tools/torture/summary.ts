@@ -58,23 +58,31 @@ export function isFailed(row: Row): boolean {
   return row.losses > 0 || (row.cases === 0 && row.note === '');
 }
 
+const COLUMNS = ['class', 'cases', 'operations', 'losses', 'seconds', ''] as const;
+
+function cellsOf(row: Row): string[] {
+  return [row.class, String(row.cases), String(row.operations), String(row.losses),
+    row.seconds.toFixed(0), row.note];
+}
+
 export function tableOf(summary: Summary): string {
-  const lines = [['class', 'cases', 'operations', 'losses', 'seconds', ''],
-    ...summary.rows.map((row) => [row.class, String(row.cases), String(row.operations),
-      String(row.losses), row.seconds.toFixed(0), row.note])];
-  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
-  const table = lines.map((line) => line.map((cell, i) =>
-    i === 0 ? cell.padEnd(widths[0] ?? 0) : i < 5 ? cell.padStart(widths[i] ?? 0) : cell)
-    .join('  ').trimEnd());
+  const lines = [[...COLUMNS], ...summary.rows.map(cellsOf)];
+  const widths = COLUMNS.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  const padded = (cell: string, i: number): string =>
+    i === 0 ? cell.padEnd(widths[i] ?? 0) : cell === '' ? '' : cell.padStart(widths[i] ?? 0);
+  const table = lines.map((line) => line.map(padded).join('  ').trimEnd());
   return [...table, ...summary.losses.map((loss) => `LOSS ${firstLine(loss)}`)].join('\n');
 }
 
 export function markdownOf(summary: Summary): string {
-  const rows = summary.rows.map((row) => `| ${row.class} | ${row.cases} | ${row.operations} | ${row.losses} | ` +
-    `${row.seconds.toFixed(0)} | ${row.note} |`);
-  const caught = summary.caught.map(({ mutant, by }) => `| ${mutant} | ${by} |`);
-  return `# Torture run\n\nSeed ${summary.seed}, ${summary.minutes} minutes, Node ${summary.node}.\n
-| class | cases | operations | losses | seconds | |\n| --- | --: | --: | --: | --: | --- |\n${rows.join('\n')}\n
-| mutant | caught by |\n| --- | --- |\n${caught.join('\n')}\n
-${summary.losses.map((loss) => `- ${firstLine(loss)}`).join('\n')}\n`;
+  const { seed, minutes, node, rows, caught, losses } = summary;
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    '# Torture run', '',
+    `Seed ${seed}, ${minutes} minutes, Node ${node}.`, '',
+    line(COLUMNS), '| --- | --: | --: | --: | --: | --- |', ...rows.map((row) => line(cellsOf(row))),
+    '', '| mutant | caught by |', '| --- | --- |',
+    ...caught.map(({ mutant, by }) => line([mutant, by])), '',
+    ...losses.map((loss) => `- ${firstLine(loss)}`), '',
+  ].join('\n');
 }
