@@ -80,7 +80,8 @@ export function markdownOf(summary: Summary): string {
   return [
     '# Torture run', '',
     `Seed ${seed}, ${minutes} minutes, Node ${node}.`, '',
-    line(COLUMNS), '| --- | --: | --: | --: | --: | --- |', ...rows.map((row) => line(cellsOf(row))),
+    line(COLUMNS), '| --- | --: | --: | --: | --: | --- |',
+    ...rows.map((row) => line(cellsOf(row))),
     '', '| mutant | caught by |', '| --- | --- |',
     ...caught.map(({ mutant, by }) => line([mutant, by])), '',
     ...losses.map((loss) => `- ${firstLine(loss)}`), '',
