@@ -7,7 +7,8 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, renameSync,
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { HEADER, STATE } from '../src/layout.ts';
+import { HEADER, RECORD, RECORD_IMAGE, RECORD_REGION, STATE } from '../src/layout.ts';
+import { crc32c } from '../src/native/crc32c.ts';
 import type { Store } from '../src/store/store.ts';
 import { codeOf, MAPPERS, open, regionFile, temporaryFolder } from './support/stores.ts';
 
@@ -189,6 +190,26 @@ describe('the catalog', () => {
     expect(outcome(dir)).toMatch(/^(ERR_CORRUPT|ERR_MISMATCH)$/);
   });
 
+  test.each([
+    ['a path for an id', { id: '../../../../tmp/evil' }, 'ERR_CORRUPT'],
+    ['a name with a slash', { name: 'a/b' }, 'ERR_CORRUPT'],
+    ['an endless capacity', { capacity: 2 ** 52 }, 'ERR_CORRUPT'],
+    ['a negative capacity', { capacity: -4096 }, 'ERR_CORRUPT'],
+    ['a kind of the future', { kind: 'hologram' }, 'ERR_VERSION'],
+    ['another method', { method: 'last' }, 'ERR_MISMATCH'],
+  ])('a row prepared with the right checksum: %s', (_, change, code) => {
+    const dir = built();
+    const db = new Database(join(dir, 'catalog.db'));
+    const columns = 'id, name, kind, method, capacity, sequence, dropped';
+    const row = { ...(db.prepare(`SELECT ${columns} FROM regions`).get() as object), ...change };
+    const text = Buffer.from(JSON.stringify(Object.values(row)));
+    db.prepare('DELETE FROM regions').run();
+    db.prepare('INSERT INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+      .run(...Object.values(row), crc32c(text, 0, text.length, 0));
+    db.close();
+    expect(outcome(dir)).toBe(code);
+  });
+
   test('of a newer version', () => {
     const dir = built();
     const db = new Database(join(dir, 'catalog.db'));
@@ -243,6 +264,24 @@ describe('images', () => {
       bad[at] = (bad[at] as number) ^ 0x55;
       db.prepare('UPDATE checkpoints SET image = ?').run(bad);
       expect(outcome(copy), `byte ${at}`).toBe('ERR_CORRUPT');
+    }
+    db.close();
+  });
+
+  test('a record prepared with the right checksums cannot write outside its region', () => {
+    const { copy } = unsettled(1000);
+    const db = new Database(join(copy, 'catalog.db'));
+    const image = db.prepare('SELECT image FROM checkpoints').pluck().get() as Buffer;
+    const table = RECORD.bytes + RECORD_REGION.bytes + 4;
+    for (const page of [2 ** 25, 2 ** 32 - 1, STATE.at / 4096]) {
+      const bad = Buffer.from(image);
+      bad.writeUInt32LE(page, table + RECORD_IMAGE.page);
+      bad.writeUInt32LE(0, RECORD.crc);
+      bad.writeUInt32LE(crc32c(bad, 0, bad.readUInt32LE(RECORD.imagesAt), 0), RECORD.crc);
+      db.prepare('UPDATE checkpoints SET image = ?').run(bad);
+      const size = statSync(regionFile(copy)).size;
+      expect(outcome(copy), `page ${page}`).toBe('ERR_CORRUPT');
+      expect(statSync(regionFile(copy)).size).toBe(size);
     }
     db.close();
   });
