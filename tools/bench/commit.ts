@@ -39,7 +39,9 @@ interface Result {
   readonly perByte: number;
 }
 
-function trial(bench: Bench, peer: string, pages: number, pattern: Pattern, samples: number): Trial {
+function trial(
+  bench: Bench, peer: string, pages: number, pattern: Pattern, samples: number,
+): Trial {
   bench.tell(`commit: ${peer}, ${pages} pages, ${pattern}`);
   return within(bench, (dir) => runTrial<Trial>(SCRIPT, [peer, pages, pattern, samples, dir]));
 }

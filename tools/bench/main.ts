@@ -32,7 +32,9 @@ function alloc(bench: Bench): Section {
   return JSON.parse(stdout) as Section;
 }
 
-const PARTS: Readonly<Record<string, (bench: Bench) => Section>> = { alloc, commit, reopen, stores };
+type Part = (bench: Bench) => Section;
+
+const PARTS: Readonly<Record<string, Part>> = { alloc, commit, reopen, stores };
 
 function readArguments() {
   const { values } = parseArgs({
@@ -84,7 +86,7 @@ function main(): void {
     const sections: Section[] = [];
     if (!options.json) process.stdout.write(`# Benchmark\n\n${renderEnvironment(where)}\n\n`);
     for (const name of options.names) {
-      const section = (PARTS[name] as (bench: Bench) => Section)(bench);
+      const section = (PARTS[name] as Part)(bench);
       sections.push(section);
       if (!options.json) process.stdout.write(`${renderSection(section)}\n\n`);
     }

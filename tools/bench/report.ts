@@ -83,8 +83,9 @@ export function renderTable({ title, head, rows }: Table): string {
   const pad = (text: string, i: number) => (isLeft(i)
     ? text.padEnd(widths[i] as number) : text.padStart(widths[i] as number));
   const line = (cells: readonly string[]) => `| ${cells.map(pad).join(' | ')} |`;
-  const rule = widths.map((width, i) => (isLeft(i) ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [`**${title}**`, '', line(titles), `| ${rule.join(' | ')} |`, ...rows.map(line)].join('\n');
+  const rule = widths.map((width, i) => '-'.repeat(width - 1) + (isLeft(i) ? '-' : ':'));
+  const lines = [line(titles), `| ${rule.join(' | ')} |`, ...rows.map(line)];
+  return [`**${title}**`, '', ...lines].join('\n');
 }
 
 export function renderSection({ title, tables, targets }: Section): string {
@@ -103,14 +104,19 @@ export interface Environment {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-const FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0xef53: 'ext4', 0x58465342: 'XFS', 0x9123683e: 'btrfs', 0x01021994: 'tmpfs', 0x794c7630: 'overlayfs',
-};
+/** What statfs calls them. */
+const FILE_SYSTEMS = new Map([
+  [0xef53, 'ext4'],
+  [0x58465342, 'XFS'],
+  [0x9123683e, 'btrfs'],
+  [0x01021994, 'tmpfs'],
+  [0x794c7630, 'overlayfs'],
+]);
 
 /** `dir` = where the files of the benchmark are. Memory file systems are refused. */
 export function environment(dir: string, command: string, now: Date): Environment {
   const type = Number(statfsSync(dir).type) >>> 0;
-  const fileSystem = FILE_SYSTEMS[type] ?? `type 0x${type.toString(16)}`;
+  const fileSystem = FILE_SYSTEMS.get(type) ?? `type 0x${type.toString(16)}`;
   if (fileSystem === 'tmpfs') throw new Error(`${dir} is in memory; choose a directory on a disk`);
   const [first] = cpus();
   return {
@@ -136,6 +142,7 @@ function versions(names: readonly string[]): Record<string, string> {
 
 export function renderEnvironment(where: Environment): string {
   const peers = Object.entries(where.versions).map(([name, version]) => `${name} ${version}`);
-  return `${where.date} · \`${where.command}\`\n${where.system} · ${where.cpu} · ${where.memory} · ` +
-    `${where.fileSystem} · Node ${where.node} · ${peers.join(' · ')}`;
+  const { date, command, system, cpu, memory, fileSystem, node } = where;
+  const parts = [system, cpu, memory, fileSystem, `Node ${node}`, ...peers];
+  return `${date} · \`${command}\`\n${parts.join(' · ')}`;
 }

@@ -1,4 +1,7 @@
-/** Between checkpoints: stores to a region against stores to an ArrayBuffer, and checkpoints of nothing. */
+/**
+ * Between checkpoints: stores to a region against stores to an ArrayBuffer, and checkpoints of
+ * nothing.
+ */
 import { figure, median, type Section } from './report.ts';
 import { type Bench, runTrial, within } from './trials.ts';
 
