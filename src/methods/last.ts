@@ -190,7 +190,11 @@ class Stack implements Blocks {
       below = p;
       top = p + n;
     }
-    return below === newest;
+    let isSound = true;
+    checkLast(this.#arena, () => {
+      isSound = false;
+    });
+    return isSound;
   }
 
   /** A block in a slab that has no bitmap yet, or at a multiple of `step` granules. */
