@@ -8,9 +8,11 @@ import { type Bench, runTrial, within } from './trials.ts';
 const SCRIPT = './commit-trial.js';
 const OURS = 'regionstore';
 const WITHOUT_HISTORY = 'regionstore, history 0';
+/** All 256 MiB resident: the dirty scan is proportional to that. */
+const ALL_READ = 'regionstore, all read';
 const LMDB = 'lmdb';
 const RAW = 'write + fdatasync';
-const PEERS = [OURS, WITHOUT_HISTORY, LMDB, 'better-sqlite3', RAW] as const;
+const PEERS = [OURS, WITHOUT_HISTORY, ALL_READ, LMDB, 'better-sqlite3', RAW] as const;
 type Pattern = 'run' | 'scattered';
 
 /** Changed pages → commits a trial measures, and the most it may take of lmdb's time. */
