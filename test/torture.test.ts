@@ -60,6 +60,15 @@ describe('the store after a crash', () => {
     expect(casesOf(done)).toBeGreaterThan(200);
   });
 
+  it('is complete when a process died while it made the store', async () => {
+    const job = { kind: 'enumerate', workload: 'pages', seed: SEED, mapper: 'shim',
+      perOperation: 2, share: 0.1, stopAtLosses: 1 } as const;
+    const done = await results([2, 5].map((killAt) => ({ class: 'states after a killed life',
+      what: `killed at ${killAt}`, job: { ...job, killAt } })));
+    expect(lossesOf(done)).toEqual([]);
+    expect(casesOf(done)).toBeGreaterThan(30);
+  });
+
   it('survives faults with a documented error', async () => {
     const sample = (fault: string): number => (fault === 'kill' ? 91 : 31);
     const tasks = faultTasks(SEED, 'pages', 'shim', 1).map((task) => (task.job.kind === 'faults'
