@@ -23,7 +23,9 @@ const PAGE = 4096;
 const DATA_PAGES = 65_536 - 256;
 /** Pages or keys that are there to be changed: 64 MiB. */
 const KEYS = 16_384;
-const WARM = 20;
+/** Pages committed before the measured part, so that code is compiled and files have their size. */
+const WARM_PAGES = 4096;
+const MOST_WARM = 400;
 
 /** A place where page images can be made durable. */
 export interface Peer {
@@ -186,7 +188,7 @@ async function main(): Promise<void> {
   const times: number[] = [];
   const next = (i: number) =>
     sample(peer, [...choose(chance, pageCount, keys, pattern === 'run')], images, i + 1);
-  const warm = pageCount > 1000 ? 2 : WARM;
+  const warm = Math.max(2, Math.min(MOST_WARM, Math.floor(WARM_PAGES / pageCount)));
   for (let i = 0; i < warm; i += 1) await next(i);
   const before = bytesWritten();
   for (let i = 0; i < Number(samples); i += 1) times.push(await next(warm + i));
