@@ -16,7 +16,7 @@ import { differs, type Expected, type Verified, verifyStore } from './verify.ts'
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 /** A kill falls at most so many milliseconds after the note that triggers it. */
-const JITTER_MS = { begin: 6, done: 40 } as const;
+const JITTER_MS = { begin: 6, done: 15 } as const;
 
 /** When to kill: so long after the first note of this kind, at this step or later. */
 export interface Shot {
