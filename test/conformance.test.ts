@@ -25,7 +25,8 @@ const memories: Memory[] = [
 ];
 if (shimProblem() === null) {
   memories.push({ discipline: 'mmap', reopens: true, shrinks: true,
-    open: (dir, capacity) => mmap(join(dir, REGION_FILE), { ...given(capacity), mapper: 'shim' }) });
+    open: (dir, capacity) =>
+      mmap(join(dir, REGION_FILE), { ...given(capacity), mapper: 'shim' }) });
 }
 if (mmapIoProblem() === null) {
   memories.push({ discipline: 'mmap-io', reopens: true, shrinks: false,

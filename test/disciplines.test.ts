@@ -1,4 +1,7 @@
-/** What is particular to heap, mmap and file: options, locks, creation, journal, growth, full disks. */
+/**
+ * What is particular to heap, mmap and file: options, locks, creation, journal, growth, full
+ * disks.
+ */
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync,
@@ -36,7 +39,7 @@ function newPath(): string {
 }
 
 describe('options', () => {
-  test.each([-1, 1.5, '1 MB', 'all', null, 2 ** 50, 0])('a capacity of %s is refused', (capacity) => {
+  test.each([-1, 1.5, '1 MB', 'all', null, 2 ** 50, 0])('a capacity of %s', (capacity) => {
     const wrong = capacity as number;
     expectCode('ERR_BAD_OPTION', () => heap({ capacity: wrong }));
     expectCode('ERR_BAD_OPTION', () => file(newPath(), { capacity: wrong }));
@@ -257,13 +260,14 @@ describe('file', () => {
     const images: { page: number; bytes: Uint8Array }[] = [];
     for (let page = 0; page * PAGE < after.length; page++) {
       const bytes = after.subarray(page * PAGE, (page + 1) * PAGE);
-      if (!bytes.equals(before.subarray(page * PAGE, (page + 1) * PAGE))) images.push({ page, bytes });
+      const had = before.subarray(page * PAGE, (page + 1) * PAGE);
+      if (!bytes.equals(had)) images.push({ page, bytes });
     }
     expect(images.length).toBeGreaterThanOrEqual(40);
     const id = after.subarray(HEADER.regionId, HEADER.regionId + ID_BYTES);
     writeJournal(`${path}.full`, id, after.length, images);
     const journal = readFileSync(`${path}.full`);
-    const valueOf = () => {
+    const fillOf = () => {
       using survivor = openRegion(file(path));
       expect(survivor.check()).toEqual([]);
       return new Set(survivor.bytes(survivor.roots.get('a')).subarray(0, 40 * PAGE));
@@ -271,7 +275,7 @@ describe('file', () => {
     for (let cut = 0; cut < 30; cut++) {
       writeFileSync(path, before);
       writeFileSync(`${path}.journal`, journal.subarray(0, random(journal.length)));
-      expect(valueOf(), `seed ${seed}`).toEqual(new Set([1]));
+      expect(fillOf(), `seed ${seed}`).toEqual(new Set([1]));
       expect(existsSync(`${path}.journal`)).toBe(false);
     }
     for (let cut = 0; cut < 30; cut++) {
@@ -281,7 +285,7 @@ describe('file', () => {
       }
       writeFileSync(path, mixed);
       writeFileSync(`${path}.journal`, journal);
-      expect(valueOf(), `seed ${seed}`).toEqual(new Set([2]));
+      expect(fillOf(), `seed ${seed}`).toEqual(new Set([2]));
     }
   });
 

@@ -208,6 +208,15 @@ describe('invariants', () => {
     expect(idsAndPlaces(blocks)).toEqual([['L5', all[4]]]);
     expect(blocks.rebuild()).toBe(false);
   });
+  test('L5: a start bit above the newest, which rebuilding drops', () => {
+    const { arena, blocks, all } = five();
+    const map = arena.words[STATE + LAST.directory + (all[4] >>> LAST_SLAB_SHIFT)];
+    const above = all[4] + 40;
+    arena.words[map * 4 + ((above & (SLAB - 1)) >>> 5)] |= 1 << above;
+    expect(idsAndPlaces(blocks)).toEqual([['L5', above]]);
+    expect(blocks.rebuild()).toBe(true);
+    expect(findings(blocks)).toEqual([]);
+  });
 });
 
 /** A random call. Sizes cross slabs now and then; half of the calls undo. */

@@ -13,8 +13,8 @@ describe('parseSize', () => {
   });
 
   test.each([
-    -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '', ' ', '1kb', '1GB', 'GiB', '-1', '0x10',
-    '0.3B', '1e3', '99999999TiB', null, undefined, {}, [], true, 10n,
+    -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '', ' ', '1kb', '1GB', 'GiB', '-1',
+    '0x10',     '0.3B', '1e3', '99999999TiB', null, undefined, {}, [], true, 10n,
   ])('%s is refused by name', (given) => {
     const error = expectCode('ERR_BAD_OPTION', () => parseSize(given, 'capacity'));
     expect(error.message).toContain('capacity');

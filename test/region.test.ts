@@ -1,4 +1,4 @@
-/** Creating, opening, refusing; the header's invariants; many segments; death of the writer. */
+/** Creating, opening, refusing; many segments; death of the writer. */
 import { spawn } from 'node:child_process';
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,11 +8,10 @@ import { file } from '../src/disciplines/file.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { mmap } from '../src/disciplines/mmap.ts';
 import { ERROR_CODES, RegionError } from '../src/errors.ts';
-import { HEADER, PAGE, SEGMENT_HEADER, SLOT_BYTES, STATE } from '../src/layout.ts';
+import { HEADER, PAGE, SEGMENT_HEADER, SLOT_BYTES } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
 import { shimProblem } from '../src/native/load.ts';
-import { decodeState, encodeState, readHeader, writeHeader } from '../src/region/header.ts';
 import { attachRegion, createRegion, formatRegion, openRegion, toAddress }
   from '../src/region/region.ts';
 import type { Method } from '../src/types.ts';
@@ -38,39 +37,6 @@ function sample(method: Method = best): { path: string; bytes: Buffer } {
   return { path, bytes: readFileSync(path) };
 }
 
-describe('header and state as bytes', () => {
-  const id = '00112233445566778899aabbccddeeff';
-
-  test('what is written is read', () => {
-    const page = new Uint8Array(PAGE).fill(0xaa);
-    const header = { regionId: id, storeId: '', method: 'best', createdAt: 12345, capacity: 65536 };
-    writeHeader(page, header);
-    expect(readHeader(page)).toEqual({ ...header, rootsBlock: 0, segmentPages: [] });
-    const state = { sequence: 7, clean: true, regionId: id, bootId: id, segmentPages: [16, 0, 3] };
-    expect(decodeState(encodeState(state))).toEqual(state);
-  });
-
-  test('every flipped bit of the identity is noticed', () => {
-    const page = new Uint8Array(PAGE);
-    writeHeader(page, { regionId: id, storeId: id, method: 'last', createdAt: 1, capacity: 65536 });
-    for (let bit = 0; bit < (HEADER.identityCrc + 4) * 8; bit++) {
-      page[bit >> 3] ^= 1 << (bit & 7);
-      expect(readHeader(page), `bit ${bit}`).toHaveProperty('problem');
-      page[bit >> 3] ^= 1 << (bit & 7);
-    }
-  });
-
-  test('every flipped bit of the state is noticed', () => {
-    const state = encodeState({ sequence: 1, clean: false, regionId: id, bootId: '', segmentPages: [4] });
-    for (let bit = 0; bit < STATE.bytes * 8; bit++) {
-      state[bit >> 3] ^= 1 << (bit & 7);
-      expect(decodeState(state), `bit ${bit}`).toBeNull();
-      state[bit >> 3] ^= 1 << (bit & 7);
-    }
-    expect(decodeState(state)).not.toBeNull();
-  });
-});
-
 describe('opening', () => {
   test('heap memory: nothing to open, one region at a time', () => {
     const memory = heap({ capacity: '1MiB' });
@@ -88,7 +54,7 @@ describe('opening', () => {
     expectCode('ERR_BAD_OPTION', () => createRegion(heap(), { ...best, name: 'ü' }));
     expectCode('ERR_BAD_OPTION', () => createRegion(heap(), { ...best, name: 'm'.repeat(25) }));
     expect(toAddress(16)).toBe(16);
-    for (const wrong of [-1, 0.5, Number.NaN]) expectCode('ERR_BAD_ADDRESS', () => toAddress(wrong));
+    for (const n of [-1, 0.5, Number.NaN]) expectCode('ERR_BAD_ADDRESS', () => toAddress(n));
   });
 
   test('a method nobody registered is named', () => {
@@ -109,7 +75,8 @@ describe('opening', () => {
     const path = regionFile();
     const id = 'ab'.repeat(16);
     const memory = file(path, { capacity: '1MiB' });
-    formatRegion(memory, best, { regionId: id, storeId: id, createdAt: 0, capacity: 2 ** 20, name: 'n' });
+    formatRegion(memory, best,
+      { regionId: id, storeId: id, createdAt: 0, capacity: 2 ** 20, name: 'n' });
     memory.sync();
     memory.close();
     expectCode('ERR_MISMATCH', () => openRegion(file(path)));
@@ -207,7 +174,9 @@ describe('hostile files', () => {
   });
 });
 
-/** Opens, checks, allocates, closes: the code of the documented error, or 'sound', or 'findings'. */
+/**
+ * Opens, checks, allocates, closes: the code of the documented error, or 'sound', or 'findings'.
+ */
 function outcomeOf(image: Uint8Array): string {
   try {
     const region = openRegion(memoryOf(image, 2 ** 20));
@@ -223,43 +192,10 @@ function outcomeOf(image: Uint8Array): string {
   }
 }
 
-describe('invariants of the header', () => {
-  const broken = (damage: (view: DataView) => void) => {
-    const memory = heap({ capacity: '1MiB' });
-    const region = createRegion(memory, best);
-    damage(new DataView(memory.window(0)));
-    return region.check().map(({ id, address }) => [id, address]);
-  };
-
-  test('R1: magic, version, page size', () => {
-    expect(broken((view) => view.setUint8(0, 1))).toEqual([['R1', HEADER.magic]]);
-    expect(broken((view) => view.setUint32(HEADER.version, 9, true))).toEqual([['R1', HEADER.version]]);
-  });
-  test('R2: identity', () => {
-    expect(broken((view) => view.setUint8(HEADER.createdAt, 77))).toEqual([['R2', HEADER.identityCrc]]);
-  });
-  test.each([-1, 0, 0.5, Number.NaN, 2 ** 60])('R3: a capacity of %d', (capacity) => {
-    expect(broken((view) => view.setFloat64(HEADER.capacity, capacity, true)))
-      .toEqual([['R3', HEADER.capacity]]);
-  });
-  test('R4: more pages than the capacity, a segment that cannot be', () => {
-    expect(broken((view) => view.setUint32(HEADER.segmentPages + 4 * 3, 5, true)))
-      .toContainEqual(['R4', HEADER.segmentPages + 4]);
-    expect(broken((view) => view.setUint32(HEADER.segmentPages, 100_000, true)))
-      .toContainEqual(['R4', HEADER.segmentPages]);
-  });
-  test('R8: state', () => {
-    expect(broken((view) => view.setUint8(STATE.at, 1))).toEqual([['R8', STATE.at]]);
-    const other = { sequence: 0, clean: true, regionId: 'ab'.repeat(16), bootId: '', segmentPages: [] };
-    expect(broken((view) => new Uint8Array(view.buffer, STATE.at).set(encodeState(other))))
-      .toEqual([['R8', STATE.at + STATE.regionId]]);
-  });
-});
-
 describe('many segments', () => {
   const large = Math.floor(3.9 * GIB);
 
-  test.each([best, last])('heap: four blocks of 3.9 GiB and small ones among them: $name', (method) => {
+  test.each([best, last])('heap: four blocks of 3.9 GiB and small ones: $name', (method) => {
     const memory = heap({ capacity: '64GiB' });
     using region = createRegion(memory, method);
     const small = region.strdup('first');
@@ -374,7 +310,9 @@ describe('death of the writer', () => {
   });
 });
 
-/** Runs the child until `ms` after its first report, kills it, returns the last count it reported. */
+/**
+ * Runs the child until `ms` after its first report, kills it, returns the last count it reported.
+ */
 function killAfter(script: string, path: string, ms: number): Promise<number> {
   return new Promise((done, failed) => {
     const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'pipe'] });

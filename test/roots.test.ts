@@ -117,7 +117,7 @@ describe('roots', () => {
 });
 
 /** What `check` says after `damage` to a region with three roots in the header page. */
-function findingsOf(damage: (view: DataView, at: number) => void): { id: string; address: number }[] {
+function findingsOf(damage: (view: DataView, at: number) => void) {
   const { region, header } = setup();
   for (const name of ['aaa', 'bbb', 'ccc']) region.roots.set(name, 16);
   damage(header, HEADER.roots);

@@ -14,7 +14,7 @@ export function capacityFrom(
   const capacity = Math.ceil(wanted / round) * round;
   if (capacity >= round && capacity <= limit) return capacity;
   throw new RegionError('ERR_BAD_OPTION',
-    `a capacity of ${wanted} bytes is impossible here; give at least ${round} and at most ${limit}`);
+    `a capacity of ${wanted} bytes is impossible here; give ${round} to ${limit}`);
 }
 
 /** Bytes of the window of a segment; 0 = there can be no such segment. */

@@ -1,11 +1,11 @@
 /**
- * mmap over the optional package mmap-io, for machines where the shim cannot be built. Its limits: a
- * region has one segment of a fixed capacity below 2 GiB, mapped whole; the package cannot unmap, so
- * memory stays mapped until the views are collected, nothing is given back to the system while the
- * region is open, and the file must not be shortened under it: that would end the process.
+ * mmap over the optional package mmap-io, for machines where the shim cannot be built. Its limits:
+ * a region has one segment of a fixed capacity below 2 GiB, mapped whole; the package cannot unmap,
+ * so memory stays mapped until the views are collected, nothing is given back to the system while
+ * the region is open, and the file must not be shortened under it: that would end the process.
  *
- * The file is as long as the capacity once the region above has accepted it (it then resizes or syncs
- * it), so that no view reaches past its end.
+ * The file is as long as the capacity once the region above has accepted it (it then resizes or
+ * syncs it), so that no view reaches past its end.
  */
 import { ftruncateSync, fstatSync } from 'node:fs';
 import { createRequire } from 'node:module';

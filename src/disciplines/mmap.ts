@@ -3,9 +3,9 @@
  * death of the process; `sync` makes it survive power loss. After a machine crash pages may be of
  * different times: the region is then rebuilt and checked, or refused.
  *
- * Segment i is at i × 4 GiB of the file. Disk is allocated before memory is mapped over it, so that a
- * full disk is an error of the call that grows (`sparse` gives that up). Memory that is given back
- * shows zero pages before the file is shortened or its middle punched out.
+ * Segment i is at i × 4 GiB of the file. Disk is allocated before memory is mapped over it, so that
+ * a full disk is an error of the call that grows (`sparse` gives that up). Memory that is given
+ * back shows zero pages before the file is shortened or its middle punched out.
  */
 import { RegionError } from '../errors.ts';
 import { SLOT_BYTES } from '../layout.ts';

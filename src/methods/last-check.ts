@@ -2,7 +2,7 @@
 import { GRANULE, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
   from '../layout.ts';
 import type { Arena, Blocks } from '../types.ts';
-import { firstOf, startAbove } from './last-starts.ts';
+import { firstOf, startAbove, startAboveNewest } from './last-starts.ts';
 
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
@@ -74,7 +74,10 @@ function checkBlocks(arena: Arena, s: number, maps: readonly Span[], report: Rep
     below = p;
     top = p + Math.max(1, words[p * 4 + SIZE] >>> SHIFT);
   }
-  if (below !== newest && count < MOST) found(report, 'L5', newest, 'the newest block has no start bit');
+  if (count >= MOST) return;
+  if (below !== newest) found(report, 'L5', newest, 'the newest block has no start bit');
+  const above = startAboveNewest(words, s);
+  if (above !== 0) found(report, 'L5', above, 'a start bit above the newest block');
 }
 
 function checkBlock(arena: Arena, p: number, least: number, report: Report): void {

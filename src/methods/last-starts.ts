@@ -31,7 +31,7 @@ function mapOf(words: Int32Array, s: number, granule: number): number {
   return map > 0 && map + LAST_MAP_GRANULES <= words.length >>> 2 ? map * 4 : 0;
 }
 
-/** The start at or above a granule, 0 = none; bits above the newest block do not count. */
+/** The start at or above a granule, up to the newest block; 0 = none. */
 export function startAbove(words: Int32Array, s: number, granule: number): number {
   const limit = newestOf(words, s) + 1;
   for (let from = Math.max(granule, firstOf(s)); from < limit; ) {
@@ -43,6 +43,15 @@ export function startAbove(words: Int32Array, s: number, granule: number): numbe
     from = base + SLAB_MASK + 1;
   }
   return 0;
+}
+
+/** A start bit above the newest block in its slab, 0 = none, as it should be. */
+export function startAboveNewest(words: Int32Array, s: number): number {
+  const newest = newestOf(words, s);
+  const map = newest === 0 ? 0 : mapOf(words, s, newest);
+  const base = newest & ~SLAB_MASK;
+  const found = map === 0 ? -1 : startAtOrAbove(words, map, newest - base + 1, SLAB_MASK + 1);
+  return found < 0 ? 0 : base + found;
 }
 
 export function usableBytes(granules: number): number {

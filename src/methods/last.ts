@@ -7,19 +7,21 @@
  * it moved, or that was skipped for alignment, comes back when all above it is gone.
  *
  * Start bits lie in the stack itself: one bitmap per slab of 1 MiB, below the first block that
- * starts in the slab, found through a directory. Only bits and directory entries at or below the
- * newest block count; what lies above is whatever was there before.
+ * starts in the slab, found through a directory. Only slabs up to the newest block's count; what
+ * lies above is whatever was there before.
  *
  * Ground truth is `newest`, the directory, the start bits and the sizes. Order of writes, so that
  * this holds at every instant of a shared mapping: a block is complete, start bit included, before
- * the one store of `newest`; an older block loses its start bit before its neighbours are linked.
+ * the one store of `newest`, and loses its start bit after it; an older block loses its start bit
+ * before its neighbours are linked. Bits above the newest are the rest of a call that was cut
+ * short.
  *
  * Invariants, reported by `check`:
  *   L1  the state is sane: magic, first block ≤ newest < end = the arena's end
  *   L2  a directory entry up to the newest's slab is 0 or a bitmap between two blocks
  *   L3  a start bit is the start of a block that ends before the next one and before the end
  *   L4  blocks are linked to their neighbours in both directions
- *   L5  the newest block has a start bit
+ *   L5  the newest block has a start bit, and no start bit of its slab is above it
  */
 import { GRANULE, GRANULE_SHIFT, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
   from '../layout.ts';
@@ -27,12 +29,17 @@ import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { checkLast } from './last-check.ts';
 import { firstOf, HEADER_BYTES, isStart, startAbove, startBelow, topOf, usableBytes }
   from './last-starts.ts';
-import { dropStart } from './starts.ts';
+import { dropStart, setStart } from './starts.ts';
 
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
-const SLAB_MASK = 2 ** LAST_SLAB_SHIFT - 1;
-const SLAB_WORDS = 2 ** LAST_SLAB_SHIFT / 32;
+// V8 folds constants of this module into the code, imported ones it loads and tests every time.
+const SLAB_SHIFT = LAST_SLAB_SHIFT + 0;
+const SLAB_MASK = 2 ** SLAB_SHIFT - 1;
+const ROUND_SHIFT = GRANULE_SHIFT + 0;
+const WORD_SHIFT = 5;
+/** Bytes of header, and what rounding up to granules takes. */
+const OVERHEAD = HEADER_BYTES + GRANULE - 1;
 /** Sizes up to here are rounded with integer arithmetic. */
 const SMALL = 2 ** 30;
 
@@ -68,13 +75,17 @@ class Stack implements Blocks {
     const s = this.#s;
     const n = granulesFor(size);
     const newest = words[s + NEWEST];
-    if (newest === 0) return this.#open(n, 1);
-    const p = newest + (words[newest * 4 + SIZE] >>> SHIFT);
-    if ((p ^ newest) >>> LAST_SLAB_SHIFT !== 0) return this.#open(n, 1);
-    if (p + n > words[s + END] && !this.#extend(p + n)) return 0;
-    const map = words[s + DIRECTORY + (p >>> LAST_SLAB_SHIFT)] * 4;
-    markAbove(words, map, newest & SLAB_MASK, p & SLAB_MASK);
-    this.#push(newest, p, n);
+    const w = newest << 2;
+    const p = newest + (words[w + SIZE] >>> SHIFT);
+    const isSameSlab = newest !== 0 && (p ^ newest) >>> SLAB_SHIFT === 0;
+    if (!isSameSlab || p + n > words[s + END]) return this.#open(n, 1);
+    const map = words[s + DIRECTORY + (p >>> SLAB_SHIFT)] << 2;
+    words[map + ((p & SLAB_MASK) >>> WORD_SHIFT)] |= 1 << p;
+    const at = p << 2;
+    words[at + SIZE] = n << SHIFT;
+    words[at + PREVIOUS] = newest;
+    words[w + NEXT] = p;
+    words[s + NEWEST] = p;
     return p;
   }
 
@@ -87,9 +98,11 @@ class Stack implements Blocks {
     const s = this.#s;
     if (granule === 0) return false;
     if (words[s + NEWEST] !== granule) return this.#freeUnderHidden(granule);
-    const w = granule * 4;
+    const w = granule << 2;
     if ((words[w + SIZE] & HIDDEN) !== 0) return false;
     words[s + NEWEST] = words[w + PREVIOUS];
+    const map = words[s + DIRECTORY + (granule >>> SLAB_SHIFT)] << 2;
+    words[map + ((granule & SLAB_MASK) >>> WORD_SHIFT)] &= ~(1 << granule);
     return true;
   }
 
@@ -190,6 +203,8 @@ class Stack implements Blocks {
       below = p;
       top = p + n;
     }
+    if (below !== newest) return false;
+    dropAbove(words, s);
     let isSound = true;
     checkLast(this.#arena, () => {
       isSound = false;
@@ -204,11 +219,14 @@ class Stack implements Blocks {
     const newest = words[s + NEWEST];
     const { p, map } = this.#place(step);
     if (p + n > words[s + END] && !this.#extend(p + n)) return 0;
-    const slab = p >>> LAST_SLAB_SHIFT;
+    const slab = p >>> SLAB_SHIFT;
     if (map !== 0) openSlab(words, s, newest, slab, map);
-    const bits = words[s + DIRECTORY + slab] * 4;
-    markAbove(words, bits, map === 0 ? newest & SLAB_MASK : -1, p & SLAB_MASK);
-    this.#push(newest, p, n);
+    setStart(words, words[s + DIRECTORY + slab] << 2, p & SLAB_MASK);
+    const w = p << 2;
+    words[w + SIZE] = n << SHIFT;
+    words[w + PREVIOUS] = newest;
+    if (newest !== 0) words[(newest << 2) + NEXT] = p;
+    words[s + NEWEST] = p;
     return p;
   }
 
@@ -217,18 +235,8 @@ class Stack implements Blocks {
     const newest = this.#words[this.#s + NEWEST];
     const top = topOf(this.#words, this.#s);
     const p = roundUp(top, step);
-    if (newest !== 0 && p >>> LAST_SLAB_SHIFT === newest >>> LAST_SLAB_SHIFT) return { p, map: 0 };
+    if (newest !== 0 && p >>> SLAB_SHIFT === newest >>> SLAB_SHIFT) return { p, map: 0 };
     return { p: roundUp(top + LAST_MAP_GRANULES + 1, step), map: top };
-  }
-
-  /** The header, then the one store that makes the block the newest. */
-  #push(newest: number, p: number, n: number): void {
-    const words = this.#words;
-    const w = p * 4;
-    words[w + SIZE] = n << SHIFT;
-    words[w + PREVIOUS] = newest;
-    if (newest !== 0) words[newest * 4 + NEXT] = p;
-    words[this.#s + NEWEST] = p;
   }
 
   #extend(end: number): boolean {
@@ -256,7 +264,7 @@ class Stack implements Blocks {
   /** Takes a block out that is not the newest: its start bit first. */
   #unlink(granule: number): void {
     const words = this.#words;
-    const map = words[this.#s + DIRECTORY + (granule >>> LAST_SLAB_SHIFT)] * 4;
+    const map = words[this.#s + DIRECTORY + (granule >>> SLAB_SHIFT)] * 4;
     dropStart(words, map, granule & SLAB_MASK);
     const below = words[granule * 4 + PREVIOUS];
     const above = words[granule * 4 + NEXT];
@@ -266,41 +274,26 @@ class Stack implements Blocks {
 }
 
 function granulesFor(size: number): number {
-  if (size < SMALL) return (size + HEADER_BYTES + GRANULE - 1) >>> GRANULE_SHIFT;
+  if (size < SMALL) return (size + OVERHEAD) >>> ROUND_SHIFT;
   return Math.ceil((size + HEADER_BYTES) / GRANULE);
 }
 
-/**
- * Sets the bit of `p` in a slab's bitmap, places relative to the slab, and clears all between it and
- * the newest block, -1 = the slab has none.
- */
-function markAbove(words: Int32Array, map: number, newest: number, p: number): void {
-  const to = map + (p >>> 5);
-  let at = map + (newest >> 5);
-  if (newest >= 0) {
-    const kept = words[at] & ((2 << newest) - 1);
-    words[at] = kept;
-    if (at === to) {
-      words[to] = kept | (1 << p);
-      return;
-    }
-  }
-  while (++at < to) words[at] = 0;
-  words[to] = 1 << p;
-}
-
-/** The slab of the newest block ends with it; slabs that are skipped have no bitmap. */
+/** A bitmap for a slab; slabs that are skipped since the newest block's have none. */
 function openSlab(words: Int32Array, s: number, newest: number, slab: number, map: number): void {
-  let skipped = 0;
-  if (newest !== 0) {
-    const full = words[s + DIRECTORY + (newest >>> LAST_SLAB_SHIFT)] * 4;
-    const at = full + ((newest & SLAB_MASK) >>> 5);
-    words[at] &= (2 << newest) - 1;
-    words.fill(0, at + 1, full + SLAB_WORDS);
-    skipped = (newest >>> LAST_SLAB_SHIFT) + 1;
-  }
+  const skipped = newest === 0 ? 0 : (newest >>> SLAB_SHIFT) + 1;
+  words.fill(0, map << 2, (map + LAST_MAP_GRANULES) << 2);
   words.fill(0, s + DIRECTORY + skipped, s + DIRECTORY + slab);
   words[s + DIRECTORY + slab] = map;
+}
+
+/** A killed process may have left bits above the newest block in its slab. */
+function dropAbove(words: Int32Array, s: number): void {
+  const newest = words[s + NEWEST];
+  if (newest === 0) return;
+  const map = words[s + DIRECTORY + (newest >>> SLAB_SHIFT)] << 2;
+  const at = map + ((newest & SLAB_MASK) >>> WORD_SHIFT);
+  words[at] &= (2 << newest) - 1;
+  words.fill(0, at + 1, map + (LAST_MAP_GRANULES << 2));
 }
 
 function roundUp(granule: number, step: number): number {

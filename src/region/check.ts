@@ -4,8 +4,8 @@
  *   R1  the header page has magic, version and page size
  *   R2  the checksum covers the identity: who made it, with which method
  *   R3  the capacity is possible
- *   R4  pages in use: at least the two of the region itself, no more than the capacity allows, and no
- *       segment after an empty one
+ *   R4  pages in use: at least the two of the region itself, no more than the capacity allows, and
+ *       no segment after an empty one
  *   R5  every later segment has a header, of this region and with its index
  *   R6  the roots: every entry inside its table, its name UTF-8 with the right hash, no name twice,
  *       its value a whole number
@@ -15,7 +15,8 @@
 import { HEADER, PAGE, ROOT, ROOTS_BLOCK, STATE } from '../layout.ts';
 import type { Finding } from '../types.ts';
 import { decodeState, extentProblem, isEmptyState, readHeader, segmentProblem } from './header.ts';
-import { hashOf, readTable, type RootsHome, storedHash, type Table, visitEntries } from './roots.ts';
+import { hashOf, type RootsHome, readTable, storedHash, type Table, visitEntries }
+  from './roots.ts';
 import type { Space } from './space.ts';
 import { decodeText } from './text.ts';
 

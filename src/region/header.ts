@@ -77,8 +77,8 @@ export function writeHeader(page: Uint8Array, header: Identity & { capacity: num
 }
 
 /**
- * The header of a page, or what is wrong with it. Whether its extent can be is `extentProblem`'s: in
- * a store the file's own header may be older than the committed one.
+ * The header of a page, or what is wrong with it. Whether its extent can be is `extentProblem`'s:
+ * in a store the file's own header may be older than the committed one.
  */
 export function readHeader(page: Uint8Array): Header | HeaderProblem {
   const found = identityProblem(page);

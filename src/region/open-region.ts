@@ -2,9 +2,9 @@
  * Region = discipline × method × header: the verbs of an open region. Addresses are checked here,
  * blocks are the method's, memory is the discipline's.
  *
- * The region remembers nothing that the header and the blocks do not say; `#hot` is only the segment
- * that is asked first. When a region is retired its blocks are replaced by GONE, so that the hot
- * paths need no test for it: GONE refuses everything and the slow path throws.
+ * The region remembers nothing that the header and the blocks do not say; `#hot` is only the
+ * segment that is asked first. When a region is retired its blocks are replaced by GONE, so that
+ * the hot paths need no test for it: GONE refuses everything and the slow path throws.
  */
 import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT, METHOD_START, SLOT_BYTES } from '../layout.ts';
@@ -26,7 +26,10 @@ import { blocksOf, hasBusy, segmentsOf, statOf } from './survey.ts';
 import { encodeText, loadText, storeText, TEXT_BYTES } from './text.ts';
 import { claimWindow, placeOf, releaseWindow } from './windows.ts';
 
-const LOW_BITS = GRANULE - 1;
+// Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
+const UNIT = GRANULE + 0;
+const UNIT_SHIFT = GRANULE_SHIFT + 0;
+const LOW_BITS = UNIT - 1;
 const HOW: Readers<ResizeHow> = { move: flag, copy: flag, zero: flag, from: count(0) };
 
 /** The blocks of a region that can no longer be used. */
@@ -82,7 +85,7 @@ export class OpenRegion implements Region {
   alloc(size: number): Address {
     if (size >>> 0 === size) {
       const granule = this.#hot.alloc(size);
-      if (granule !== 0) return (this.#hotBase + granule * GRANULE) as Address;
+      if (granule !== 0) return (this.#hotBase + granule * UNIT) as Address;
     }
     return this.#serve(size, GRANULE);
   }
@@ -101,7 +104,7 @@ export class OpenRegion implements Region {
   resize(address: Address | number, size: number, how?: ResizeHow): Address {
     const low = address >>> 0;
     if (low === address && (low & LOW_BITS) === 0 && low !== 0 && size >>> 0 === size) {
-      const isHere = how === undefined && this.#first.resize(low >>> GRANULE_SHIFT, size);
+      const isHere = how === undefined && this.#first.resize(low >>> UNIT_SHIFT, size);
       if (isHere) return address as Address;
     }
     return this.#resizeSlow(address, size, how);
@@ -109,7 +112,7 @@ export class OpenRegion implements Region {
 
   free(address: Address | number): void {
     const low = address >>> 0;
-    if (low === address && (low & LOW_BITS) === 0 && this.#first.free(low >>> GRANULE_SHIFT)) {
+    if (low === address && (low & LOW_BITS) === 0 && this.#first.free(low >>> UNIT_SHIFT)) {
       if (this.#hotBase !== 0) this.#heat(this.#space.parts[0]);
       return;
     }
@@ -204,7 +207,8 @@ export class OpenRegion implements Region {
     for (const { blocks } of this.#space.parts) blocks.trim();
     this.#dropEmpty(kept);
     this.#heat(this.#space.parts[0]);
-    this.#throwRefusal();
+    const { refusal } = this.#space;
+    if (refusal instanceof RegionError && refusal.code !== 'ERR_NO_SPACE') throw refusal;
     return before - this.#space.extent();
   }
 
@@ -309,11 +313,6 @@ export class OpenRegion implements Region {
         'open the region with a larger capacity', refusal ?? undefined);
   }
 
-  #throwRefusal(): void {
-    const { refusal } = this.#space;
-    if (refusal instanceof RegionError && refusal.code !== 'ERR_NO_SPACE') throw refusal;
-  }
-
   #resizeSlow(address: Address | number, size: number, given?: ResizeHow): Address {
     this.assertUsable();
     const how = given === undefined ? {} : readOptions(given, HOW, 'resize');
@@ -391,7 +390,7 @@ function assertSize(size: number): void {
 function assertLength(length: number, width: number, usable: number, address: number): void {
   if (Number.isSafeInteger(length) && length >= 0 && length * width <= usable) return;
   throw new RegionError('ERR_BAD_SIZE',
-    `a view of ${String(length)} elements of ${width} bytes does not fit the block at ${address}, ` +
+    `a view of ${String(length)} elements of ${width} bytes does not fit block ${address}, ` +
       `which has ${usable} bytes; resize it first`);
 }
 

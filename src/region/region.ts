@@ -193,7 +193,7 @@ function refuseStores(name: string): (header: Header) => void {
   return ({ storeId }) => {
     if (storeId === '') return;
     throw new RegionError('ERR_MISMATCH',
-      `region '${name}' belongs to store ${storeId}; open that store, or export the region from it`);
+      `region '${name}' belongs to store ${storeId}; open that store, or export from it`);
   };
 }
 
@@ -279,8 +279,8 @@ function recover(space: Space, header: Header, name: string): void {
   if (isRebuilt && broken.length === 0) return;
   const where = broken.slice(0, 3).map((f) => `${f.id} at ${f.address}: ${f.detail}`).join('; ');
   throw new RegionError('ERR_CORRUPT',
-    `region '${name}' was not closed and does not hold together (${where || 'its blocks overlap'}); ` +
-      'restore it from a backup');
+    `region '${name}' was not closed and does not hold together ` +
+      `(${where || 'its blocks overlap'}); restore it from a backup`);
 }
 
 /** Writes the durable state into the region's own memory. */
@@ -315,6 +315,6 @@ function nameFrom(options: RegionOptions | undefined, discipline: Discipline, wh
 
 function truncated(what: string, segment: number, needed: number, held: number): RegionError {
   return new RegionError('ERR_CORRUPT',
-    `${what} was cut off: segment ${segment} needs ${needed} bytes, ${held} are there; restore it ` +
-      'from a backup; it was not changed');
+    `${what} was cut off: segment ${segment} needs ${needed} bytes, ${held} are there; restore ` +
+      'it from a backup; it was not changed');
 }

@@ -3,9 +3,9 @@
  * page, or, when that is full, a hidden block the header refers to. A table that is full is copied,
  * without its dead entries, to its spare or to one of twice the size.
  *
- * Order of writes, so that a process killed at any instant leaves the old or the new state: an entry
- * is written whole and the table ended behind it before the one word that makes it live; a value is
- * one store; a copied table is complete before the one store that refers to it.
+ * Order of writes, so that a process killed at any instant leaves the old or the new state: an
+ * entry is written whole and the table ended behind it before the one word that makes it live; a
+ * value is one store; a copied table is complete before the one store that refers to it.
  */
 import { assert, RegionError } from '../errors.ts';
 import { HEADER, NAME_BYTES, ROOT, ROOT_LIVE, ROOTS_BLOCK } from '../layout.ts';
@@ -97,7 +97,9 @@ export class RootTable implements Roots {
     return all[Symbol.iterator]();
   }
 
-  /** Drops every root. The header's own table is emptied first: it shows when the block is let go. */
+  /**
+   * Drops every root. The header's own table is emptied first: it shows when the block is let go.
+   */
   clear(): void {
     headerTable(this.#home.header).words[NAME_WORD] = 0;
     this.#block[0] = 0;
@@ -249,7 +251,9 @@ function entryBytes(length: number): number {
   return (ROOT.name + length + ROOT.align - 1) & -ROOT.align;
 }
 
-/** Place of the live entry of a name, or -1. Its own loop: a visitor per entry costs ten times it. */
+/**
+ * Place of the live entry of a name, or -1. Its own loop: a visitor per entry costs ten times it.
+ */
 function find(table: Table, name: Uint8Array): number {
   const { words, bytes } = table;
   const hash = hashOf(name);

@@ -11,7 +11,7 @@ export function encodeText(text: unknown, what: string): Uint8Array {
   if (typeof text !== 'string') throw bad(`${what} is ${typeof text}; give a string`);
   if (text.includes('\0')) throw bad(`${what} holds a NUL character; leave it out`);
   if (LONE_SURROGATE.test(text)) {
-    throw bad(`${what} holds half a surrogate pair, which UTF-8 cannot store; give whole characters`);
+    throw bad(`${what} holds half a surrogate pair, which is no UTF-8; give whole characters`);
   }
   return encoder.encode(text);
 }

@@ -14,7 +14,9 @@ export interface TestArena extends Arena {
 const STEP = 4096;
 
 /** `words` may be a recording one. Grows by 64 KiB. */
-export function arenaOver(words: Int32Array, start: number, held: number, limit: number): TestArena {
+export function arenaOver(
+  words: Int32Array, start: number, held: number, limit: number,
+): TestArena {
   return {
     words, start, held, limit,
     end() {
@@ -37,7 +39,7 @@ export function newArena(bytes: number, start = 512): TestArena {
 }
 
 /** Words that count their stores and throw Killed instead of the one after `limit`. */
-export function countingWords(words: Int32Array, limit: number): { words: Int32Array; count: () => number } {
+export function countingWords(words: Int32Array, limit: number) {
   let stores = 0;
   const store = (at: number, value: number): void => {
     if (stores === limit) throw new Killed();

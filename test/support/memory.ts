@@ -2,7 +2,9 @@
 import type { Discipline } from '../../src/types.ts';
 
 /** `image` = the bytes that are there; the discipline works on a copy of them. */
-export function memoryOf(image: Uint8Array, capacity: number): Discipline & { bytes(): Uint8Array } {
+export function memoryOf(
+  image: Uint8Array, capacity: number,
+): Discipline & { bytes(): Uint8Array } {
   const window = new ArrayBuffer(capacity);
   new Uint8Array(window).set(image);
   let size = image.length;

@@ -21,7 +21,7 @@ export function randomFrom(seed: number): Random {
 
 /** A seed for this run, unless the caller of the tests gave one. */
 export function newSeed(): number {
-  return Number(process.env['REGIONSTORE_SEED'] ?? (Date.now() & 0x7fffffff));
+  return Number(process.env.REGIONSTORE_SEED ?? (Date.now() & 0x7fffffff));
 }
 
 interface Held {

@@ -1,6 +1,6 @@
 /**
- * The writer that is killed in region.test.ts: goes on where the region says it was, replaces one of
- * 50 blocks at a time and reports every 100th step.
+ * The writer that is killed in region.test.ts: goes on where the region says it was, replaces one
+ * of 50 blocks at a time and reports every 100th step.
  *
  *   node region-child.js PATH
  */
