@@ -169,13 +169,18 @@ function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]):
   for (const entry of core.current.values()) entry.born = false;
 }
 
+/** The checkpoint exists whatever happens here; images that cannot be read back poison the store. */
 function applyRecords(core: StoreCore, record: Record | null, parts: readonly PartRow[]): void {
   if (record !== null) {
     applyRecord(core, record);
     return;
   }
-  for (const part of parts) {
-    applyRecord(core, decodeRecord(core.images.read(part), part, core.mapper.crc));
+  try {
+    for (const part of parts) {
+      applyRecord(core, decodeRecord(core.images.read(part), part, core.mapper.crc));
+    }
+  } catch (error) {
+    core.poisonBy(error);
   }
 }
 

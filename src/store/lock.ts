@@ -54,8 +54,11 @@ export function lockStore(dir: string, { boot, readOnly, shim }: LockOptions): S
       fd,
       left,
       release: () => {
-        if (!readOnly) writeHolder(fd, null);
-        letGo(fd, held);
+        try {
+          if (!readOnly) writeHolder(fd, null);
+        } finally {
+          letGo(fd, held);
+        }
       },
       abandon: () => letGo(fd, held),
     };

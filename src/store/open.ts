@@ -71,7 +71,7 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
   const path = resolve(dir);
   prepareDirectory(path, options);
   const shim = chooseShim(given.mapper);
-  const lock = lockStore(path, { boot: bootId(), readOnly: options.readOnly, shim });
+  const lock = takeLock(path, options.readOnly, shim);
   let catalog: Catalog | null = null;
   let core: StoreCore | null = null;
   let copy: ReadingCopy | null = null;
@@ -81,6 +81,7 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
     copy = options.readOnly ? copyCatalog(file) : null;
     catalog = openCatalog(path, copy?.path ?? file, options, mapper, clock());
     const images = new ImageFiles(join(path, 'images'), catalog.parts(), options.sync !== 'off');
+    if (!options.readOnly) syncDirectories(path, catalog.newest === 0);
     core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy });
     return { core, recovery: recover(core, clock) };
   } catch (error) {
@@ -117,9 +118,7 @@ function prepareDirectory(path: string, options: Required<StoreOptions>): void {
   }
   try {
     for (const dir of options.readOnly ? [] : [path, join(path, 'regions'), join(path, 'images')]) {
-      if (existsSync(dir)) continue;
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
-      syncDirectory(dirname(dir));
+      if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
     }
     if (!options.unsafeFileSystem) refuseFileSystem(path, options.sync !== 'off');
   } catch (error) {
@@ -144,12 +143,29 @@ function chooseMapper(shim: Shim | null, lock: StoreLock): Mapper {
 function openCatalog(
   path: string, file: string, options: Required<StoreOptions>, mapper: Mapper, now: number,
 ): Catalog {
-  const isNew = !existsSync(file);
   const mayCreate = options.create && !options.readOnly && !hasRegions(path);
   const fresh = mayCreate ? { id: randomBytes(ID_BYTES).toString('hex'), at: now } : null;
-  const catalog = Catalog.open(file, options.sync, mapper.crc, fresh);
-  if (isNew) syncDirectory(path);
-  return catalog;
+  return Catalog.open(file, options.sync, mapper.crc, fresh);
+}
+
+function takeLock(path: string, readOnly: boolean, shim: Shim | null): StoreLock {
+  try {
+    return lockStore(path, { boot: bootId(), readOnly, shim });
+  } catch (error) {
+    throw systemError(`locking the store ${path}`, error);
+  }
+}
+
+/**
+ * Names are durable once their directory is synced. A process that died before us may have made some
+ * without, so this is done at every open, and up to the root until the first checkpoint exists.
+ */
+function syncDirectories(path: string, isNew: boolean): void {
+  for (const dir of [join(path, 'regions'), join(path, 'images'), path]) syncDirectory(dir);
+  for (let dir = dirname(path); isNew; dir = dirname(dir)) {
+    syncDirectory(dir);
+    if (dir === dirname(dir)) return;
+  }
 }
 
 function hasRegions(path: string): boolean {

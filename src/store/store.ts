@@ -13,6 +13,7 @@ import { takeCheckpoint } from './checkpoint.ts';
 import type { StoreCore } from './core.ts';
 import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry, stale }
   from './entries.ts';
+import { systemError } from './files.ts';
 import { openCore, type StoreOptions } from './open.ts';
 import type { Recovery } from './recover.ts';
 import { ROUND } from './region-file.ts';
@@ -215,7 +216,11 @@ class DirectoryStore implements Store {
     const entries = [...core.current.values(), ...core.dropped.values()];
     core.dropped.clear();
     core.current.clear();
-    for (const entry of entries) restoreEntry(core, entry);
+    try {
+      for (const entry of entries) restoreEntry(core, entry);
+    } catch (error) {
+      throw core.poisonBy(error);
+    }
     core.resetGrowth();
   }
 
@@ -256,8 +261,12 @@ class DirectoryStore implements Store {
       takeCheckpoint(core, null, Date.now());
       if (core.catalog.applied < core.sequence) settle(core);
     }
-    this.#release();
-    if (poison !== null) throw poison;
+    try {
+      this.#release();
+    } finally {
+      // biome-ignore lint/correctness/noUnsafeFinally: what stopped the store matters more.
+      if (poison !== null) throw poison;
+    }
   }
 
   abandon(): void {
@@ -274,19 +283,30 @@ class DirectoryStore implements Store {
     this.close();
   }
 
+  /** Every step is taken, whatever another one throws; the first error is thrown at the end. */
   #release(): void {
     const core = this.#core;
     core.closed = true;
     const writable = core.poison === null && !core.options.readOnly;
-    if (writable && core.catalog.applied === core.sequence) trimTails(core);
     const error = new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
-    for (const { handle } of core.current.values()) handle?.retire(error);
-    for (const file of core.files()) file.release();
-    core.images.close(writable ? core.catalog.parts() : null);
-    core.catalog.close();
-    core.copy?.remove();
-    if (core.poison === null) core.lock.release();
-    else core.lock.abandon();
+    const steps = [
+      () => writable && core.catalog.applied === core.sequence && trimTails(core),
+      () => core.images.close(writable ? core.catalog.parts() : null),
+      ...[...core.current.values()].map(({ handle }) => () => handle?.retire(error)),
+      ...[...core.files()].map((file) => () => file.release()),
+      () => core.catalog.close(),
+      () => core.copy?.remove(),
+      () => (core.poison === null ? core.lock.release() : core.lock.abandon()),
+    ];
+    const failures: unknown[] = [];
+    for (const step of steps) {
+      try {
+        step();
+      } catch (failure) {
+        failures.push(failure);
+      }
+    }
+    if (failures.length > 0) throw systemError(`closing the store ${core.dir}`, failures[0]);
   }
 }
 
