@@ -1,6 +1,6 @@
 /**
- * Option objects, read once: every key is known and of its type, or ERR_BAD_OPTION says which is not
- * and what was probably meant.
+ * Option objects, read once: every key is known and of its type, or ERR_BAD_OPTION says which is
+ * not and what was probably meant.
  */
 import { RegionError } from './errors.ts';
 import { parseSize } from './size.ts';
