@@ -69,6 +69,7 @@ export class Catalog {
   readonly path: string;
   readonly #db: Database.Database;
   readonly #crc: Crc;
+  #applied = 0;
   readonly #begin: Database.Statement;
   readonly #commit: Database.Statement;
   readonly #insertCheckpoint: Database.Statement;
@@ -100,6 +101,7 @@ export class Catalog {
       try {
         const catalog = new Catalog(path, db, crc);
         catalog.#verifyRows();
+        catalog.#applied = catalog.#store().applied;
         return catalog;
       } catch (error) {
         db.close();
@@ -112,8 +114,9 @@ export class Catalog {
     return this.#store().id;
   }
 
+  /** Newest checkpoint applied durably. Kept in memory: a store that stopped can still say it. */
   get applied(): number {
-    return this.#store().applied;
+    return this.#applied;
   }
 
   /** Sequence of the newest committed checkpoint, 0 = none yet. */
@@ -187,6 +190,7 @@ export class Catalog {
       this.#db.prepare('DELETE FROM parts WHERE sequence <= ?').run(lowWater);
       this.#prune(lowWater, keep);
     });
+    this.#applied = applied;
   }
 
   /** The region's file is gone: so is its row. */

@@ -12,10 +12,11 @@
  */
 import type { RegionError } from '../errors.ts';
 import type { CheckpointRow, PartRow, RegionRow } from './catalog.ts';
-import type { Entry, StoreCore } from './core.ts';
+import type { StoreCore } from './core.ts';
 import { systemError } from './files.ts';
 import { decodeRecord, encodeRecord, type Record, type RegionCapture, recordBytes }
   from './record.ts';
+import type { RegionFile } from './region-file.ts';
 import { settle } from './settle.ts';
 
 const PAGE_ALIGN = 4096;
@@ -28,7 +29,8 @@ let buffer = new Uint8Array(64 * 1024);
 export function takeCheckpoint(core: StoreCore, label: string | null, now: number): CheckpointRow {
   core.assertWritable();
   for (const file of core.files()) guardFile(core, () => file.verify());
-  const captures = captureAll(core);
+  const changed: RegionFile[] = [];
+  const captures = captureAll(core, changed);
   const sequence = core.sequence + 1;
   const rows = changedRows(core, sequence);
   const relabel = label !== null && label !== core.last?.label;
@@ -39,7 +41,7 @@ export function takeCheckpoint(core: StoreCore, label: string | null, now: numbe
   const row = { sequence, at: now, label, pages, bytes, regions: captures.length };
   commit(core, row, record, parts, rows);
   adopt(core, row, rows);
-  applyRecords(core, record, parts);
+  applyRecords(core, record, parts, changed);
   afterwards(core, row);
   return row;
 }
@@ -52,12 +54,16 @@ function guardFile(core: StoreCore, work: () => void): void {
   }
 }
 
-function captureAll(core: StoreCore): RegionCapture[] {
+/** What changed, region by region; the files of those regions are added to `changed`. */
+function captureAll(core: StoreCore, changed: RegionFile[]): RegionCapture[] {
   const captures: RegionCapture[] = [];
   for (const { file } of core.current.values()) {
     if (file === null) continue;
     const capture = file.capture();
-    if (capture !== null) captures.push(capture);
+    if (capture !== null) {
+      captures.push(capture);
+      changed.push(file);
+    }
     // A page that stayed as it was since the last checkpoint has been compared once, which costs
     // about what copying it again on the next write would: from here on it is given back.
     file.relax();
@@ -87,7 +93,7 @@ function writeRecords(
   if (pages === 0) return { record: null, parts: [] };
   const { crc } = core.mapper;
   if (pages <= core.options.inlinePages) {
-    const record = encodeRecord({ sequence, part: 0 }, captures, 1, room(captures, 1), crc);
+    const record = encodeRecord({ sequence, part: 0 }, captures, 1, room(recordBytes(captures, 1)), crc);
     return { record, parts: [] };
   }
   const pieces = split(captures);
@@ -95,7 +101,7 @@ function writeRecords(
   let record: Record | null = null;
   try {
     for (const [part, piece] of pieces.entries()) {
-      const out = room(piece, PAGE_ALIGN);
+      const out = room(recordBytes(piece, PAGE_ALIGN));
       record = encodeRecord({ sequence, part }, piece, PAGE_ALIGN, out, crc);
       const place = core.images.append(record.bytes);
       parts.push({ sequence, part, ...place, bytes: record.bytes.length });
@@ -108,8 +114,8 @@ function writeRecords(
   return { record: pieces.length === 1 ? record : null, parts };
 }
 
-function room(captures: readonly RegionCapture[], align: number): Uint8Array {
-  const bytes = recordBytes(captures, align);
+/** The one buffer records are built in and read back into, at least so long. */
+function room(bytes: number): Uint8Array {
   if (buffer.length < bytes) buffer = new Uint8Array(Math.ceil(bytes / 65536) * 65536);
   return buffer;
 }
@@ -170,26 +176,27 @@ function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]):
 }
 
 /** The checkpoint exists whatever happens here; images that cannot be read back poison the store. */
-function applyRecords(core: StoreCore, record: Record | null, parts: readonly PartRow[]): void {
+function applyRecords(
+  core: StoreCore, record: Record | null, parts: readonly PartRow[], changed: readonly RegionFile[],
+): void {
   if (record !== null) {
-    applyRecord(core, record);
+    applyRecord(core, record, changed);
     return;
   }
   try {
     for (const part of parts) {
-      applyRecord(core, decodeRecord(core.images.read(part), part, core.mapper.crc));
+      const bytes = core.images.read(part, room(part.bytes));
+      applyRecord(core, decodeRecord(bytes, part, core.mapper.crc), changed);
     }
   } catch (error) {
     core.poisonBy(error);
   }
 }
 
-function applyRecord(core: StoreCore, record: Record): void {
-  const byId = new Map<string, Entry>();
-  for (const entry of core.current.values()) byId.set(entry.id, entry);
+function applyRecord(core: StoreCore, record: Record, changed: readonly RegionFile[]): void {
   const writeNow = core.options.sync !== 'normal';
   for (const change of record.regions) {
-    const file = byId.get(change.id)?.file;
+    const file = changed.find(({ id }) => id === change.id);
     const failure = file?.apply(change, record.bytes, record.sequence, writeNow);
     core.applyFailure = failure ?? core.applyFailure;
   }

@@ -63,7 +63,7 @@ export function createEntry(
     core.current.set(name, entry);
     return handle.region;
   } catch (error) {
-    removeRegionFiles(path);
+    removeIfPossible(path);
     throw systemError(`creating region '${name}'`, error);
   }
 }
@@ -90,7 +90,16 @@ function createRegionFile(path: string, identity: Identity & { capacity: number 
 export function discard(core: StoreCore, entry: Entry, how: string): void {
   entry.handle?.retire(stale(entry.name, how));
   entry.file?.release();
-  removeRegionFiles(core.regionPath(entry.id));
+  removeIfPossible(core.regionPath(entry.id));
+}
+
+/** Files that were never committed: what cannot be removed now is removed by the next opening. */
+function removeIfPossible(path: string): void {
+  try {
+    removeRegionFiles(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+  }
 }
 
 /** Back to the committed row and the committed bytes; regions dropped for good stay dropped. */

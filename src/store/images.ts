@@ -57,12 +57,13 @@ export class ImageFiles {
     if (place.file === this.#file) this.#at = place.at;
   }
 
-  read({ file, at, bytes, sequence }: PartRow): Uint8Array {
+  /** The bytes of a record, in the first bytes of `room` where that is large enough. */
+  read({ file, at, bytes, sequence }: PartRow, room: Uint8Array): Uint8Array {
     const path = this.#path(file);
     if (bytes > MAX_PART_BYTES || !existsSync(path)) throw missing(path, sequence);
     const fd = openRegular(path);
     try {
-      const record = new Uint8Array(bytes);
+      const record = room.length < bytes ? new Uint8Array(bytes) : room.subarray(0, bytes);
       if (at + bytes > fstatSync(fd).size || readWhole(fd, record, at) !== bytes) {
         throw missing(path, sequence);
       }

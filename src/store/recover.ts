@@ -187,12 +187,17 @@ function refuseShort(path: string, size: number, segmentPages: readonly number[]
   });
 }
 
+/** Records are read one after the other into the same memory. */
+let room = new Uint8Array(0);
+const MAX_ROOM = 32 * 1024 * 1024;
+
 function* recordsOf(core: StoreCore, sequence: number): Generator<Record> {
   const { crc } = core.mapper;
   const image = core.catalog.image(sequence);
   if (image !== null) yield decodeRecord(image, { sequence, part: 0 }, crc);
   for (const part of core.catalog.parts(sequence)) {
-    yield decodeRecord(core.images.read(part), part, crc);
+    if (room.length < part.bytes && part.bytes <= MAX_ROOM) room = new Uint8Array(part.bytes);
+    yield decodeRecord(core.images.read(part, room), part, crc);
   }
 }
 

@@ -249,6 +249,7 @@ export class RegionFile implements Discipline {
     const kept = this.#committed.map((pages, segment) => Math.max(pages, live[segment] ?? 0));
     for (let s = live.length; s-- > kept.length; ) kept[s] = live[s];
     const last = kept.findLastIndex((pages) => pages > 0);
+    if (last < 0) return;
     this.shrunk = false;
     kept.forEach((pages, segment) => {
       this.#conceal(segment, pages * PAGE);
@@ -302,13 +303,17 @@ export class RegionFile implements Discipline {
     try {
       this.touched = true;
       this.#pages.scatter(pages, images, imagesAt);
-      const { id, sequence } = this;
-      const state = { sequence, clean: false, regionId: id, bootId: '', segmentPages: this.#committed };
-      writeWhole(this.#fd, encodeState(state), STATE.at);
+      writeWhole(this.#fd, this.#state(), STATE.at);
       return null;
     } catch (error) {
       return systemError(`applying a checkpoint to ${this.path}`, error);
     }
+  }
+
+  #state(): Uint8Array {
+    const { id, sequence } = this;
+    const segmentPages = this.#committed;
+    return encodeState({ sequence, clean: false, regionId: id, bootId: '', segmentPages });
   }
 
   #keep(change: RegionChange, bytes: Uint8Array): void {
