@@ -10,7 +10,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { file } from '../src/disciplines/file.ts';
-import { readBootId } from '../src/disciplines/files.ts';
+import { readBootId } from '../src/files.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { replayJournal, writeJournal } from '../src/disciplines/journal.ts';
 import { mmap } from '../src/disciplines/mmap.ts';

@@ -3,7 +3,7 @@
  * any length needs little memory and a reader that goes away ends the verb.
  */
 import { styleText } from 'node:util';
-import { systemError } from '../store/files.ts';
+import { systemError } from '../files.ts';
 import type { Paint } from './table.ts';
 
 /** What is needed of process.stdout. */

@@ -18,7 +18,8 @@ import { dirname, resolve } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { PAGE, SLOT_BYTES } from '../layout.ts';
 import type { Shim } from '../native/shim.ts';
-import { openRegular, storedCapacity, syncDirectory, systemError } from './files.ts';
+import { openIfThere, openRegular, syncDirectory, systemError } from '../files.ts';
+import { storedCapacity } from './stored-capacity.ts';
 import { removeJournal, replayJournal } from './journal.ts';
 import { lockFile } from './lock.ts';
 
@@ -51,7 +52,7 @@ export class Backing {
     if (this.#isOpen) {
       throw new RegionError('ERR_BUSY', `${this.path} serves an open region; close that first`);
     }
-    const fd = openRegular(this.path, 0);
+    const fd = openIfThere(this.path);
     const bytes = fd === null ? 0 : fstatSync(fd).size;
     if (bytes === 0 && !create) {
       if (fd !== null) closeSync(fd);
@@ -98,7 +99,7 @@ export class Backing {
   /** Makes the file of a new region, under the name it has until `publish`. */
   create(): void {
     const draft = this.#draft();
-    this.#fd = openRegular(draft, constants.O_CREAT) as number;
+    this.#fd = openRegular(draft, constants.O_CREAT);
     this.#lock(this.path);
     // Between opening and locking, another process may have published this very file.
     if (lstatSync(draft, { throwIfNoEntry: false })?.ino !== fstatSync(this.#fd).ino) {

@@ -15,7 +15,7 @@ import { readOptions, size, text } from '../options.ts';
 import type { Discipline } from '../types.ts';
 import { Backing, fileBytes } from './backing.ts';
 import { capacityFrom, windowBytes } from './capacity.ts';
-import { readBootId, readWhole, systemError, writeWhole } from './files.ts';
+import { readBootId, readWhole, systemError, writeWhole } from '../files.ts';
 import { type PageImage, removeJournal, writeJournal } from './journal.ts';
 
 const ROUND = 64 * 1024;

@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { HEADER, ID_BYTES, JOURNAL, JOURNAL_ENTRY, JOURNAL_MAGIC, PAGE } from '../layout.ts';
 import { crc32c } from '../native/crc32c.ts';
-import { openRegular, readWhole, syncDirectory, writeWhole } from './files.ts';
+import { openIfThere, openRegular, readWhole, syncDirectory, writeWhole } from '../files.ts';
 
 /** A changed page: its number in the region's file, and its bytes. */
 export interface PageImage {
@@ -25,7 +25,7 @@ export function writeJournal(
   images: readonly PageImage[],
 ): void {
   const front = encodeFront(regionId, fileBytes, images);
-  const fd = openRegular(path, constants.O_CREAT) as number;
+  const fd = openRegular(path, constants.O_CREAT);
   try {
     ftruncateSync(fd, 0);
     writeWhole(fd, front, 0);
@@ -46,7 +46,7 @@ export function writeJournal(
  * pages were written.
  */
 export function replayJournal(path: string, fd: number): number {
-  const journal = openRegular(path, 0);
+  const journal = openIfThere(path);
   if (journal === null) return 0;
   try {
     const front = readFront(journal);

@@ -7,7 +7,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { RegionError } from '../errors.ts';
 import type { Shim } from '../native/shim.ts';
-import { systemError } from './files.ts';
+import { systemError } from '../files.ts';
 
 /** Takes the lock or throws ERR_LOCKED; the result releases it. */
 export function lockFile(fd: number, path: string, shim: Shim | null, bootId: string): () => void {

@@ -14,7 +14,7 @@ import type { Shim } from '../native/shim.ts';
 import type { Discipline } from '../types.ts';
 import { Backing } from './backing.ts';
 import { capacityFrom } from './capacity.ts';
-import { systemError, writeWhole } from './files.ts';
+import { systemError, writeWhole } from '../files.ts';
 
 const ROUND = 64 * 1024;
 /** Sizes and offsets of 2 GiB and more fail in mmap-io. */

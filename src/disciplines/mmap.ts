@@ -15,7 +15,7 @@ import { flag, oneOf, readOptions, size, text } from '../options.ts';
 import type { Discipline } from '../types.ts';
 import { Backing, fileBytes } from './backing.ts';
 import { capacityFrom, windowBytes } from './capacity.ts';
-import { readBootId, systemError } from './files.ts';
+import { readBootId, systemError } from '../files.ts';
 import { loadMmapIo, MmapIoFile, mmapIoProblem } from './mmap-io.ts';
 
 const ROUND = 64 * 1024;

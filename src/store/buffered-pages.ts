@@ -6,7 +6,7 @@
 import { fstatSync, ftruncateSync, statSync } from 'node:fs';
 import { PAGE, SLOT_BYTES } from '../layout.ts';
 import { crc32c } from '../native/crc32c.ts';
-import { readWhole, writeWhole } from './files.ts';
+import { readWhole, writeWhole } from '../files.ts';
 import type { Mapper, Pages } from './mapper.ts';
 
 /** Bytes compared or zero-filled at a time. */

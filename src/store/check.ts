@@ -12,7 +12,7 @@ import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
 import type { Finding } from '../types.ts';
 import type { StoreCore } from './core.ts';
-import { namesIn } from './files.ts';
+import { namesIn } from '../files.ts';
 
 /** A finding of a store also says which region it is in. */
 export interface StoreFinding extends Finding {

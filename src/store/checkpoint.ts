@@ -13,7 +13,7 @@
 import type { RegionError } from '../errors.ts';
 import type { CheckpointRow, PartRow, RegionRow } from './catalog.ts';
 import type { StoreCore } from './core.ts';
-import { systemError } from './files.ts';
+import { systemError } from '../files.ts';
 import { decodeRecord, encodeRecord, type Record, type RegionCapture, recordBytes }
   from './record.ts';
 import type { RegionFile } from './region-file.ts';

@@ -11,7 +11,7 @@ import { encodeState, type Identity, writeHeader } from '../region/header.ts';
 import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
 import type { Method, Region } from '../types.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from './files.ts';
+import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from '../files.ts';
 import { isRegionName, openRegionFile } from './recover.ts';
 import { removeRegionFiles } from './settle.ts';
 

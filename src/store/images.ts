@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import type { PartRow } from './catalog.ts';
-import { namesIn, openRegular, readWhole, syncDirectory, syncFile, writeWhole } from './files.ts';
+import { namesIn, openRegular, readWhole, syncDirectory, syncFile, writeWhole } from '../files.ts';
 
 /** A new file is begun when the current one has grown past this and still has readers. */
 const ROTATE_BYTES = 256 * 1024 * 1024;

@@ -2,7 +2,7 @@
  * Opening a store: options, directory, locks, catalog, recovery, in this order. Nothing is created
  * or changed before the locks are held.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -15,7 +15,8 @@ import { bufferedMapper } from './buffered-pages.ts';
 import { Catalog } from './catalog.ts';
 import type { Sync } from './catalog-schema.ts';
 import { type CoreOptions, StoreCore } from './core.ts';
-import { namesIn, refuseFileSystem, syncDirectory, systemError } from './files.ts';
+import { namesIn, readBootId, syncDirectory, systemError } from '../files.ts';
+import { refuseFileSystem } from './file-system.ts';
 import { ImageFiles } from './images.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
@@ -150,7 +151,7 @@ function openCatalog(
 
 function takeLock(path: string, readOnly: boolean, shim: Shim | null): StoreLock {
   try {
-    return lockStore(path, { boot: bootId(), readOnly, shim });
+    return lockStore(path, { boot: readBootId(), readOnly, shim });
   } catch (error) {
     throw systemError(`locking the store ${path}`, error);
   }
@@ -171,10 +172,4 @@ function syncDirectories(path: string, isNew: boolean): void {
 function hasRegions(path: string): boolean {
   const regions = join(path, 'regions');
   return existsSync(regions) && namesIn(regions).some((name) => name.endsWith('.region'));
-}
-
-/** Changes with every start of the machine; '' where the system does not tell. */
-function bootId(): string {
-  const file = '/proc/sys/kernel/random/boot_id';
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
 }

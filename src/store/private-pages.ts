@@ -7,7 +7,7 @@
 import { fstatSync } from 'node:fs';
 import { PAGE, PAGE_SHIFT, SLOT_BYTES } from '../layout.ts';
 import type { Shim } from '../native/shim.ts';
-import { readWhole } from './files.ts';
+import { readWhole } from '../files.ts';
 import type { Mapper, Pages } from './mapper.ts';
 
 /** `scan` = the kernel's dirty pages can be trusted (see selfTest). */

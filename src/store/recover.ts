@@ -11,7 +11,7 @@ import { MAX_SEGMENTS, NAME_BYTES, PAGE, SLOT_BYTES, STATE } from '../layout.ts'
 import { decodeState, headerError, readHeader } from '../region/header.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { namesIn, openRegular, readWhole } from './files.ts';
+import { namesIn, openRegular, readWhole } from '../files.ts';
 import { decodeRecord, type Record, type RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
 import { settle } from './settle.ts';

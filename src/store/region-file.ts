@@ -15,7 +15,7 @@ import { RegionError } from '../errors.ts';
 import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
 import type { Discipline } from '../types.ts';
-import { openRegular, syncFile, systemError, writeWhole } from './files.ts';
+import { openRegular, syncFile, systemError, writeWhole } from '../files.ts';
 import type { Mapper, Pages } from './mapper.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
 import { Sums } from './sums.ts';

@@ -7,7 +7,7 @@ import { existsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RegionError } from '../errors.ts';
 import type { StoreCore } from './core.ts';
-import { syncDirectory } from './files.ts';
+import { syncDirectory } from '../files.ts';
 import { lowWater } from './retention.ts';
 
 /** Refusals that leave everything as it was: the images stay, settling is tried again later. */

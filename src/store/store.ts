@@ -13,7 +13,7 @@ import { takeCheckpoint } from './checkpoint.ts';
 import type { StoreCore } from './core.ts';
 import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry, stale }
   from './entries.ts';
-import { systemError } from './files.ts';
+import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
 import type { Recovery } from './recover.ts';
 import { ROUND } from './region-file.ts';

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, existsSync, fstatSync } from 'node:fs';
 import { PAGE, SUM_BYTES } from '../layout.ts';
-import { openRegular, readWhole, syncFile, writeWhole } from './files.ts';
+import { openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
 import type { Crc, RegionChange } from './record.ts';
 
 const PER_PAGE = PAGE / SUM_BYTES;

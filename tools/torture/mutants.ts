@@ -29,8 +29,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'apply before commit',
     patches: [{
       find: `commit(core, row, record, parts, rows); adopt(core, row, rows);
-        applyRecords(core, record, parts);`,
-      put: `applyRecords(core, record, parts); commit(core, row, record, parts, rows);
+        applyRecords(core, record, parts, changed);`,
+      put: `applyRecords(core, record, parts, changed); commit(core, row, record, parts, rows);
         adopt(core, row, rows);`,
     }],
     workloads: ['pages', 'growth'],

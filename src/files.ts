@@ -1,12 +1,13 @@
 /**
- * File system calls of the store, each with what the plain call lacks: whole loops on short reads
- * and writes, a documented error, a synced directory.
+ * File system calls, each with what the plain call lacks: whole loops on short reads and writes, a
+ * documented error, a synced directory.
  */
-import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, openSync, readSync, readdirSync,
-  statfsSync, writeSync } from 'node:fs';
-import { RegionError } from '../errors.ts';
+import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, openSync, readFileSync, readSync,
+  readdirSync, writeSync } from 'node:fs';
+import { RegionError } from './errors.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const NOT_A_FILE = new Set(['ELOOP', 'EISDIR', 'ENXIO']);
 
 /** ERR_NO_SPACE for a full disk, ERR_IO for everything else; a RegionError passes through. */
 export function systemError(what: string, error: unknown): RegionError {
@@ -19,28 +20,42 @@ export function systemError(what: string, error: unknown): RegionError {
   return new RegionError('ERR_IO', `${what}: ${message}`, error);
 }
 
-/** Opens for reading and writing (or reading only), never through a symbolic link, regular files only. */
+/**
+ * Opens for reading and writing (or reading only) what must be a regular file, never through a
+ * symbolic link.
+ */
 export function openRegular(path: string, flags = 0, readOnly = false): number {
   const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
-  const fd = openPlain(path, access | (constants.O_NOFOLLOW ?? 0) | flags);
-  if (!fstatSync(fd).isFile()) {
-    closeSync(fd);
-    throw new RegionError('ERR_CORRUPT', `${path} is not a regular file`);
-  }
-  return fd;
+  const guards = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+  const fd = openGuarded(path, access | guards | flags);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw notRegular(path);
 }
 
-function openPlain(path: string, flags: number): number {
+/** The same; null = there is no such file. */
+export function openIfThere(path: string): number | null {
+  try {
+    return openRegular(path);
+  } catch (error) {
+    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function openGuarded(path: string, flags: number): number {
   try {
     return openSync(path, flags, 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ELOOP' || code === 'EISDIR') {
-      throw new RegionError('ERR_CORRUPT',
-        `${path} is a symbolic link or a directory, not a file; put the file itself there`, error);
-    }
+    if (code !== undefined && NOT_A_FILE.has(code)) throw notRegular(path);
     throw systemError(`opening ${path}`, error);
   }
+}
+
+function notRegular(path: string): RegionError {
+  return new RegionError('ERR_CORRUPT',
+    `${path} is not a regular file; a region is never reached through a link, directory or device`);
 }
 
 /** Writes all of `bytes` at a position. */
@@ -83,27 +98,11 @@ export function namesIn(dir: string): string[] {
   return readdirSync(dir);
 }
 
-/** What statfs calls the file systems we know; ones that lose synced data or locks are refused. */
-const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x794c7630, 0xf2f52010, 0x2fc12fc1,
-  0xca451a4e, 0x3153464a, 0x52654973]);
-const MEMORY = new Set([0x01021994, 0x858458f6]);
-
-/**
- * Refuses file systems whose fsync or locks are not known to hold. A memory file system is fine when
- * the caller said durability is not wanted.
- */
-export function refuseFileSystem(dir: string, durable: boolean): void {
-  if (process.platform !== 'linux') return;
-  const type = Number(statfsSync(dir).type) >>> 0;
-  if (LOCAL.has(type)) return;
-  if (MEMORY.has(type)) {
-    if (!durable) return;
-    throw new RegionError('ERR_BAD_OPTION',
-      `${dir} is on a memory file system, which a power cut empties; choose a directory on disk, ` +
-        "or open with { sync: 'off' }");
+/** Identity of this boot of the machine, '' where the system does not tell. */
+export function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '');
+  } catch {
+    return '';
   }
-  throw new RegionError('ERR_BAD_OPTION',
-    `${dir} is on a network or unknown file system (type 0x${type.toString(16)}), where locks and ` +
-      'syncs are not known to hold; choose a local directory, or force it with ' +
-      '{ unsafeFileSystem: true }');
 }
