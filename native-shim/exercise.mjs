@@ -104,7 +104,8 @@ const OFFSETS = [0, 0, 1, 2, 5, 64, 128, 255, 256].map((pages) => pages * PAGE);
 const SHAPES = {
   reserve: 'o', map: 'wofoob', unmap: 'woo', close: 'w', sync: 'woo', drop: 'wik',
   dirtyRuns: 'wooib', changedPages: 'wiki', gather: 'wikuoc', scatter: 'foikuo', faults: 'w',
-  lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', sizeOf: 'fx', crc32c: 'uokk',
+  lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', sizeOf: 'fx',
+  crc32c: 'uokk',
 };
 
 function makeKinds(pool, random) {

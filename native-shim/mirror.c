@@ -1,6 +1,6 @@
 /*
- * Mirrors. Beside a private mapping of a file its window keeps a second, read-only and shared view of
- * the same range. It shows what the file holds now, so a page can be compared with the file by
+ * Mirrors. Beside a private mapping of a file its window keeps a second, read-only and shared view
+ * of the same range. It shows what the file holds now, so a page can be compared with the file by
  * memcmp, which stops at the first difference, instead of by reading it. JavaScript never sees it.
  */
 #include "shim.h"

@@ -122,7 +122,8 @@ napi_value shim_map(napi_env env, napi_callback_info info) {
   int flags = is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
   error = put(where, bytes, flags, fd, (off_t)file_at);
   if (error == 0) {
-    error = is_private ? mirror_show(window, at, bytes, fd, file_at) : mirror_hide(window, at, bytes);
+    error = is_private ? mirror_show(window, at, bytes, fd, file_at)
+                       : mirror_hide(window, at, bytes);
   }
   if (error == 0) return NULL;
   /* A refused MAP_FIXED may have removed what was there: close the hole (S2). */

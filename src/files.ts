@@ -2,8 +2,18 @@
  * File system calls, each with what the plain call lacks: whole loops on short reads and writes, a
  * documented error, a synced directory.
  */
-import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, openSync, readFileSync, readSync,
-  readdirSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { RegionError } from './errors.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -38,7 +48,8 @@ export function openIfThere(path: string): number | null {
   try {
     return openRegular(path);
   } catch (error) {
-    if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return null;
+    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+    if (cause?.code === 'ENOENT') return null;
     throw error;
   }
 }

@@ -83,8 +83,8 @@ if (STATE.segmentPages + MAX_SEGMENTS * 4 > STATE.crc) throw new Error('layout: 
 
 /**
  * Record of one checkpoint: header, region entries, image table, padding, page images. Stored as a
- * blob in the catalog or, above a size, as one or more parts in an image file. A page number counts pages of the region's
- * address space (segment × SLOT_PAGES + page), so it fits 32 bits.
+ * blob in the catalog or, above a size, as one or more parts in an image file. A page number counts
+ * pages of the region's address space (segment × SLOT_PAGES + page), so it fits 32 bits.
  */
 export const RECORD_MAGIC = 'RGNSIMG1';
 export const RECORD = {
@@ -175,7 +175,14 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
  * region's address space. `crc` covers the header before it and the table.
  */
 export const JOURNAL_MAGIC = 'RGNJRNL1';
-export const JOURNAL = { magic: 0, regionId: 8, fileBytes: 24, pageCount: 32, crc: 36, bytes: 40 } as const;
+export const JOURNAL = {
+  magic: 0,
+  regionId: 8,
+  fileBytes: 24,
+  pageCount: 32,
+  crc: 36,
+  bytes: 40,
+} as const;
 export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
 
 // ---- traces ----------------------------------------------------------------------------------

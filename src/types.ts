@@ -81,7 +81,8 @@ export interface Arena {
 }
 
 /**
- * The blocks of one arena. A block is named by the granule of its payload, which is 16-byte aligned.
+ * The blocks of one arena. A block is named by the granule of its payload, which is 16-byte
+ * aligned.
  * 0 is no block. No call throws for what a caller may pass; the region decides what is an error.
  */
 export interface Blocks {
@@ -91,7 +92,9 @@ export interface Blocks {
   align(size: number, alignment: number): number;
   /** false = not the start of a live block; then nothing has changed. */
   free(granule: number): boolean;
-  /** In place, to at least `size` bytes, contents kept; false = cannot stay; nothing has changed. */
+  /**
+   * In place, to at least `size` bytes, contents kept; false = cannot stay; nothing has changed.
+   */
   resize(granule: number, size: number): boolean;
   /** Usable bytes of the live block that starts here, or -1. Hidden blocks are not live. */
   sizeOf(granule: number): number;

@@ -1,6 +1,6 @@
 /**
- * A disk that is really full: a small memory file system, mounted for the test. Needs root; elsewhere
- * the reason is printed and the torture's injected ENOSPC stands in.
+ * A disk that is really full: a small memory file system, mounted for the test. Needs root;
+ * elsewhere the reason is printed and the torture's injected ENOSPC stands in.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync }

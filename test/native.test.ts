@@ -1,6 +1,14 @@
 /** native-shim on real files and memory: every call does what shim.ts says. */
-import { fstatSync, ftruncateSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync }
-  from 'node:fs';
+import {
+  fstatSync,
+  ftruncateSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAGE, SLOT_BYTES } from '../src/layout.ts';
 import { crc32c } from '../src/native/crc32c.ts';

@@ -1,6 +1,6 @@
 /**
- * Files that were damaged, mixed up, truncated, replaced or prepared: a documented error, or a store
- * that passes check; never a crash, never old data over new.
+ * Files that were damaged, mixed up, truncated, replaced or prepared: a documented error, or a
+ * store that passes check; never a crash, never old data over new.
  */
 import { copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync,
   symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';

@@ -157,7 +157,9 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     store.checkpoint();
     const a = store.region('a');
     store.drop('a');
+    const b = store.region('b');
     store.rename('b', 'c');
+    expect(b.name).toBe('c');
     const born = store.region('a', { method: last });
     expect(codeOf(() => a.alloc(1))).toBe('ERR_STALE');
     expect(store.regions().map(({ name }) => name)).toEqual(['a', 'c']);
@@ -165,6 +167,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     expect(codeOf(() => born.alloc(1))).toBe('ERR_STALE');
     expect(store.regions().map(({ name, method }) => [name, method]))
       .toEqual([['a', 'best'], ['b', 'best']]);
+    expect(b.name).toBe('b');
     expect(firsts(store.region('a'), 'x', 1)).toEqual([1]);
     store.drop('a');
     store.rename('b', 'a');

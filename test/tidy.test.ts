@@ -100,7 +100,7 @@ describe('imports', () => {
   });
 
   test('only the catalog and the locks speak SQL', () => {
-    const sql = /\b(SELECT .+ FROM|INSERT (OR \w+ )?INTO|CREATE TABLE|PRAGMA |BEGIN (IMMEDIATE|EXCLUSIVE))/;
+    const sql = /\b(SELECT .+ FROM|INSERT (OR \w+ )?INTO|CREATE TABLE|PRAGMA |BEGIN [IE])/;
     const speakers = product.filter((file) => sql.test(read(file)));
     expect(speakers).toEqual(['src/store/catalog-schema.ts', 'src/store/catalog.ts',
       'src/store/lock.ts']);
@@ -148,7 +148,8 @@ describe('words', () => {
   });
 
   test('the core is quiet: no environment, clock, console or randomness', () => {
-    const loud = /\bprocess\.(env|stdout|stderr|hrtime)\b|\bconsole\.|\bDate\.now\(|\bMath\.random\(/;
+    const loud = new RegExp(['\\bprocess\\.(env|stdout|stderr|hrtime)\\b', '\\bconsole\\.',
+      '\\bDate\\.now\\(', '\\bMath\\.random\\('].join('|'));
     const core = product.filter((file) => !/^src\/(cli|store|malloc)\//.test(file)
       && file !== 'src/region/region.ts');
     expect(core.flatMap((file) => hits(file, loud))).toEqual([]);

@@ -1,12 +1,14 @@
 /**
  * Writes the golden files of the present format version: a closed store, a store that died with
- * images still to replay, and a direct region, of which the tests know every byte. Run once for every
- * released version (`node dist/tools/golden.js`), never again for an old one: the script refuses.
+ * images still to replay, and a direct region, of which the tests know every byte. Run once for
+ * every released version (`node dist/tools/golden.js`), never again for an old one: the script
+ * refuses.
  */
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { best, createRegion, file, last, openStore, type Region, type Store } from '../src/index.ts';
+import { best, createRegion, file, last, openStore } from '../src/index.ts';
+import type { Region, Store } from '../src/index.ts';
 import { VERSION } from '../src/layout.ts';
 
 const folder = fileURLToPath(new URL(`../../test/fixtures/golden/v${VERSION}`, import.meta.url));

@@ -1,7 +1,7 @@
 /**
  * Everything a fresh clone needs before its first command: packages, the native shim, the compiled
- * TypeScript. Says what it does, skips what is done. Plain JavaScript without dependencies, since it
- * runs before there are any.
+ * TypeScript. Says what it does, skips what is done. Plain JavaScript without dependencies, since
+ * it runs before there are any.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -15,9 +15,9 @@ export interface Shim {
   readonly scanner: 'scan' | 'read' | 'none';
 
   /**
-   * Reserves address space as an external ArrayBuffer of exactly `bytes` (≤ 4 GiB, a page multiple):
-   * anonymous zero memory, readable and writable, no swap reserved, not inherited by fork. Released
-   * by the buffer's finalizer only.
+   * Reserves address space as an external ArrayBuffer of exactly `bytes` (≤ 4 GiB, a page
+   * multiple): anonymous zero memory, readable and writable, no swap reserved, not inherited by
+   * fork. Released by the buffer's finalizer only.
    */
   reserve(bytes: number): ArrayBuffer;
   /** Puts a range of a file over a range of the window (MAP_FIXED); private = MAP_PRIVATE. */
@@ -47,7 +47,9 @@ export interface Shim {
    * with a shared view of the file that `map` keeps beside every private one.
    */
   changedPages(window: ArrayBuffer, runs: PageRuns, runCount: number, out: Int32Array): number;
-  /** Copies pages one after the other to out[outAt…] and their crc32c to crcs; pages from `list`. */
+  /**
+   * Copies pages one after the other to out[outAt…] and their crc32c to crcs; pages from `list`.
+   */
   gather(window: ArrayBuffer, list: Int32Array, count: number, out: Uint8Array, outAt: number,
          crcs: Uint32Array): void;
   /** pwrite of page images to the file, adjacent pages in one call, whole loops on short writes. */
@@ -66,8 +68,8 @@ export interface Shim {
   /** Shares the blocks of a whole file (FICLONE); false where the file system cannot. */
   clone(fromFd: number, toFd: number): boolean;
   /**
-   * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 = the
-   * path names nothing, -3 = it names another file.
+   * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 =
+   * the path names nothing, -3 = it names another file.
    */
   sizeOf(fd: number, path: string): number;
   /** CRC-32C (Castagnoli) of a range; `seed` is the crc of what came before. */

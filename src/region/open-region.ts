@@ -50,7 +50,7 @@ const GONE: Blocks = {
 };
 
 export class OpenRegion implements Region {
-  readonly name: string;
+  name: string;
   readonly method: string;
   readonly id: string;
   readonly roots: RootTable;

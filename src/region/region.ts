@@ -39,6 +39,8 @@ export interface RegionHandle {
   revive(): void;
   /** From now on every call throws `error`; the discipline is not touched, views stay harmless. */
   retire(error: RegionError): void;
+  /** The store calls it by another name from now on. */
+  rename(name: string): void;
   /** Pages in use per segment, from the header. */
   pagesOf(): readonly number[];
   verify(): Finding[];
@@ -133,6 +135,9 @@ function handleOf(region: OpenRegion, space: Space): RegionHandle {
     region,
     revive: () => region.revive(),
     retire: (error) => region.retire(error),
+    rename: (name) => {
+      region.name = name;
+    },
     pagesOf: () => space.parts.map((part) => space.pages(part.index)),
     verify: () => region.check(),
   };

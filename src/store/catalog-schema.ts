@@ -32,7 +32,8 @@ const SCHEMA = [
   bytes INTEGER NOT NULL, regions INTEGER NOT NULL, crc INTEGER NOT NULL, image BLOB) STRICT`,
   `CREATE TABLE parts (
   sequence INTEGER NOT NULL, part INTEGER NOT NULL, file INTEGER NOT NULL, at INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (sequence, part)) STRICT, WITHOUT ROWID`,
+  bytes INTEGER NOT NULL, crc INTEGER NOT NULL,
+  PRIMARY KEY (sequence, part)) STRICT, WITHOUT ROWID`,
 ] as const;
 
 /** Steps from one schema version to the next; index = the version it starts from. */
@@ -94,8 +95,8 @@ function catalogError(path: string, error: unknown): RegionError {
 }
 
 /**
- * What an earlier process left in the WAL may be in the page cache only, and new commits would build
- * on it: move it into the database, synced. On a full disk there are no new commits either.
+ * What an earlier process left in the WAL may be in the page cache only, and new commits would
+ * build on it: move it into the database, synced. On a full disk there are no new commits either.
  */
 function makeDurable(db: Database.Database): void {
   try {

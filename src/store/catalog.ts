@@ -1,7 +1,7 @@
 /**
  * The catalog: the regions of a store, its checkpoints and where their images are. A checkpoint
- * exists exactly when its transaction is committed. This file and catalog-schema.ts alone speak SQL.
- * No paths are stored: a region's file is called after its id.
+ * exists exactly when its transaction is committed. This file and catalog-schema.ts alone speak
+ * SQL. No paths are stored: a region's file is called after its id.
  */
 import type Database from 'better-sqlite3';
 import { RegionError } from '../errors.ts';
@@ -85,7 +85,8 @@ export class Catalog {
     this.#commit = db.prepare('COMMIT');
     this.#insertCheckpoint = db.prepare('INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
     this.#insertPart = db.prepare('INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)');
-    this.#upsertRegion = db.prepare('INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    const region = 'INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)';
+    this.#upsertRegion = db.prepare(region);
     this.#syncRegion = db.prepare('SELECT * FROM regions WHERE id = ?');
   }
 
@@ -156,8 +157,9 @@ export class Catalog {
 
   parts(sequence?: number): PartRow[] {
     const where = sequence === undefined ? '' : 'WHERE sequence = ?';
-    const sql = `SELECT sequence, part, file, at, bytes FROM parts ${where} ORDER BY sequence, part`;
-    return this.#db.prepare(sql).all(...(sequence === undefined ? [] : [sequence])) as PartRow[];
+    const sql = `SELECT sequence, part, file, at, bytes FROM parts ${where}`;
+    const rows = this.#db.prepare(`${sql} ORDER BY sequence, part`);
+    return (sequence === undefined ? rows.all() : rows.all(sequence)) as PartRow[];
   }
 
   /** The commit point of a checkpoint: durable on return with `sync: 'full'`. */
@@ -206,7 +208,8 @@ export class Catalog {
   walCheckpoint(): void {
     guarded(this.path, () => {
       const [result] = this.#db.pragma('wal_checkpoint(FULL)') as { busy: number }[];
-      if (result?.busy !== 0) throw new RegionError('ERR_BUSY', `${this.path}: walCheckpoint refused`);
+      if (result?.busy === 0) return;
+      throw new RegionError('ERR_BUSY', `${this.path} is being read by another process`);
     });
   }
 

@@ -34,7 +34,8 @@ export function takeCheckpoint(core: StoreCore, label: string | null, now: numbe
   const sequence = core.sequence + 1;
   const rows = changedRows(core, sequence);
   const relabel = label !== null && label !== core.last?.label;
-  if (core.last !== null && captures.length === 0 && rows.length === 0 && !relabel) return core.last;
+  const isSame = captures.length === 0 && rows.length === 0 && !relabel;
+  if (isSame && core.last !== null) return core.last;
   const pages = captures.reduce((n, capture) => n + capture.pages.length, 0);
   const { record, parts } = writeRecords(core, sequence, captures, pages);
   const bytes = record?.bytes.length ?? parts.reduce((n, part) => n + part.bytes, 0);
@@ -81,7 +82,7 @@ function changedRows(core: StoreCore, sequence: number): RegionRow[] {
   }
   for (const entry of core.dropped.values()) {
     const before = core.committed.get(entry.id);
-    if (before !== undefined && before.dropped === null) rows.push({ ...before, dropped: sequence });
+    if (before?.dropped === null) rows.push({ ...before, dropped: sequence });
   }
   return rows;
 }
@@ -93,7 +94,8 @@ function writeRecords(
   if (pages === 0) return { record: null, parts: [] };
   const { crc } = core.mapper;
   if (pages <= core.options.inlinePages) {
-    const record = encodeRecord({ sequence, part: 0 }, captures, 1, room(recordBytes(captures, 1)), crc);
+    const out = room(recordBytes(captures, 1));
+    const record = encodeRecord({ sequence, part: 0 }, captures, 1, out, crc);
     return { record, parts: [] };
   }
   const pieces = split(captures);
@@ -175,7 +177,9 @@ function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]):
   for (const entry of core.current.values()) entry.born = false;
 }
 
-/** The checkpoint exists whatever happens here; images that cannot be read back poison the store. */
+/**
+ * The checkpoint exists whatever happens here; images that cannot be read back poison the store.
+ */
 function applyRecords(
   core: StoreCore, record: Record | null, parts: readonly PartRow[], changed: readonly RegionFile[],
 ): void {

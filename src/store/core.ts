@@ -2,9 +2,9 @@
  * What the parts of an open store share: its files, its catalog, what is committed, what is not yet
  * applied, and whether it is poisoned.
  *
- * Poisoned: after a failed sync, or when a region's file was disturbed, the kernel's idea of what is
- * on disk can no longer be trusted. Nothing is written, dropped or reverted any more until the store
- * is opened again, which replays the images.
+ * Poisoned: after a failed sync, or when a region's file was disturbed, the kernel's idea of what
+ * is on disk can no longer be trusted. Nothing is written, dropped or reverted any more until the
+ * store is opened again, which replays the images.
  */
 import { join } from 'node:path';
 import { RegionError } from '../errors.ts';
@@ -111,7 +111,9 @@ export class StoreCore {
     if (this.poison !== null) throw this.poison;
   }
 
-  /** From here on nothing is trusted until the store is opened again. Returns the error to throw. */
+  /**
+   * From here on nothing is trusted until the store is opened again. Returns the error to throw.
+   */
   poisonBy(cause: unknown): RegionError {
     const why = cause instanceof Error ? cause.message : String(cause);
     this.poison ??= new RegionError('ERR_IO',

@@ -1,6 +1,6 @@
 /**
- * The regions a store knows: made, found by name, thrown away, taken back. A region is born with its
- * file and gets its catalog row at the next checkpoint.
+ * The regions a store knows: made, found by name, thrown away, taken back. A region is born with
+ * its file and gets its catalog row at the next checkpoint.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, renameSync } from 'node:fs';
@@ -116,5 +116,7 @@ export function restoreEntry(core: StoreCore, entry: Entry): void {
   entry.name = row.name;
   core.current.set(row.name, entry);
   entry.file?.revert();
-  if (entry.handle?.region.closed === false) entry.handle.revive();
+  if (entry.handle?.region.closed !== false) return;
+  entry.handle.rename(row.name);
+  entry.handle.revive();
 }

@@ -8,8 +8,8 @@ const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x794c7630, 0xf2f52010, 0
 const MEMORY = new Set([0x01021994, 0x858458f6]);
 
 /**
- * Refuses file systems whose fsync or locks are not known to hold. A memory file system is fine when
- * the caller said durability is not wanted.
+ * Refuses file systems whose fsync or locks are not known to hold. A memory file system is fine
+ * when the caller said durability is not wanted.
  */
 export function refuseFileSystem(dir: string, durable: boolean): void {
   if (process.platform !== 'linux') return;
@@ -22,7 +22,7 @@ export function refuseFileSystem(dir: string, durable: boolean): void {
         "or open with { sync: 'off' }");
   }
   throw new RegionError('ERR_BAD_OPTION',
-    `${dir} is on a network or unknown file system (type 0x${type.toString(16)}), where locks and ` +
-      'syncs are not known to hold; choose a local directory, or force it with ' +
+    `${dir} is on a network or unknown file system (type 0x${type.toString(16)}), where locks ` +
+      'and syncs are not known to hold; choose a local directory, or force it with ' +
       '{ unsafeFileSystem: true }');
 }

@@ -5,7 +5,9 @@
  */
 import type { Crc } from './record.ts';
 
-/** The pages of one region file. Page numbers are local to a segment, byte ranges page multiples. */
+/**
+ * The pages of one region file. Page numbers are local to a segment, byte ranges page multiples.
+ */
 export interface Pages {
   /** The window of a segment, made when first asked for. */
   window(segment: number): ArrayBuffer;
@@ -37,8 +39,8 @@ export interface Mapper {
   /** `windowBytes(i)` = bytes of the window of segment i. */
   open(fd: number, windowBytes: (segment: number) => number): Pages;
   /**
-   * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 = the
-   * path names nothing, -3 = it names another file.
+   * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 =
+   * the path names nothing, -3 = it names another file.
    */
   sizeOf(fd: number, path: string): number;
   /** Allocates disk for a range of the file; throws the system's error. */

@@ -42,7 +42,9 @@ export interface StoreOptions {
   unsafeFileSystem?: boolean;
   /** Checkpoints of up to so many pages are kept inside the catalog. Default 16. */
   inlinePages?: number;
-  /** Bytes changed since the last checkpoint at which growing is refused. Default: half of memory. */
+  /**
+   * Bytes changed since the last checkpoint at which growing is refused. Default: half of memory.
+   */
   dirtyLimit?: number | string;
   /** Bytes of images after which region files are synced. Default 64 MiB. */
   settleBytes?: number | string;
@@ -158,8 +160,9 @@ function takeLock(path: string, readOnly: boolean, shim: Shim | null): StoreLock
 }
 
 /**
- * Names are durable once their directory is synced. A process that died before us may have made some
- * without, so this is done at every open, and up to the root until the first checkpoint exists.
+ * Names are durable once their directory is synced. A process that died before us may have made
+ * some without, so this is done at every open, and up to the root until the first checkpoint
+ * exists.
  */
 function syncDirectories(path: string, isNew: boolean): void {
   for (const dir of [join(path, 'regions'), join(path, 'images'), path]) syncDirectory(dir);

@@ -1,8 +1,8 @@
 /**
  * Pages of a region file mapped MAP_PRIVATE. Programs write to the window with plain stores; which
- * pages they changed is asked of the kernel (private copies), and of those, which really differ from
- * the file. Where the kernel cannot be asked, or failed the self-test, every page is compared and no
- * page is ever given back.
+ * pages they changed is asked of the kernel (private copies), and of those, which really differ
+ * from the file. Where the kernel cannot be asked, or failed the self-test, every page is compared
+ * and no page is ever given back.
  */
 import { fstatSync } from 'node:fs';
 import { PAGE, PAGE_SHIFT, SLOT_BYTES } from '../layout.ts';

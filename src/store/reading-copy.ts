@@ -1,7 +1,8 @@
 /**
- * A copy of the catalog for a store that is opened for reading only. SQLite writes beside a database
- * even to read it when there is a log; on a copy it may, and the store itself stays untouched, which
- * also serves read-only file systems. The store's lock is held, so nobody writes meanwhile.
+ * A copy of the catalog for a store that is opened for reading only. SQLite writes beside a
+ * database even to read it when there is a log; on a copy it may, and the store itself stays
+ * untouched, which also serves read-only file systems. The store's lock is held, so nobody writes
+ * meanwhile.
  */
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

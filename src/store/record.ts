@@ -213,7 +213,8 @@ function readTables(
 function verifyPages({ id, pages, segmentPages }: RegionChange, sequence: number): void {
   let before = -1;
   for (const page of pages) {
-    const isInUse = page >= 0 && page % SLOT_PAGES < (segmentPages[Math.floor(page / SLOT_PAGES)] ?? 0);
+    const inUse = segmentPages[Math.floor(page / SLOT_PAGES)] ?? 0;
+    const isInUse = page >= 0 && page % SLOT_PAGES < inUse;
     if (!isInUse || page <= before || page === STATE.at / PAGE) {
       throw damaged(sequence, `page ${page} of region ${id}`);
     }

@@ -62,7 +62,8 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
 
 /** A row is a name for a file and sizes for memory: both are checked before they are used. */
 function assertRow(core: StoreCore, { id, name, kind, method, capacity }: RegionRow): void {
-  const isSound = /^[0-9a-f]{32}$/.test(id) && isRegionName(name) && /^[\x21-\x7e]{1,24}$/.test(method)
+  const isSound = /^[0-9a-f]{32}$/.test(id) && isRegionName(name)
+    && /^[!-~]{1,24}$/.test(method)
     && capacity > 0 && capacity % PAGE === 0 && capacity <= MAX_SEGMENTS * SLOT_BYTES;
   if (!isSound) {
     throw new RegionError('ERR_CORRUPT',
@@ -109,8 +110,8 @@ function refuseCommitted(core: StoreCore, path: string): void {
       throw mismatch(`${path} belongs to another store; move it out of the directory, or adopt it`);
     }
     if (state !== null && state.sequence > 0) {
-      throw mismatch(`${path} was committed by a checkpoint this catalog does not know: the catalog ` +
-        'is older than its regions; restore both from the same backup');
+      throw mismatch(`${path} was committed by a checkpoint this catalog does not know: the ` +
+        'catalog is older than its regions; restore both from the same backup');
     }
   } finally {
     closeSync(fd);
@@ -221,7 +222,7 @@ function refuseBeyond(file: RegionFile, change: RegionChange, sequence: number):
   change.segmentPages.forEach((pages, segment) => {
     if (pages * PAGE <= windowBytes(file.capacity, segment)) return;
     throw new RegionError('ERR_CORRUPT',
-      `checkpoint ${sequence} makes ${file.path} larger than its capacity of ${file.capacity} bytes`);
+      `checkpoint ${sequence} makes ${file.path} larger than its capacity, ${file.capacity} bytes`);
   });
 }
 

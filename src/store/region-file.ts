@@ -143,7 +143,9 @@ export class RegionFile implements Discipline {
     closeSync(this.#fd);
   }
 
-  /** Pages in use per segment now, as the region's header says; committed ones before it is used. */
+  /**
+   * Pages in use per segment now, as the region's header says; committed ones before it is used.
+   */
   livePages(): readonly number[] {
     if (this.#mapped.length === 0) return this.#committed;
     const table = new Uint32Array(this.window(0), HEADER.segmentPages, MAX_SEGMENTS);
@@ -182,8 +184,8 @@ export class RegionFile implements Discipline {
   }
 
   /**
-   * Takes over what a committed record changed here. `write` = also into the file now; otherwise, or
-   * when writing fails, the images stay in the overlay. Returns the error that kept them there.
+   * Takes over what a committed record changed here. `write` = also into the file now; otherwise,
+   * or when writing fails, the images stay in the overlay. Returns the error that kept them there.
    */
   apply(change: RegionChange, bytes: Uint8Array, sequence: number, write: boolean): unknown {
     this.sequence = sequence;

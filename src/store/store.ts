@@ -91,8 +91,8 @@ export interface Store extends Disposable {
 }
 
 /**
- * Opens the store in `dir`, or makes one. Errors: ERR_LOCKED (another process has it), ERR_NOT_FOUND,
- * ERR_CORRUPT, ERR_MISMATCH, ERR_VERSION, ERR_BAD_OPTION, ERR_IO, ERR_NO_SPACE.
+ * Opens the store in `dir`, or makes one. Errors: ERR_LOCKED (another process has it),
+ * ERR_NOT_FOUND, ERR_CORRUPT, ERR_MISMATCH, ERR_VERSION, ERR_BAD_OPTION, ERR_IO, ERR_NO_SPACE.
  *
  * @example
  * using store = openStore('data');
@@ -190,6 +190,7 @@ class DirectoryStore implements Store {
     }
     core.current.delete(from);
     entry.name = to;
+    entry.handle?.rename(to);
     core.current.set(to, entry);
   }
 

@@ -25,7 +25,9 @@ export class Sums {
     for (let i = 0; i < pages.length; i++) this.#fresh.set(pages[i], crcs[i]);
   }
 
-  /** Pages [from, to) are cut off: they have no checksum any more. Durable before the file is cut. */
+  /**
+   * Pages [from, to) are cut off: they have no checksum any more. Durable before the file is cut.
+   */
   forget(from: number, to: number): void {
     for (const page of this.#fresh.keys()) if (page >= from && page < to) this.#fresh.delete(page);
     if (!existsSync(this.path)) return;

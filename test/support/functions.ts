@@ -1,6 +1,8 @@
 /** Finds long functions in TypeScript source by its braces; good enough to keep them short. */
 
-const START = /^\s*(export )?(async )?(function\b|(static |readonly |private |async |get |set |\*)*#?\w+\s*(<[^>]*>)?\(.*\).*\{$|.*=>\s*\{$)/;
+const WORDS = '(export |async |static |get |set |\\*)*';
+const METHOD = `${WORDS}#?\\w+\\s*(<[^>]*>)?\\(.*\\).*\\{$`;
+const START = new RegExp(`^\\s*(${WORDS}function\\b|${METHOD}|.*=>\\s*\\{$)`);
 
 /** `line: n lines` for each function with more than `limit` lines; nested ones count alone. */
 export function longFunctions(source: string, limit: number): string[] {

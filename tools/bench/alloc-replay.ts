@@ -1,6 +1,7 @@
 /**
- * One trial of the allocation benchmark, a process of its own: replays a trace several times through
- * one allocator and prints JSON: nanoseconds per operation of each repetition, the peak footprint.
+ * One trial of the allocation benchmark, a process of its own: replays a trace several times
+ * through one allocator and prints JSON: nanoseconds per operation of each repetition, the peak
+ * footprint.
  *
  *   node alloc-replay.js TRACE REPETITIONS blocks|loop|buffer
  */
