@@ -5,7 +5,7 @@
  * and no page is ever given back.
  */
 import { fstatSync } from 'node:fs';
-import { PAGE, PAGE_SHIFT, SLOT_BYTES } from '../layout.ts';
+import { PAGE, SLOT_BYTES } from '../layout.ts';
 import type { Shim } from '../native/shim.ts';
 import { readWhole } from '../files.ts';
 import type { Mapper, Pages } from './mapper.ts';
@@ -46,14 +46,45 @@ export function selfTest(shim: Shim, fd: number): boolean {
   }
 }
 
+/** A scan that takes longer than this is slowed down by clean pages that are mapped, ms. */
+const SLOW_SCAN_MS = 0.15;
+/** Unmapping clean pages that are read again at once is tried less and less often, up to this. */
+const MAX_PATIENCE = 64;
+
+/**
+ * The scan's time grows with the pages that are mapped, written or only read. When it becomes slow,
+ * clean pages are unmapped, and mapped again as they are touched; where that does not help, because
+ * the program reads that many pages between checkpoints, it is done more and more rarely.
+ */
+class Unmapping {
+  #patience = 1;
+  #wait = 0;
+  #isTried = false;
+
+  /** Told how long the scan took; says whether clean pages should be unmapped now. */
+  isDue(scanMs: number): boolean {
+    if (scanMs < SLOW_SCAN_MS) {
+      this.#patience = 1;
+      this.#wait = 0;
+      this.#isTried = false;
+      return false;
+    }
+    if (this.#isTried) this.#patience = Math.min(MAX_PATIENCE, this.#patience * 2);
+    this.#isTried = this.#wait === 0;
+    this.#wait = this.#isTried ? this.#patience : this.#wait - 1;
+    return this.#isTried;
+  }
+}
+
 class PrivatePages implements Pages {
   readonly #shim: Shim;
   #scan: boolean;
   readonly #fd: number;
   readonly #windowBytes: (segment: number) => number;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
-  /** Runs the kernel called private, and which of their pages differ, as of the last `changed`. */
-  readonly #last: { runs: Int32Array; count: number; changed: Int32Array }[] = [];
+  /** Runs that may be given back, and the pages of them that differ, as of the last `changed`. */
+  readonly #last: { runs: Int32Array; changed: Int32Array }[] = [];
+  readonly #unmapping = new Unmapping();
   #runs = new Int32Array(1024);
 
   constructor(shim: Shim, scan: boolean, fd: number, windowBytes: (segment: number) => number) {
@@ -80,13 +111,16 @@ class PrivatePages implements Pages {
 
   changed(segment: number, bytes: number): Int32Array {
     const window = this.window(segment);
+    const started = performance.now();
     const count = this.#dirty(window, bytes);
+    const isDue = this.#unmapping.isDue(performance.now() - started);
     let pages = 0;
     for (let i = 0; i < count; i++) pages += this.#runs[2 * i + 1];
     const out = new Int32Array(pages);
     const n = pages === 0 ? 0 : this.#shim.changedPages(window, this.#runs, count, out);
     const changed = out.subarray(0, n);
-    this.#last[segment] = { runs: this.#runs.slice(0, 2 * count), count, changed };
+    const all = Int32Array.of(0, bytes / PAGE);
+    this.#last[segment] = { runs: isDue ? all : this.#runs.slice(0, 2 * count), changed };
     return changed;
   }
 
@@ -107,8 +141,8 @@ class PrivatePages implements Pages {
 
   relax(): void {
     if (!this.#scan) return;
-    this.#last.forEach(({ runs, count, changed }, segment) => {
-      const cold = without(runs, count, changed);
+    this.#last.forEach(({ runs, changed }, segment) => {
+      const cold = without(runs, changed);
       const window = this.#windows[segment];
       if (cold.length > 0 && window !== undefined) this.#shim.drop(window, cold, cold.length / 2);
     });
@@ -147,7 +181,7 @@ class PrivatePages implements Pages {
     if (bytes === 0) return 0;
     if (!this.#scan) {
       this.#runs[0] = 0;
-      this.#runs[1] = bytes >>> PAGE_SHIFT;
+      this.#runs[1] = bytes / PAGE;
       return 1;
     }
     for (;;) {
@@ -170,12 +204,12 @@ class PrivatePages implements Pages {
 }
 
 /** The pages of `runs` that are not in `pages` (ascending), as runs. */
-function without(runs: Int32Array, count: number, pages: Int32Array): Int32Array {
+function without(runs: Int32Array, pages: Int32Array): Int32Array {
   const out: number[] = [];
   let next = 0;
-  for (let i = 0; i < count; i++) {
-    let from = runs[2 * i];
-    const end = from + runs[2 * i + 1];
+  for (let i = 0; i < runs.length; i += 2) {
+    let from = runs[i];
+    const end = from + runs[i + 1];
     for (; next < pages.length && pages[next] < end; next++) {
       if (pages[next] > from) out.push(from, pages[next] - from);
       from = pages[next] + 1;
