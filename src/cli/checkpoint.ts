@@ -9,7 +9,7 @@
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
 import type { Checkpoint, Store } from '../store/store.ts';
-import { storeOf } from './open.ts';
+import { type Access, storeOf } from './open.ts';
 import { counted, humanSize, isoDate, printable } from './table.ts';
 import { type Common, type Console, document, onTarget, unsafeOption, verb } from './verb.ts';
 
@@ -38,17 +38,18 @@ export function checkpoint(program: Command, console: Console): void {
     .addOption(unsafeOption())
     .action((dir: string, options: Options) => {
       const dryRun = options.dryRun === true;
-      return onTarget(console, dir, options, { ...options, mode: dryRun ? 'read' : 'write' },
-        (target) => {
-          const store = storeOf(target, 'checkpoints');
-          const { recovery } = store;
-          const outcome = dryRun ? foreseen(store, options.label) : taken(store, options.label);
-          const { path } = target;
-          return {
-            json: () => document({ path, dryRun, ...outcome, recovery }),
-            text: () => textOf(outcome, recovery, dryRun),
-          };
-        });
+      const mode = dryRun ? 'read' : 'write';
+      const access: Access = { ...options, mode, ofStore: 'checkpoints' };
+      return onTarget(console, dir, options, access, (target) => {
+        const store = storeOf(target);
+        const { recovery } = store;
+        const outcome = dryRun ? foreseen(store, options.label) : taken(store, options.label);
+        const { path } = target;
+        return {
+          json: () => document({ path, dryRun, ...outcome, recovery }),
+          text: () => textOf(outcome, recovery, dryRun),
+        };
+      });
     });
 }
 

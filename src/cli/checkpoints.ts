@@ -25,8 +25,8 @@ export function checkpoints(program: Command, console: Console): void {
       'for them, regions that had changes, label.',
     examples: ['checkpoints data', "checkpoints data --json | jq '.checkpoints[-1].id'"],
   }).action((dir: string, options: Common) =>
-    onTarget(console, dir, options, { mode: 'read' }, (target) => {
-      const rows = storeOf(target, 'checkpoints').checkpoints();
+    onTarget(console, dir, options, { mode: 'read', ofStore: 'checkpoints' }, (target) => {
+      const rows = storeOf(target).checkpoints();
       return {
         json: () => document({ path: target.path, checkpoints: rows }),
         text: () => table(COLUMNS, rows, console.output.head),

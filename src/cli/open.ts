@@ -8,9 +8,9 @@
  */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { RegionError } from '../errors.ts';
+import { assert, RegionError } from '../errors.ts';
 import { attachRegion, openRegion } from '../region/region.ts';
-import { systemError } from '../store/files.ts';
+import { systemError } from '../files.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { Region } from '../types.ts';
 import { privateFile, writableFile } from './direct-file.ts';
@@ -20,6 +20,8 @@ export interface Access {
   readonly mode: 'read' | 'write';
   /** Writing: use a file system whose locks and syncs are not known to hold. */
   readonly unsafeFileSystem?: boolean;
+  /** What the verb wants of a store; a region by itself, which has none, is refused unopened. */
+  readonly ofStore?: string;
 }
 
 /** A region that a verb is about. */
@@ -55,14 +57,16 @@ const STORED = /^([0-9a-f]{32})\.region$/;
 
 export function openTarget(given: string, access: Access): Target {
   const place = placeOf(given);
-  return place.type === 'store' ? openInStore(place, access) : openAlone(place.path, access);
+  if (place.type === 'store') return openInStore(place, access);
+  if (access.ofStore === undefined) return openAlone(place.path, access);
+  throw new RegionError('ERR_BAD_OPTION',
+    `${place.path} is not a store, so it has no ${access.ofStore}; give the directory of a store`);
 }
 
-/** ERR_BAD_OPTION for a region by itself: `what` it has none of. */
-export function storeOf(target: Target, what: string): Store {
-  if (target.store !== null) return target.store;
-  throw new RegionError('ERR_BAD_OPTION',
-    `${target.path} is a single region, which has no ${what}; give the directory of a store`);
+/** The store of a target that was opened with `ofStore`. */
+export function storeOf(target: Target): Store {
+  assert(target.store !== null, 'a target that is a store');
+  return target.store;
 }
 
 function placeOf(given: string): Place {

@@ -1,0 +1,264 @@
+/** What the command line says and returns when something is wrong, and how it is used wrongly. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync,
+  rmSync, statSync, symlinkSync, truncateSync, writeFileSync, writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HEADER, PAGE } from '../src/layout.ts';
+import { openStore } from '../src/store/store.ts';
+import { cli, digest, endHolder, holder, json, MAIN } from './support/cli.ts';
+import { fillStore } from './support/cli-content.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'cli-errors-'));
+const sound = join(scratch, 'sound');
+const VERBS = ['ls', 'inspect', 'blocks', 'check', 'compact', 'checkpoint', 'checkpoints'];
+/** File name and a live block of the region alpha of `sound`. */
+let alpha: { file: string; address: number };
+
+beforeAll(() => {
+  const store = openStore(sound);
+  fillStore(store);
+  const region = store.region('alpha');
+  const busy = [...region.blocks()].filter((block) => block.busy && block.size > 256);
+  alpha = { file: `${region.id}.region`, address: busy[100].address };
+  store.close();
+});
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+function copyOf(name: string): string {
+  const copy = join(scratch, name);
+  cpSync(sound, copy, { recursive: true });
+  return copy;
+}
+
+function overwrite(file: string, at: number, bytes: Uint8Array): void {
+  const fd = openSync(file, 'r+');
+  writeSync(fd, bytes, 0, bytes.length, at);
+  closeSync(fd);
+}
+
+/** Runs a verb with and without --json, and expects the same failure of both. */
+function expectFailure(args: readonly string[], exit: number, code: string, message: RegExp): void {
+  const plain = cli(args);
+  expect([plain.status, plain.stdout]).toEqual([exit, '']);
+  expect(plain.stderr).toMatch(new RegExp(`^regionstore: ${code}: [^\n]+\n$`));
+  expect(plain.stderr).toMatch(message);
+  const found = json<{ error: { code: string; message: string } }>(args, exit);
+  expect(found).toEqual({ error: { code, message: expect.stringMatching(message) } });
+}
+
+describe('usage', () => {
+  test.each(VERBS)('%s --help', (name) => {
+    const { status, stdout, stderr } = cli([name, '--help']);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(new RegExp(`^Usage: regionstore ${name} `));
+    expect(stdout).toContain('--json');
+    expect(stdout).toContain(`  $ regionstore ${name} data`);
+  });
+
+  test('--help lists every verb, --version is that of the package', () => {
+    const { status, stdout } = cli(['--help']);
+    expect(status).toBe(0);
+    expect(VERBS.filter((name) => !stdout.includes(`\n  ${name} `))).toEqual([]);
+    const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+    const { version } = JSON.parse(text) as { version: string };
+    expect(cli(['--version']).stdout).toBe(`${version}\n`);
+  });
+
+  test('nothing at all', () => {
+    const { status, stdout, stderr } = cli([]);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('Usage: regionstore');
+  });
+
+  test.each<[string[], RegExp]>([
+    [['lss', sound], /unknown command 'lss' \(Did you mean ls\?\)/],
+    [['blocks', sound, 'alpha', '--lim', '3'], /'--lim' \(Did you mean --limit\?\)/],
+    [['blocks', sound, 'alpha', '--busy', '--free'], /--busy.*--free/],
+    [['blocks', sound, 'alpha', '--limit', '-1'], /whole number/],
+    [['blocks', sound, 'alpha', '--from', '0x10'], /whole number/],
+    [['blocks', sound], /say which region of .*: alpha, beta/],
+    [['ls'], /missing required argument 'dir'/],
+    [['ls', sound, 'alpha'], /too many arguments/],
+    [['checkpoint', sound, '--label', ''], /label/],
+    [['ls', '/dev/null'], /neither a directory nor a regular file/],
+  ])('%j', (args, message) => expectFailure(args, 2, 'ERR_BAD_OPTION', message));
+
+  test('a named pipe is not opened, which would wait for ever', () => {
+    const pipe = join(scratch, 'pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    expectFailure(['ls', pipe], 2, 'ERR_BAD_OPTION', /regular file/);
+  });
+});
+
+describe('what cannot be opened', () => {
+  test('nothing there', () => {
+    expectFailure(['ls', join(scratch, 'none')], 3, 'ERR_NOT_FOUND', /there is no .*none/);
+    expect(readdirSync(scratch)).not.toContain('none');
+  });
+
+  test('a directory that is no store stays as it is', () => {
+    const dir = join(scratch, 'plain');
+    mkdirSync(dir);
+    for (const name of VERBS) {
+      expectFailure([name, dir], 3, 'ERR_NOT_FOUND', /there is no store in .*plain/);
+    }
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  test('a region that is not there', () => {
+    for (const name of ['inspect', 'blocks', 'check', 'compact']) {
+      expectFailure([name, sound, 'alpah'], 3, 'ERR_NOT_FOUND', /'alpah'.*there is alpha/);
+    }
+  });
+
+  test('files that are no regions', () => {
+    const text = join(scratch, 'notes.txt');
+    writeFileSync(text, 'not a region\n'.repeat(1000));
+    expectFailure(['ls', text], 3, 'ERR_CORRUPT', /magic.*not changed/);
+    expectFailure(['compact', text], 3, 'ERR_CORRUPT', /magic.*not changed/);
+    writeFileSync(text, '');
+    expectFailure(['check', text], 3, 'ERR_CORRUPT', /shorter than one page/);
+    expect(statSync(text).size).toBe(0);
+    expectFailure(['ls', join(sound, 'catalog.db')], 3, 'ERR_CORRUPT', /magic/);
+  });
+
+  test('a region taken out of its store', () => {
+    const file = join(scratch, 'alone.region');
+    copyFileSync(join(sound, 'regions', alpha.file), file);
+    const before = readFileSync(file);
+    expectFailure(['ls', file], 3, 'ERR_MISMATCH', /belongs to store/);
+    expectFailure(['compact', file], 3, 'ERR_MISMATCH', /belongs to store/);
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test('a link to a store is the store', () => {
+    const link = join(scratch, 'link');
+    symlinkSync(sound, link);
+    expect(json(['ls', link])).toEqual(json(['ls', sound]));
+  });
+});
+
+describe('damage', () => {
+  test('a catalog that is none', () => {
+    const dir = copyOf('bad-catalog');
+    writeFileSync(join(dir, 'catalog.db'), Buffer.alloc(8192, 'garbage '));
+    const before = digest(dir, /regions|catalog\.db$/);
+    for (const name of VERBS) expectFailure([name, dir], 3, 'ERR_CORRUPT', /catalog/);
+    expect(digest(dir, /regions|catalog\.db$/)).toBe(before);
+  });
+
+  test('no catalog beside regions', () => {
+    const dir = copyOf('no-catalog');
+    for (const name of readdirSync(dir)) {
+      if (name.startsWith('catalog')) rmSync(join(dir, name));
+    }
+    expectFailure(['inspect', dir], 3, 'ERR_CORRUPT', /no catalog/);
+  });
+
+  test('the header of a region', () => {
+    const dir = copyOf('bad-header');
+    const file = join(dir, 'regions', alpha.file);
+    overwrite(file, HEADER.regionId, Buffer.from('damaged'));
+    const before = readFileSync(file);
+    for (const name of ['ls', 'inspect', 'check', 'compact']) {
+      expectFailure([name, dir], 3, 'ERR_CORRUPT', new RegExp(alpha.file));
+    }
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test('a region of a newer version', () => {
+    const dir = copyOf('newer');
+    overwrite(join(dir, 'regions', alpha.file), HEADER.version, Buffer.from([99]));
+    expectFailure(['ls', dir], 3, 'ERR_VERSION', /newer regionstore/);
+  });
+
+  test('a region that was cut off', () => {
+    const dir = copyOf('cut');
+    truncateSync(join(dir, 'regions', alpha.file), 3 * PAGE);
+    expectFailure(['ls', dir], 3, 'ERR_CORRUPT', /truncated/);
+  });
+
+  test('a byte of a block: a finding with its place, exit 1', () => {
+    const dir = copyOf('bad-byte');
+    overwrite(join(dir, 'regions', alpha.file), alpha.address + 100, Buffer.from([0xaa, 0x55]));
+    const page = Math.floor((alpha.address + 100) / PAGE);
+    const found = json<{ findings: object[] }>(['check', dir], 1);
+    expect(found.findings).toEqual([
+      { id: 'S3', region: 'alpha', address: page * PAGE,
+        detail: expect.stringContaining(`page ${page} `) },
+    ]);
+    const { status, stdout, stderr } = cli(['check', dir, 'alpha']);
+    expect([status, stderr]).toEqual([1, '']);
+    expect(stdout).toMatch(/^FINDING +REGION +ADDRESS +DETAIL\nS3 +alpha +\d+ +page \d+ /);
+    expect(stdout).toMatch(/: 1 finding\n$/);
+    expect(json(['check', dir, '--no-pages'])).toMatchObject({ findings: [] });
+  });
+
+  test('a file that does not belong', () => {
+    const dir = copyOf('stranger');
+    writeFileSync(join(dir, 'regions', 'notes.txt'), 'mine');
+    expect(json(['check', dir], 1)).toMatchObject({
+      findings: [{ id: 'S4', region: null, detail: expect.stringContaining('notes.txt') }],
+    });
+    expect(json(['check', dir, 'alpha'])).toMatchObject({ findings: [] });
+  });
+});
+
+test('a store that is open elsewhere: exit 4, and who has it', async () => {
+  const dir = join(scratch, 'held');
+  const child = await holder('store', dir);
+  try {
+    for (const name of VERBS) {
+      expectFailure([name, dir], 4, 'ERR_LOCKED', new RegExp(`process ${child.pid}\\b`));
+    }
+    const [file] = readdirSync(join(dir, 'regions')).filter((name) => name.endsWith('.region'));
+    expectFailure(['ls', join(dir, 'regions', file)], 4, 'ERR_LOCKED', /process \d+/);
+  } finally {
+    await endHolder(child);
+  }
+  expect(cli(['ls', dir]).status).toBe(0);
+});
+
+describe('output', () => {
+  test('a reader that goes away is no failure', async () => {
+    const dir = join(scratch, 'large');
+    const store = openStore(dir);
+    const region = store.region('many');
+    for (let i = 0; i < 60_000; i++) region.alloc(16);
+    store.close();
+    const child = spawn(process.execPath, [MAIN, 'blocks', dir],
+      { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += String(chunk);
+    });
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    const [exit] = await once(child, 'exit');
+    expect([exit, stderr]).toEqual([0, '']);
+    expect(json<{ blocks: unknown[] }>(['blocks', dir]).blocks.length).toBeGreaterThan(60_000);
+  });
+
+  test('a disk that is full', () => {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'ls', sound, '--json'],
+      { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+    closeSync(full);
+    expect(status).toBe(3);
+    expect(stderr).toMatch(/^regionstore: ERR_NO_SPACE: .*full/);
+  });
+
+  test('no colour where nobody looks, nor with NO_COLOR', () => {
+    for (const env of [{}, { NO_COLOR: '1' }]) {
+      for (const name of ['ls', 'inspect', 'check']) {
+        expect(cli([name, sound], env).stdout).not.toContain('\x1b');
+      }
+    }
+  });
+});
