@@ -54,7 +54,8 @@ describe('best', () => {
       expect(blocks.sizeOf(at)).toBe(-1);
       expect(blocks.resize(at, 10)).toBe(false);
     }
-    expect(Buffer.compare(new Uint8Array(arena.words.buffer), new Uint8Array(before.buffer))).toBe(0);
+    const [now, then] = [arena.words, before].map(({ buffer }) => new Uint8Array(buffer));
+    expect(Buffer.compare(now as Uint8Array, then as Uint8Array)).toBe(0);
     expect(blocks.startOf(small + 3)).toBe(small);
     expect(blocks.startOf(large + 300)).toBe(large);
     for (const at of [0, START, map + 1, freed, arena.size, 2 ** 28]) {
@@ -178,7 +179,7 @@ describe('best', () => {
     expect(best.format(newArena(1024))).toBe(false);
   });
 
-  test('everything is in the words: another manager goes on, older words bring the past back', () => {
+  test('all is in the words: another manager goes on, older words bring the past back', () => {
     const { arena, blocks } = newBest(2 ** 16);
     const a = blocks.alloc(100);
     const past = arena.words.slice();

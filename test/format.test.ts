@@ -23,7 +23,7 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
   'align']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'RECORD', 'RECORD_REGION',
-  'RECORD_IMAGE', 'BEST'] as const;
+  'RECORD_IMAGE', 'BEST', 'LAST', 'JOURNAL'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
@@ -32,7 +32,8 @@ describe('FORMAT.md', () => {
   });
 
   test('magics and versions', () => {
-    for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC]) {
+    for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC,
+      layout.JOURNAL_MAGIC]) {
       expect(text).toContain(`\`${magic}\``);
     }
     expect(text).toContain(`application_id\` 0x${layout.CATALOG_APPLICATION.toString(16)}`);

@@ -1,5 +1,6 @@
 /**
- * Free memory of `best`: two-level segregated bins (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004).
+ * Free memory of `best`: two-level segregated bins (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS
+ * 2004).
  *
  * A bin is a circular list through a sentinel of two words in the state; links are word indexes.
  * `binMap` has a bit per bin that is not empty, `summary` a bit per word of `binMap`. Links are
@@ -72,7 +73,9 @@ export function insertFree(words: Int32Array, s: number, at: number, n: number):
   }
 }
 
-/** Takes the free block with its payload at word `w` out of its bin; its size, 0 = its links lie. */
+/**
+ * Takes the free block with its payload at word `w` out of its bin; its size, 0 = its links lie.
+ */
 export function unlinkFree(words: Int32Array, s: number, w: number): number {
   const next = words[w + NEXT] as number;
   const previous = words[w + PREVIOUS] as number;

@@ -2,7 +2,17 @@
  * Checks every invariant of `best` (best.ts, B1–B9) over arbitrary bytes: reads only, each loop is
  * bounded by the number of granules, at most LIMIT findings.
  */
-import { BEST, BEST_BINS, BEST_CACHED, BEST_MAGIC, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import {
+  BEST,
+  BEST_BINS,
+  BEST_CACHED,
+  BEST_HIDDEN,
+  BEST_MAGIC,
+  BEST_MAP,
+  BEST_SMALL,
+  FREE,
+  GRANULE,
+} from '../layout.ts';
 import type { Arena, Finding } from '../types.ts';
 import { binOf } from './best-bins.ts';
 import { isBoundary, isLive, lastSizeWord, sizeAt, sizeWord } from './best-map.ts';
@@ -10,7 +20,7 @@ import { COVER_SHIFT, isCached } from './best-space.ts';
 import { blockAt, isOwn } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS } = BEST;
+const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
 const LIMIT = 100;
 
@@ -101,12 +111,16 @@ function checkChain(check: Check, seen: Seen): boolean {
     if (at + n < cover && !isBoundary(words, map, at + n)) {
       check.found('B2', at + n, `no boundary behind the block at ${at}`);
     }
-    if (at << 2 === map) own += 1;
+    if (isOwn(words, s, at)) own += 1;
     checkBlock(check, seen, at, n);
     at += n;
   }
   if (seen.freeBefore) check.found('B5', top, 'free memory touches the wilderness');
-  if (own !== 1) check.found('B1', map >>> 2, 'the map is not a block');
+  const hidden = words.subarray(s + HIDDEN, s + HIDDEN + BEST_HIDDEN);
+  const listed = hidden.indexOf(0) < 0 ? BEST_HIDDEN : hidden.indexOf(0);
+  if (own !== 1 + listed || hidden.subarray(listed).some((place) => place !== 0)) {
+    check.found('B1', map >>> 2, `${listed} hidden blocks and the map, but ${own} are blocks`);
+  }
   return true;
 }
 

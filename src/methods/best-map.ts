@@ -2,10 +2,10 @@
  * The block map of `best`: two bits per granule in a block of the arena, instead of headers.
  *
  * For every 32 granules there is a word of boundary bits (a block, busy or free, starts here) and
- * behind it a word of live bits (a busy, visible block starts here). A block of up to 64 granules ends
- * at the next boundary. A larger one says its size in the live word after the one of its start: that
- * word lies inside the block, where no bit is set otherwise. A free one says it in its last inner
- * live word too, so that it is found from behind.
+ * behind it a word of live bits (a busy, visible block starts here). A block of up to 64 granules
+ * ends at the next boundary. A larger one says its size in the live word after the one of its
+ * start: that word lies inside the block, where no bit is set otherwise. A free one says it in its
+ * last inner live word too, so that it is found from behind.
  *
  * `map` is the index of the first word, places and sizes are granules.
  */

@@ -2,7 +2,15 @@
  * Derives the free structures of `best` again from the ground truth, and what rests on that: clear
  * and trim. The ground truth is judged first, whole; nothing is written when it is damaged.
  */
-import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAGIC, BEST_MAP, BEST_SMALL, GRANULE } from '../layout.ts';
+import {
+  BEST,
+  BEST_CACHED,
+  BEST_HIDDEN,
+  BEST_MAGIC,
+  BEST_MAP,
+  BEST_SMALL,
+  GRANULE,
+} from '../layout.ts';
 import type { Arena } from '../types.ts';
 import { clearBins, insertFree, release, split, unlinkFree } from './best-bins.ts';
 import {
@@ -35,7 +43,8 @@ function ownBlocks(words: Int32Array, s: number): number[] {
   const own = [(words[s + MAP] as number) >>> 2];
   for (let i = 0; i < BEST_HIDDEN; i += 1) {
     const at = words[s + HIDDEN + i] as number;
-    if (at !== 0) own.push(at);
+    // A gap in the list: the entries behind it would not be found, so it is damaged.
+    if (at !== 0) own.push(own.length === i + 1 ? at : 0);
   }
   return own.sort((a, b) => a - b);
 }
@@ -94,7 +103,10 @@ export function rebuildBest(words: Int32Array, s: number, arena: Arena): boolean
   const cover = words[s + COVER] as number;
   let free = (s + BEST.words) >>> 2;
   eachBusy(words, s, end, (at, n, live) => {
-    if (!live) dropLive(words, map, at);
+    if (!live) {
+      dropLive(words, map, at);
+      setBoundary(words, map, at);
+    }
     wipeInside(words, map, at, Math.min(at + n, cover));
     if (at > free) {
       bound(words, map, free, at);

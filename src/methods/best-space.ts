@@ -105,7 +105,9 @@ export function coverTo(words: Int32Array, s: number, arena: Arena, place: numbe
   return true;
 }
 
-/** The range, bounded unless it lies before the wilderness, becomes the map; the old one is free. */
+/**
+ * The range, bounded unless it lies before the wilderness, becomes the map; the old one is free.
+ */
 export function moveMap(words: Int32Array, s: number, at: number, n: number): void {
   const old = words[s + MAP] as number;
   const oldSize = (words[s + COVER] as number) >>> COVER_SHIFT;
@@ -151,7 +153,8 @@ export function carve(words: Int32Array, s: number, arena: Arena, n: number): nu
 
 /**
  * Cuts more blocks of a small size from m granules at `at` than the one that was asked for, for its
- * cache: a split costs as much as ten blocks from a cache. Returns the granules cut, bounded inside.
+ * cache: a split costs as much as ten blocks from a cache. Returns the granules cut, bounded
+ * inside.
  */
 function refill(words: Int32Array, s: number, at: number, m: number, n: number): number {
   const map = words[s + MAP] as number;

@@ -1,6 +1,7 @@
 /**
  * Walks the blocks of `best` in address order, boundary by boundary. What is live shows as busy;
- * binned and cached blocks and the wilderness as free; the map and hidden blocks do not show. It stops where the map of a damaged arena leads nowhere.
+ * binned and cached blocks and the wilderness as free; the map and hidden blocks do not show. It
+ * stops where the map of a damaged arena leads nowhere.
  */
 import { BEST, BEST_HIDDEN, BEST_MAP, GRANULE } from '../layout.ts';
 import type { BlockStat } from '../types.ts';

@@ -6,7 +6,9 @@ import { last } from './last.ts';
 
 const methods = new Map<string, Method>([best, last].map((method) => [method.name, method]));
 
-/** Makes a method known, so that regions that name it can be opened. The last one of a name wins. */
+/**
+ * Makes a method known, so that regions that name it can be opened. The last one of a name wins.
+ */
 export function registerMethod(method: Method): void {
   methods.set(method.name, method);
 }

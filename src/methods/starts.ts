@@ -1,8 +1,8 @@
 /**
  * The start bitmap: one bit per granule of an arena, set exactly where the payload of a live block
  * starts. With it an address that is not the start of a live block is always recognised. The bits
- * live inside the arena itself, in a block of the method's choice: `map` is the index of their first
- * word and bit g % 32 of word map + g / 32 stands for granule g of the arena's window.
+ * live inside the arena itself, in a block of the method's choice: `map` is the index of their
+ * first word and bit g % 32 of word map + g / 32 stands for granule g of the arena's window.
  *
  * Single words are written, so a bitmap is whole at every instant of a shared mapping.
  */

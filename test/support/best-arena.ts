@@ -1,4 +1,6 @@
-/** An arena for tests of methods: small, fresh memory full of garbage, a record of writes if wanted. */
+/**
+ * An arena for tests of methods: small, fresh memory full of garbage, a record of writes if wanted.
+ */
 import { best } from '../../src/methods/best.ts';
 import type { Arena, BlockStat, Blocks, Finding } from '../../src/types.ts';
 
@@ -79,7 +81,7 @@ export function busyOf(blocks: Blocks): Map<number, number> {
  * The words of an arena, and what is called before each single store to them. The methods of typed
  * arrays that the code under test uses are carried out store by store.
  */
-export function watched(words: Int32Array, beforeStore: () => void): Int32Array {
+export function watched(words: Int32Array<ArrayBuffer>, beforeStore: () => void): Int32Array<ArrayBuffer> {
   const store = (at: number, value: number): void => {
     beforeStore();
     words[at] = value;
