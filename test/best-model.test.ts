@@ -122,7 +122,7 @@ describe('killed before any store', () => {
     const shadow = newArena(arena.capacity, watched(arena.words, () => {
       stored += 1;
       if (stored % stride === 0) past.push({ copy: copyOf(arena), stored });
-    }));
+    }) as Int32Array<ArrayBuffer>);
     let stride = 1;
     const watching = best.attach({ ...shadow, end: arena.end, extend: arena.extend,
       retract: arena.retract });

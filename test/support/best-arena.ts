@@ -81,7 +81,7 @@ export function busyOf(blocks: Blocks): Map<number, number> {
  * The words of an arena, and what is called before each single store to them. The methods of typed
  * arrays that the code under test uses are carried out store by store.
  */
-export function watched(words: Int32Array<ArrayBuffer>, beforeStore: () => void): Int32Array<ArrayBuffer> {
+export function watched<T extends Int32Array>(words: T, beforeStore: () => void): T {
   const store = (at: number, value: number): void => {
     beforeStore();
     words[at] = value;

@@ -3,10 +3,13 @@
  * through one allocator and prints JSON: nanoseconds per operation of each repetition, the peak
  * footprint.
  *
- *   node alloc-replay.js TRACE REPETITIONS blocks|loop|buffer
+ *   node alloc-replay.js TRACE REPETITIONS heap|store|loop|buffer DIRECTORY
+ *   node alloc-replay.js - BLOCKS crowd -
  */
+import { fileURLToPath } from 'node:url';
+import { best, createRegion, heap, openStore, type Region } from '../../src/index.ts';
 import { TRACE_RECORD } from '../../src/layout.ts';
-import type { Trace } from '../../src/trace/trace-file.ts';
+import { readTrace, type Trace } from '../../src/trace/trace-file.ts';
 
 const { words: RECORD, operation: OPERATION, zero: ZERO, slotShift: SLOT } = TRACE_RECORD;
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
@@ -57,4 +60,130 @@ export function replay(trace: Trace, heap: Heap, live: Float64Array): void {
 function clear(memory: Uint8Array, at: number, size: number): void {
   if (size > 64) memory.fill(0, at, at + size);
   else for (let i = at; i < at + size; i += 1) memory[i] = 0;
+}
+
+/** Blocks of the garbage collector: one Buffer each, the way most programs get memory. */
+function replayBuffers(trace: Trace, live: (Buffer | null)[]): void {
+  const { records } = trace;
+  for (let i = 0; i < records.length; i += RECORD) {
+    const word = records[i] as number;
+    const size = records[i + 1] as number;
+    const slot = word >>> SLOT;
+    const operation = word & OPERATION;
+    if (operation === FREE) {
+      live[slot] = null;
+      continue;
+    }
+    if (operation !== ALLOC && operation !== RESIZE) continue;
+    const block = (word & ZERO) !== 0 ? Buffer.alloc(size) : Buffer.allocUnsafe(size);
+    const old = operation === RESIZE ? live[slot] : null;
+    if (old) old.copy(block, 0, 0, Math.min(old.length, size));
+    live[slot] = block;
+    if (size > 0) {
+      block[0] = 1;
+      block[size - 1] = 2;
+    }
+  }
+}
+
+/** The replay loop alone: addresses that cost nothing. */
+function loopHeap(): Heap {
+  const at = (size: number) => size & 0x7ff0;
+  return {
+    memory: new Uint8Array(2 ** 28),
+    alloc: at,
+    align: at,
+    free: () => {},
+    resize: (_address, size) => at(size),
+  };
+}
+
+function heapOf(region: Region): Heap {
+  const probe = region.alloc(1);
+  const memory = new Uint8Array(region.bytes(probe).buffer as ArrayBuffer);
+  region.free(probe);
+  return {
+    memory,
+    alloc: (size) => region.alloc(size),
+    align: (size, alignment) => region.align(size, alignment),
+    free: (address) => region.free(address),
+    resize: (address, size) => region.resize(address, size),
+  };
+}
+
+interface Timing {
+  /** Nanoseconds per operation of each repetition. */
+  readonly ns: number[];
+  /** Bytes the region grew to; 0 where there is no region. */
+  readonly extent: number;
+}
+
+function timed(repetitions: number, operations: number, once: () => void, after: () => void) {
+  const ns: number[] = [];
+  for (let i = 0; i < repetitions; i += 1) {
+    const started = process.hrtime.bigint();
+    once();
+    ns.push(Number(process.hrtime.bigint() - started) / operations);
+    after();
+  }
+  return ns;
+}
+
+function timeRegion(trace: Trace, repetitions: number, region: Region): Timing {
+  const heap = heapOf(region);
+  const live = new Float64Array(trace.slots);
+  const once = () => replay(trace, heap, live);
+  const ns = timed(repetitions, trace.operations, once, () => {
+    for (const address of live) region.free(address);
+    live.fill(0);
+  });
+  return { ns, extent: region.stat().extent };
+}
+
+/** Nanoseconds of a free and an alloc with `blocks` live blocks of 16 to 256 bytes. */
+function timeCrowd(blocks: number): Timing {
+  const region = createRegion(heap({ capacity: '4GiB' }), best);
+  const live = new Float64Array(blocks);
+  let state = 1;
+  const next = (n: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+  for (let i = 0; i < blocks; i += 1) live[i] = region.alloc(16 + next(240));
+  const pairs = 200_000;
+  const once = () => {
+    for (let i = 0; i < pairs; i += 1) {
+      const slot = next(blocks);
+      region.free(live[slot] as number);
+      live[slot] = region.alloc(16 + next(240));
+    }
+  };
+  return { ns: timed(7, 2 * pairs, once, () => {}), extent: region.stat().extent };
+}
+
+function main(path: string, repetitions: number, kind: string, dir: string): Timing {
+  if (kind === 'crowd') return timeCrowd(repetitions);
+  const trace = readTrace(path);
+  if (kind === 'heap') return timeRegion(trace, repetitions, createRegion(heap(), best));
+  if (kind === 'store') {
+    const store = openStore(dir);
+    const timing = timeRegion(trace, repetitions, store.region('trace'));
+    store.abandon();
+    return timing;
+  }
+  const { operations, slots } = trace;
+  if (kind === 'buffer') {
+    const live = new Array<Buffer | null>(slots).fill(null);
+    const once = () => replayBuffers(trace, live);
+    return { ns: timed(repetitions, operations, once, () => live.fill(null)), extent: 0 };
+  }
+  const loop = loopHeap();
+  const live = new Float64Array(slots);
+  const ns = timed(repetitions, operations, () => replay(trace, loop, live), () => live.fill(0));
+  return { ns, extent: 0 };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [path, repetitions, kind, dir] = process.argv.slice(2) as [string, string, string, string];
+  process.stdout.write(JSON.stringify(main(path, Number(repetitions), kind, dir)));
 }

@@ -7,11 +7,11 @@
  * both to tools/results/. --quick is a short run that shows that everything works; its figures say
  * nothing. DIR has to be on a disk; default is a folder inside the project's .regionstore/.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { alloc } from './alloc.ts';
 import { commit } from './commit.ts';
 import { reopen } from './reopen.ts';
 import { environment, isMet, renderEnvironment, renderSection, type Section } from './report.ts';
@@ -20,17 +20,6 @@ import type { Bench } from './trials.ts';
 
 /** Compiled, this file is in dist/tools/bench. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-
-/** The allocation benchmark is a command of its own; with --json it prints a Section. */
-function alloc(bench: Bench): Section {
-  bench.tell('alloc: allocators in turns');
-  const script = fileURLToPath(new URL('./alloc.js', import.meta.url));
-  const args = [script, '--json', ...(bench.isQuick ? ['--quick'] : [])];
-  const { status, stdout } = spawnSync(process.execPath, args,
-    { encoding: 'utf8', maxBuffer: 2 ** 26, stdio: ['ignore', 'pipe', 'inherit'] });
-  if (status !== 0) throw new Error(`bench: alloc ended with exit code ${status}`);
-  return JSON.parse(stdout) as Section;
-}
 
 type Part = (bench: Bench) => Section;
 
