@@ -4,12 +4,12 @@
  * every released version (`node dist/tools/golden.js`), never again for an old one: the script
  * refuses.
  */
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { best, createRegion, file, last, openStore } from '../src/index.ts';
 import type { Region, Store } from '../src/index.ts';
-import { VERSION } from '../src/layout.ts';
+import { PAGE, VERSION } from '../src/layout.ts';
 
 const folder = fileURLToPath(new URL(`../../test/fixtures/golden/v${VERSION}`, import.meta.url));
 
@@ -40,6 +40,10 @@ function main(): void {
   const store = openStore(work, { unsafeFileSystem: true, inlinePages: 1 });
   build(store);
   cpSync(work, join(folder, 'died'), { recursive: true });
+  rmSync(join(folder, 'died', 'catalog.db-shm'));
+  const lock = Buffer.alloc(PAGE);
+  lock.write('{"pid":1,"host":"golden","boot":"","since":"2026-11-22T00:00:00.000Z"}');
+  writeFileSync(join(folder, 'died', 'store.lock'), lock);
   store.close();
   cpSync(work, join(folder, 'closed'), { recursive: true });
   rmSync(work, { recursive: true });
