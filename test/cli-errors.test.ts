@@ -42,14 +42,13 @@ function overwrite(file: string, at: number, bytes: Uint8Array): void {
   closeSync(fd);
 }
 
-/** Runs a verb with and without --json, and expects the same failure of both. */
+/** Runs a verb with --json and expects the same failure on both outputs. */
 function expectFailure(args: readonly string[], exit: number, code: string, message: RegExp): void {
-  const plain = cli(args);
-  expect([plain.status, plain.stdout]).toEqual([exit, '']);
-  expect(plain.stderr).toMatch(new RegExp(`^regionstore: ${code}: [^\n]+\n$`));
-  expect(plain.stderr).toMatch(message);
-  const found = json<{ error: { code: string; message: string } }>(args, exit);
+  const { status, stdout, stderr } = cli([...args, '--json']);
+  expect([status, stderr]).toEqual([exit, expect.stringMatching(/^[^\n]+\n$/)]);
+  const found = JSON.parse(stdout) as { error: { code: string; message: string } };
   expect(found).toEqual({ error: { code, message: expect.stringMatching(message) } });
+  expect(stderr).toBe(`regionstore: ${code}: ${found.error.message}\n`);
 }
 
 describe('usage', () => {
@@ -68,6 +67,12 @@ describe('usage', () => {
     const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
     const { version } = JSON.parse(text) as { version: string };
     expect(cli(['--version']).stdout).toBe(`${version}\n`);
+  });
+
+  test('without --json a failure is on stderr only', () => {
+    const { status, stdout, stderr } = cli(['ls', join(scratch, 'none')]);
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/^regionstore: ERR_NOT_FOUND: [^\n]+\n$/);
   });
 
   test('nothing at all', () => {
