@@ -54,9 +54,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'naive dirty rule: private at the last scan means clean',
     patches: [{
-      find: 'const window = this.window(segment); const count = this.#dirty(window, bytes); let',
-      put: `const window = this.window(segment);
-        const seen = (this.naive ??= new Set());
+      find: 'const count = this.#dirty(window, bytes); const isDue',
+      put: `const seen = (this.naive ??= new Set());
         const all = this.#dirty(window, bytes);
         let count = 0;
         for (let i = 0; i < all; i++) {
@@ -66,7 +65,7 @@ export const MUTANTS: readonly Mutant[] = [
           this.#runs[2 * count] = from;
           this.#runs[2 * count++ + 1] = this.#runs[2 * i + 1];
         }
-        let`,
+        const isDue`,
     }],
     workloads: ['pages', 'growth'],
   },
@@ -82,8 +81,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'header sequence not bumped',
     patches: [{
-      find: 'const { id, sequence } = this; const state = {',
-      put: 'const { id } = this; const sequence = 0; const state = {',
+      find: 'const { id, sequence } = this; const segmentPages',
+      put: 'const { id } = this; const sequence = 0; const segmentPages',
     }],
     workloads: ['pages', 'growth'],
   },
