@@ -20,7 +20,8 @@ const SCRIPT = './alloc-replay.js';
 /** Utilization means something only above this many live bytes. */
 const LARGE = 4_000_000;
 
-const LIBRARIES = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib'];
+const LIBRARIES = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64',
+  '/usr/lib'];
 const PRELOADS = {
   mimalloc: 'libmimalloc.so.2',
   jemalloc: 'libjemalloc.so.2',
@@ -49,7 +50,9 @@ function compileReplayer(dir: string): string | null {
 function runReplayer(binary: string, args: string[], preload: string | null): string {
   const env = preload === null ? process.env : { ...process.env, LD_PRELOAD: preload };
   const { status, stdout, stderr } = spawnSync(binary, args, { encoding: 'utf8', env });
-  if (status !== 0) throw new Error(`bench: replay ${args.join(' ')} ended with ${status} ${stderr}`);
+  if (status !== 0) {
+    throw new Error(`bench: replay ${args.join(' ')} ended with ${status} ${stderr}`);
+  }
   return stdout;
 }
 
@@ -106,7 +109,7 @@ interface Row {
   readonly utilization: number;
 }
 
-/** One trace through every peer, in turns; the fastest repetition of each process, then the median. */
+/** A trace through every peer, in turns: the fastest repetition of a process, then the median. */
 function race(bench: Bench, peers: readonly Peer[], file: string, dir: string): Row[] {
   const plain = join(dir, 'trace.vmt');
   writeFileSync(plain, file.endsWith('.gz') ? gunzipSync(readFileSync(file)) : readFileSync(file));
