@@ -65,7 +65,9 @@ once('packages', ['package.json', 'package-lock.json'], existsSync(sqlite), () =
   say('installing packages (better-sqlite3 is compiled here where no prebuilt binary can be');
   say('fetched, which takes two minutes or three; so is the optional mmap-io)');
   const started = Date.now();
-  run('installing packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses the lock file where a registry lacks optional packages of other systems.
+  run('installing packages', 'npm',
+    ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
   if (!existsSync(sqlite)) run('compiling better-sqlite3', 'npm', ['rebuild', 'better-sqlite3']);
   say(`packages are installed (${Math.round((Date.now() - started) / 1000)} s)`);
 });
