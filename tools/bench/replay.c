@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,10 +72,14 @@ static double now(void) {
   return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
+/* Peak resident bytes. Not ru_maxrss: that survives exec and tells of the parent. */
 static long resident(void) {
-  struct rusage u;
-  getrusage(RUSAGE_SELF, &u);
-  return u.ru_maxrss * 1024L;
+  FILE *status = fopen("/proc/self/status", "r");
+  char line[256];
+  long kib = 0;
+  while (status && fgets(line, sizeof line, status)) sscanf(line, "VmHWM: %ld", &kib);
+  if (status) fclose(status);
+  return kib * 1024L;
 }
 
 static void *map(size_t bytes) {
