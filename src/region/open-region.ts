@@ -7,7 +7,7 @@
  * the hot paths need no test for it: GONE refuses everything and the slow path throws.
  */
 import { assert, RegionError } from '../errors.ts';
-import { GRANULE, GRANULE_SHIFT, METHOD_START, SLOT_BYTES } from '../layout.ts';
+import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
 import { count, flag, type Readers, readOptions } from '../options.ts';
 import type {
   Address,
@@ -19,6 +19,8 @@ import type {
   Segment,
   TypedArrayConstructor,
 } from '../types.ts';
+import { assertLength, assertSize, badAddress, copyBytes, copyWords, take }
+  from './arguments.ts';
 import { checkRegion } from './check.ts';
 import { RootTable } from './roots.ts';
 import type { Part, Space } from './space.ts';
@@ -27,6 +29,7 @@ import { encodeText, loadText, storeText, TEXT_BYTES } from './text.ts';
 import { claimWindow, placeOf, releaseWindow } from './windows.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
+const NO_WORDS = new Int32Array(0);
 const UNIT = GRANULE + 0;
 const UNIT_SHIFT = GRANULE_SHIFT + 0;
 const LOW_BITS = UNIT - 1;
@@ -59,6 +62,7 @@ export class OpenRegion implements Region {
   #hot: Blocks = GONE;
   #hotBase = 0;
   #first: Blocks = GONE;
+  #words: Int32Array = NO_WORDS;
   #gone: RegionError | null = null;
   #closed = false;
 
@@ -104,8 +108,12 @@ export class OpenRegion implements Region {
   resize(address: Address | number, size: number, how?: ResizeHow): Address {
     const low = address >>> 0;
     if (low === address && (low & LOW_BITS) === 0 && low !== 0 && size >>> 0 === size) {
-      const isHere = how === undefined && this.#first.resize(low >>> UNIT_SHIFT, size);
-      if (isHere) return address as Address;
+      if (how === undefined) {
+        const granule = low >>> UNIT_SHIFT;
+        if (this.#first.resize(granule, size)) return address as Address;
+        const moved = this.#moveInFirst(granule, size);
+        if (moved !== 0) return moved as Address;
+      }
     }
     return this.#resizeSlow(address, size, how);
   }
@@ -249,6 +257,7 @@ export class OpenRegion implements Region {
     this.#closed = true;
     this.#hot = GONE;
     this.#first = GONE;
+    this.#words = NO_WORDS;
     for (const { window } of this.#space.parts) releaseWindow(window, this);
     this.#space.parts.length = 0;
   }
@@ -266,6 +275,7 @@ export class OpenRegion implements Region {
     const [first] = this.#space.parts;
     assert(first !== undefined, 'a first segment');
     this.#first = first.blocks;
+    this.#words = first.arena.words;
     for (const { window, base } of this.#space.parts) claimWindow(window, this, base);
     this.#heat(first);
   }
@@ -311,6 +321,19 @@ export class OpenRegion implements Region {
       `no room for ${size} bytes${aligned} in region '${this.name}': the largest free block has ` +
         `${largestFree} bytes, ${extent} bytes of ${capacity} are in use; ${why}free blocks, or ` +
         'open the region with a larger capacity', refusal ?? undefined);
+  }
+
+  /** Moves a block within the first segment, contents kept; 0 = the slow path has to look at it. */
+  #moveInFirst(granule: number, size: number): number {
+    const blocks = this.#first;
+    const old = blocks.sizeOf(granule);
+    if (old < 0) return 0;
+    const fresh = blocks.alloc(size);
+    if (fresh === 0) return 0;
+    copyWords(this.#words, granule, fresh, Math.min(old, blocks.sizeOf(fresh)));
+    if (blocks.discard === undefined) blocks.free(granule);
+    else blocks.discard(granule);
+    return fresh * GRANULE;
   }
 
   #resizeSlow(address: Address | number, size: number, given?: ResizeHow): Address {
@@ -371,30 +394,4 @@ export class OpenRegion implements Region {
       releaseWindow(part.window, this);
     }
   }
-}
-
-function take(blocks: Blocks, size: number, alignment: number): number {
-  return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
-}
-
-function copyBytes(from: Uint8Array, to: Uint8Array): void {
-  to.set(from.length > to.length ? from.subarray(0, to.length) : from);
-}
-
-function assertSize(size: number): void {
-  if (Number.isSafeInteger(size) && size >= 0 && size < SLOT_BYTES - METHOD_START) return;
-  throw new RegionError('ERR_BAD_SIZE',
-    `${String(size)} is not the size of a block: give whole bytes, 0 to just below 4 GiB`);
-}
-
-function assertLength(length: number, width: number, usable: number, address: number): void {
-  if (Number.isSafeInteger(length) && length >= 0 && length * width <= usable) return;
-  throw new RegionError('ERR_BAD_SIZE',
-    `a view of ${String(length)} elements of ${width} bytes does not fit block ${address}, ` +
-      `which has ${usable} bytes; resize it first`);
-}
-
-function badAddress(address: unknown): RegionError {
-  return new RegionError('ERR_BAD_ADDRESS',
-    `${String(address)} is not the start of a live block of this region; it may have been freed`);
 }
