@@ -229,6 +229,7 @@ describe('check names the invariant that is broken', () => {
     ['B3', 'a live bit inside', ({ words, map, large }) => {
       words[pair(map, large) + 7] = 16;
     }],
+    ['B3', 'before the first block', ({ words, map }) => { words[map + 60] = 1; }],
     ['B3', 'behind the wilderness', ({ words, map, arena }) => {
       words[pair(map, arena.size)] = 1;
     }],

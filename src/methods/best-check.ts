@@ -60,7 +60,7 @@ export function checkBest(
   }
   const seen: Seen = { free: 0, cached: 0, freeBefore: false };
   if (!checkChain(check, seen)) return;
-  checkBehind(check);
+  checkAround(check);
   const binned = checkBins(check);
   if (binned !== seen.free) {
     check.found('B6', 0, `${seen.free} free blocks, ${binned} of them in the bins`);
@@ -167,16 +167,17 @@ function checkInside(check: Check, at: number, n: number, sizes: number[]): void
     const pair = map + ((granule >>> 5) << 1);
     const live = sizes.includes(pair + 1) ? 0 : (words[pair + 1] as number);
     if ((((words[pair] as number) | live) & mask) !== 0) {
-      check.found('B3', at, `bits are set inside the block, near ${granule}`);
+      check.found('B3', granule, `bits are set where no block can start, near ${granule}`);
       return;
     }
     granule = after;
   }
 }
 
-/** The wilderness begins with a boundary; behind it the map is empty. */
-function checkBehind(check: Check): void {
-  const { words, map, top, cover } = check;
+/** No bits before the first block; a boundary at the wilderness, nothing behind it. */
+function checkAround(check: Check): void {
+  const { words, map, first, top, cover } = check;
+  checkInside(check, -1, first + 1, []);
   if (top >= cover) return;
   if (!isBoundary(words, map, top)) check.found('B2', top, 'no boundary at the wilderness');
   if (isLive(words, map, top)) check.found('B3', top, 'the wilderness is live');

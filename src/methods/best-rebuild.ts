@@ -102,6 +102,7 @@ export function rebuildBest(words: Int32Array, s: number, arena: Arena): boolean
   clearBins(words, s);
   const cover = words[s + COVER] as number;
   let free = (s + BEST.words) >>> 2;
+  wipe(words, map, 0, free);
   eachBusy(words, s, end, (at, n, live) => {
     if (!live) {
       dropLive(words, map, at);

@@ -17,7 +17,7 @@
  * Invariants, reported by `check` (best-check.ts):
  *   B1 the state is sane: magic, first ≤ top ≤ end = the arena's end, the map's block inside
  *   B2 blocks follow each other from the first exactly to the wilderness; no boundary behind
- *   B3 no bits are set inside a block but its sizes, none behind the wilderness
+ *   B3 no bits are set inside a block but its sizes, none before the first or behind the last
  *   B4 a free block says its size, in its payload and, if large, twice in the map
  *   B5 no two free blocks are neighbours, none touches the wilderness
  *   B6 every free block is in the bin of its size, once; links agree in both directions
