@@ -91,6 +91,8 @@ function aligned<Row>(
     .trimEnd();
 }
 
+const ASCII = /^[ -~]*$/;
+
 function charactersOf(text: string): number {
-  return [...text].length;
+  return ASCII.test(text) ? text.length : [...text].length;
 }
