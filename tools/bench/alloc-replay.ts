@@ -17,6 +17,8 @@ const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
 /** What a replay needs: addresses are byte offsets into `memory`. */
 export interface Heap {
   readonly memory: Uint8Array;
+  /** The same memory. */
+  readonly doubles: Float64Array;
   alloc(size: number): number;
   align(size: number, alignment: number): number;
   free(address: number): void;
@@ -42,7 +44,7 @@ export function replay(trace: Trace, heap: Heap, live: Float64Array): void {
     if (operation === ALLOC) {
       at = alignment > 16 ? heap.align(size, alignment) : heap.alloc(size);
       alignment = 0;
-      if ((word & ZERO) !== 0) clear(memory, at, size);
+      if ((word & ZERO) !== 0) clear(heap, at, size);
     } else if (operation === RESIZE) {
       at = heap.resize(live[slot] as number, size);
     } else {
@@ -57,9 +59,11 @@ export function replay(trace: Trace, heap: Heap, live: Float64Array): void {
   }
 }
 
-function clear(memory: Uint8Array, at: number, size: number): void {
-  if (size > 64) memory.fill(0, at, at + size);
-  else for (let i = at; i < at + size; i += 1) memory[i] = 0;
+/** Usable sizes are whole granules, so eight bytes at a time; a call of fill costs 128 of them. */
+function clear(heap: Heap, at: number, size: number): void {
+  const { doubles } = heap;
+  if (size > 1024) heap.memory.fill(0, at, at + size);
+  else for (let i = at >>> 3, end = (at + size + 7) >>> 3; i < end; i += 1) doubles[i] = 0;
 }
 
 /** Blocks of the garbage collector: one Buffer each, the way most programs get memory. */
@@ -89,8 +93,10 @@ function replayBuffers(trace: Trace, live: (Buffer | null)[]): void {
 /** The replay loop alone: addresses that cost nothing. */
 function loopHeap(): Heap {
   const at = (size: number) => size & 0x7ff0;
+  const memory = new Uint8Array(2 ** 28);
   return {
-    memory: new Uint8Array(2 ** 28),
+    memory,
+    doubles: new Float64Array(memory.buffer),
     alloc: at,
     align: at,
     free: () => {},
@@ -104,6 +110,7 @@ function heapOf(region: Region): Heap {
   region.free(probe);
   return {
     memory,
+    doubles: new Float64Array(memory.buffer),
     alloc: (size) => region.alloc(size),
     align: (size, alignment) => region.align(size, alignment),
     free: (address) => region.free(address),
