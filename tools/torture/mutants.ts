@@ -56,9 +56,9 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{
       find: 'const count = this.#dirty(window, bytes); const isDue',
       put: `const seen = (this.naive ??= new Set());
-        const all = this.#dirty(window, bytes);
+        const found = this.#dirty(window, bytes);
         let count = 0;
-        for (let i = 0; i < all; i++) {
+        for (let i = 0; i < found; i++) {
           const from = this.#runs[2 * i];
           if (seen.has(from)) continue;
           seen.add(from);
