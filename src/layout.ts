@@ -9,7 +9,6 @@
  */
 
 export const PAGE = 4096;
-export const PAGE_SHIFT = 12;
 export const GRANULE = 16;
 export const GRANULE_SHIFT = 4;
 export const GRANULES_PER_PAGE = PAGE / GRANULE;

@@ -170,32 +170,74 @@ export interface ResizeHow {
   from?: number;
 }
 
-/** Memory of one discipline, managed by one method. See README "Regions". */
+/**
+ * Memory of one discipline, managed by one method (Vo's Vmalloc). Addresses and sizes are bytes.
+ * Every call throws ERR_CLOSED after `close`, and ERR_STALE where the store dropped or rolled the
+ * region back.
+ *
+ * @example
+ * const address = region.alloc(100);
+ * region.bytes(address).fill(7);
+ * region.roots.set('seven', address);
+ */
 export interface Region extends Disposable {
   readonly name: string;
+  /** Name of the method, as stored in the header. */
   readonly method: string;
   readonly closed: boolean;
   /** Unique id, 32 hexadecimal digits; a store names the region's file after it. */
   readonly id: string;
   readonly roots: Roots;
+  /**
+   * A block of at least `size` bytes, contents unspecified; 0 is a size too. ERR_BAD_SIZE for what
+   * no block can be (negative, fractional, 4 GiB and more), ERR_NO_SPACE when there is no room.
+   */
   alloc(size: number): Address;
+  /** The same at a multiple of `alignment`, any power of two ≥ 1; else ERR_BAD_OPTION. */
   align(size: number, alignment: number): Address;
+  /**
+   * Grows or shrinks a block, contents kept; returns where it is now, or 0 when `how.move` is false
+   * and it cannot stay. A failed call leaves the block as it was. Address 0 = alloc(size).
+   */
   resize(address: Address | number, size: number, how?: ResizeHow): Address;
+  /** ERR_BAD_ADDRESS unless it is the start of a live block; 0 is ignored. */
   free(address: Address | number): void;
+  /** Usable bytes of a live block; ERR_BAD_ADDRESS. */
   sizeOf(address: Address | number): number;
+  /** Offset of a byte in the live block that holds it, or -1. */
   offsetOf(address: number): number;
+  /** Address of the first byte of a view of this region; ERR_BAD_ADDRESS for other views. */
   addressOf(view: ArrayBufferView): Address;
+  /**
+   * The memory of a live block, not a copy; `length` bytes, by default all usable ones. Empty or
+   * zero after the region is closed. ERR_BAD_ADDRESS, ERR_BAD_SIZE.
+   */
   bytes(address: Address | number, length?: number): Uint8Array;
+  /**
+   * The same as a typed array of `length` elements.
+   *
+   * @example region.array(Float64Array, region.alloc(80), 10).fill(0.5)
+   */
   array<T>(type: TypedArrayConstructor<T>, address: Address | number, length?: number): T;
+  /** A new block with the text as UTF-8 and its length. ERR_BAD_OPTION for NUL, lone surrogates. */
   strdup(text: string): Address;
+  /** The text `strdup` stored; ERR_CORRUPT where there is none. */
   string(address: Address | number): string;
   segments(): Iterable<Segment>;
+  /** Every block, busy and free, in address order. Do not change the region meanwhile. */
   blocks(): Iterable<{ address: Address; size: number; busy: boolean }>;
   stat(): RegionStat;
+  /** Broken invariants; [] = sound. Never throws for damage. */
   check(): Finding[];
+  /** Gives free tails and empty segments back; returns the bytes. Blocks do not move. */
   compact(): number;
+  /** Every block is freed, roots are dropped; segments stay. */
   clear(): void;
-  /** A direct durable region: makes everything written so far survive power loss. */
+  /**
+   * Makes everything written so far durable: a direct region by its discipline, a store's region by
+   * a checkpoint of the store. ERR_IO, ERR_NO_SPACE.
+   */
   sync(): void;
+  /** Gives the memory up. A store's region keeps its changes for the next checkpoint. */
   close(): void;
 }

@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openStore } from '../src/store/store.ts';
 import { codeOf, MAPPERS, open, regionFile } from './support/stores.ts';
 
 const mounted = join(mkdtempSync(join(tmpdir(), 'regionstore-full-')), 'disk');
@@ -71,6 +72,38 @@ describe.runIf(isMounted).each(MAPPERS)('a full disk, %s', (mapper) => {
     expect(again.check()).toEqual([]);
     expect(new Set(again.region('app').bytes(kept))).toEqual(new Set([2]));
     again.close();
+  });
+
+  test('a file system in memory is refused unless durability is not wanted', () => {
+    const plain = join(mounted, `${mapper}-plain`);
+    expect(codeOf(() => openStore(plain, { mapper }))).toBe('ERR_BAD_OPTION');
+    const store = openStore(plain, { mapper, sync: 'off' });
+    store.region('app').alloc(10);
+    store.close();
+    rmSync(plain, { recursive: true });
+  });
+
+  test('a store on a file system that is mounted for reading only can be read', () => {
+    const store = open(dir, options);
+    store.region('app').bytes(store.region('app').roots.get('kept')).fill(5);
+    store.checkpoint();
+    const copy = join(mounted, `${mapper}-died`);
+    cpSync(dir, copy, { recursive: true });
+    store.close();
+    expect(spawnSync('mount', ['-o', 'remount,ro', mounted]).status).toBe(0);
+    try {
+      for (const found of [dir, copy]) {
+        const reader = open(found, { mapper, readOnly: true });
+        const region = reader.region('app');
+        expect(new Set(region.bytes(region.roots.get('kept')))).toEqual(new Set([5]));
+        expect(reader.check()).toEqual([]);
+        reader.close();
+        expect(codeOf(() => open(found, { mapper }))).toBe('ERR_IO');
+      }
+    } finally {
+      spawnSync('mount', ['-o', 'remount,rw', mounted]);
+    }
+    rmSync(copy, { recursive: true });
   });
 
   test('a crashed store on a full disk can be read, and is recovered later', () => {

@@ -270,6 +270,30 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     reader.close();
   });
 
+  test('sync of a region is a checkpoint of the store', () => {
+    const store = open(temporaryFolder(), { mapper });
+    const region = store.region('app');
+    fill(region, 'x', 1, 6);
+    region.sync();
+    expect(store.checkpoints().map(({ id }) => id)).toEqual([1]);
+    store.abandon();
+    expect(firsts(open(store.dir, { mapper }).region('app'), 'x', 1)).toEqual([6]);
+  });
+
+  test('history says how many unlabelled checkpoints the list keeps; labelled ones stay', () => {
+    for (const [history, kept] of [[0, 1], [3, 3], [50, 9]] as const) {
+      const store = open(temporaryFolder(), { mapper, history });
+      const region = store.region('app');
+      for (let round = 1; round <= 10; round++) {
+        fill(region, 'x', 1, round);
+        store.checkpoint(round === 1 ? 'kept' : undefined);
+      }
+      const ids = reopen(store, { mapper, history }).checkpoints().map(({ id }) => id);
+      const newest = Array.from({ length: kept }, (_, i) => 10 - kept + 1 + i);
+      expect(ids).toEqual([1, ...newest]);
+    }
+  });
+
   test('stat adds up', () => {
     const store = open(temporaryFolder(), { mapper });
     fill(store.region('a', { capacity: '1GiB' }), 'x', 3, 4);

@@ -65,7 +65,8 @@ once('packages', ['package.json', 'package-lock.json'], existsSync(sqlite), () =
   say('installing packages (better-sqlite3 is compiled here where no prebuilt binary can be');
   say('fetched, which takes two minutes or three; so is the optional mmap-io)');
   const started = Date.now();
-  // Not `npm ci`: it refuses the lock file where a registry lacks optional packages of other systems.
+  // Not `npm ci`: it refuses the lock file where a registry lacks optional packages of other
+  // systems.
   run('installing packages', 'npm',
     ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
   if (!existsSync(sqlite)) run('compiling better-sqlite3', 'npm', ['rebuild', 'better-sqlite3']);

@@ -11,11 +11,6 @@ const WORD_BITS = 32;
 const WORD_SHIFT = 5;
 const ALL = -1;
 
-/** Words that a bitmap for granules 0 … covered - 1 takes. */
-export function startWords(covered: number): number {
-  return Math.ceil(covered / WORD_BITS);
-}
-
 export function hasStart(words: Int32Array, map: number, granule: number): boolean {
   return ((words[map + (granule >>> WORD_SHIFT)] as number) & (1 << granule)) !== 0;
 }

@@ -111,7 +111,7 @@ export function extentProblem(header: Header): HeaderProblem | null {
 
 /** ERR_CORRUPT or ERR_VERSION, for a region that is called `what`. */
 /** Who the region is, whatever its live fields say. The page has no identityProblem. */
-export function readIdentity(page: Uint8Array): Identity {
+function readIdentity(page: Uint8Array): Identity {
   return {
     regionId: readId(page, HEADER.regionId),
     storeId: readId(page, HEADER.storeId),

@@ -11,7 +11,7 @@ import { RegionError } from '../errors.ts';
 import { HEADER, METHOD_START, PAGE, STATE } from '../layout.ts';
 import { methodNamed } from '../methods/registry.ts';
 import { readOptions, text } from '../options.ts';
-import type { Address, Discipline, Finding, Method, Region } from '../types.ts';
+import type { Address, Discipline, Method, Region } from '../types.ts';
 import {
   decodeState,
   encodeState,
@@ -41,9 +41,6 @@ export interface RegionHandle {
   retire(error: RegionError): void;
   /** The store calls it by another name from now on. */
   rename(name: string): void;
-  /** Pages in use per segment, from the header. */
-  pagesOf(): readonly number[];
-  verify(): Finding[];
 }
 
 /** Who a new region is. */
@@ -110,7 +107,7 @@ export function formatRegion(
   identity: NewRegion,
 ): RegionHandle {
   const { space, id } = format(discipline, discipline.open(), method, identity);
-  return handleOf(new OpenRegion(identity.name, id, space, () => {}), space);
+  return handleOf(new OpenRegion(identity.name, id, space, () => {}));
 }
 
 /** A region of a store. ERR_MISMATCH when it is not the one that is expected. */
@@ -127,10 +124,10 @@ export function attachRegion(
         `${storeId || 'none'}); put the right file in its place`);
   });
   verifySegments(space, header, name);
-  return handleOf(new OpenRegion(name, header.regionId, space, () => {}), space);
+  return handleOf(new OpenRegion(name, header.regionId, space, () => {}));
 }
 
-function handleOf(region: OpenRegion, space: Space): RegionHandle {
+function handleOf(region: OpenRegion): RegionHandle {
   return {
     region,
     revive: () => region.revive(),
@@ -138,8 +135,6 @@ function handleOf(region: OpenRegion, space: Space): RegionHandle {
     rename: (name) => {
       region.name = name;
     },
-    pagesOf: () => space.parts.map((part) => space.pages(part.index)),
-    verify: () => region.check(),
   };
 }
 

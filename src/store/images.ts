@@ -61,7 +61,7 @@ export class ImageFiles {
   read({ file, at, bytes, sequence }: PartRow, room: Uint8Array): Uint8Array {
     const path = this.#path(file);
     if (bytes > MAX_PART_BYTES || !existsSync(path)) throw missing(path, sequence);
-    const fd = openRegular(path);
+    const fd = openRegular(path, 0, true);
     try {
       const record = room.length < bytes ? new Uint8Array(bytes) : room.subarray(0, bytes);
       if (at + bytes > fstatSync(fd).size || readWhole(fd, record, at) !== bytes) {

@@ -84,19 +84,6 @@ export class RegionFile implements Discipline {
     this.sums = new Sums(options.path, this.#mapper.crc);
   }
 
-  get fd(): number {
-    return this.#fd;
-  }
-
-  /** Pages in use per segment, as committed. */
-  get committedPages(): readonly number[] {
-    return this.#committed;
-  }
-
-  get fileBytes(): number {
-    return this.#fileBytes;
-  }
-
   get overlayBytes(): number {
     return this.overlay.size * PAGE;
   }

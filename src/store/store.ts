@@ -77,16 +77,29 @@ export interface Store extends Disposable {
   readonly recovery: Recovery | null;
   /** Opens or creates. ERR_MISMATCH when it exists with another method. */
   region(name: string, options?: RegionOptions): Region;
+  /** By name. Regions that were created since the last checkpoint are `born`. */
   regions(): RegionInfo[];
   has(name: string): boolean;
+  /** Durable at the next checkpoint, undone by rollback. ERR_NOT_FOUND. */
   drop(name: string): void;
+  /** Durable at the next checkpoint, undone by rollback. ERR_NOT_FOUND, ERR_EXISTS. */
   rename(from: string, to: string): void;
+  /**
+   * Commits every change of every region at once; durable on return (see `sync`). Without change it
+   * returns the last one, unless a new label is given. ERR_NO_SPACE and ERR_IO leave memory and the
+   * last checkpoint as they were; call again when the cause is gone.
+   */
   checkpoint(label?: string): Checkpoint;
+  /** Oldest first: the last `history` ones and every labelled one. */
   checkpoints(): Checkpoint[];
+  /** Every region as of the last checkpoint; those born since are gone, handles ERR_STALE. */
   rollback(): void;
+  /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
   check(options?: { pages?: boolean }): Finding[];
   stat(): StoreStat;
+  /** Checkpoints what changed. When that fails with ERR_NO_SPACE the store stays open. */
   close(): void;
+  /** Closes without a checkpoint. */
   abandon(): void;
 }
 

@@ -73,7 +73,7 @@ export class Sums {
   /** Pages of the region's file whose contents do not match their checksum. */
   *mismatches(regionFd: number, inUse: (page: number) => boolean): Generator<number> {
     if (!existsSync(this.path)) return;
-    const fd = openRegular(this.path);
+    const fd = openRegular(this.path, 0, true);
     try {
       const table = new Uint32Array(PER_PAGE);
       const bytes = new Uint8Array(table.buffer);
