@@ -6,7 +6,7 @@ export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
 export { last } from './methods/last.ts';
 export { registerMethod } from './methods/registry.ts';
-export { createRegion, openRegion, toAddress } from './region/region.ts';
+export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
 export { regionOf } from './region/windows.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
@@ -26,9 +26,15 @@ export type {
   Discipline,
   Finding,
   Method,
+  Monitor,
   Region,
+  RegionEvents,
+  RegionFlags,
   RegionStat,
   ResizeHow,
   Roots,
   Segment,
+  Tenant,
+  TraceEvent,
+  TraceSink,
 } from './types.ts';

@@ -52,6 +52,14 @@ export function count(least: number): Reader<number> {
   };
 }
 
+/** A list, each element read by `element`. */
+export function listOf<T>(element: Reader<T>): Reader<readonly T[]> {
+  return (value, name) => {
+    if (Array.isArray(value)) return value.map((one, i) => element(one, `${name}[${i}]`));
+    throw bad(`${name} is ${String(value)}; give an array`);
+  };
+}
+
 export function oneOf<T extends string>(...choices: readonly T[]): Reader<T> {
   return (value, name) => {
     const found = choices.find((choice) => choice === value);

@@ -14,6 +14,10 @@ export interface Finding {
   /** Byte address in the region, 0 when it has no place. */
   readonly address: number;
   readonly detail: string;
+  /** Call sites, `file:line:function`, where a debugging method knows them. */
+  readonly allocatedAt?: string;
+  readonly freedAt?: string;
+  readonly detectedAt?: string;
 }
 
 /**
@@ -39,8 +43,11 @@ export interface Discipline {
    * it throws it stays closed; ERR_BUSY = it serves an open region already, which goes on.
    */
   open(): readonly number[];
-  /** The window of a segment, whole: min(4 GiB, capacity - 4 GiB × index) bytes. */
-  window(segment: number): ArrayBuffer;
+  /**
+   * The window of a segment, whole: all memory the segment may ever have, at a multiple of 16 bytes
+   * of its buffer; min(4 GiB, capacity - 4 GiB × index) bytes.
+   */
+  window(segment: number): Uint8Array;
   /**
    * Make exactly `bytes` of a segment usable, more or fewer than now. Returns false when refused;
    * throws ERR_NO_SPACE on a full disk, ERR_IO on a failing one; then nothing has changed.
@@ -51,6 +58,19 @@ export interface Discipline {
   sync(): void;
   /** Gives up the windows: views of them become empty, or zero where they cannot be detached. */
   close(): void;
+  /**
+   * Only where the memory lies inside another region: tells who has to know when that region's
+   * memory is reverted, or goes.
+   */
+  lend?(tenant: Tenant): void;
+}
+
+/** Who lives in memory that may change or go under it. */
+export interface Tenant {
+  /** The memory was reverted to an earlier state: everything derived from it is dropped. */
+  reverted(): void;
+  /** The memory is gone: from now on every call throws `error`. */
+  evicted(error: Error): void;
 }
 
 /**
@@ -78,6 +98,17 @@ export interface Arena {
   extend(granules: number): boolean;
   /** Moves the end down, to `end` rounded up to what the discipline can give back. */
   retract(end: number): void;
+  /** Where methods that watch others (debug, profile) report what they see. */
+  readonly monitor?: Monitor;
+}
+
+/** The ear of a region for methods that watch. */
+export interface Monitor {
+  /**
+   * A finding that was made in the middle of work: goes to the handler `warning`, once; with the
+   * flag `abort` it is thrown as ERR_CORRUPT. Call it last, when everything is whole.
+   */
+  warn(finding: Finding): void;
 }
 
 /**
@@ -119,10 +150,19 @@ export interface Blocks {
   clear(): void;
   /** Derives the free structures again from the ground truth (headers, bitmap). false = damaged. */
   rebuild(): boolean;
+  /**
+   * Only methods that debug: why `free` or `resize` of this granule is refused, when more is known
+   * than that it is not the start of a live block (a double free, say).
+   */
+  accuse?(granule: number): Finding | null;
+  /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
+  leaks?(report: (finding: Finding) => void): void;
 }
 
 /** Counts of blocks; bytes are usable payload bytes. */
 export interface BlockStat {
+  /** Only methods that debug: bytes busy blocks take with their guards. */
+  paddedBytes?: number;
   busyBlocks: number;
   freeBlocks: number;
   busyBytes: number;
@@ -146,8 +186,79 @@ export interface Segment {
 
 export type TypedArrayConstructor<T> = {
   readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
 };
+
+/** One allocation call, as Vmalloc's trace has it. */
+export interface TraceEvent {
+  /** Address of the block before, 0 for an allocation. */
+  readonly old: number;
+  /** Address of the block after, 0 for a free. */
+  readonly new: number;
+  /** Bytes that were asked for, 0 for a free. */
+  readonly size: number;
+  /** Alignment that was asked for, bytes; 0 = none. */
+  readonly align: number;
+  /** Was the block, or what it grew by, to read as zeros? */
+  readonly zero: boolean;
+  /** Name of the region, name of its method. */
+  readonly region: string;
+  readonly method: string;
+  /** Call site `file:line:function`, '' where nobody asked for it. */
+  readonly site: string;
+}
+
+/** Where a trace goes. */
+export interface TraceSink {
+  /** true = events need their call site, which costs microseconds each. */
+  readonly sites?: boolean;
+  record(event: TraceEvent): void;
+}
+
+/** What a region does besides its work; `configure` changes it and returns what it was. */
+export interface RegionFlags {
+  /** Every allocation call goes to this sink; true = to the handler `trace`. Default false. */
+  trace: boolean | TraceSink;
+  /** Check the whole region at its operations, as `period` and `start` say. Default false. */
+  check: boolean;
+  /** Check every n-th operation; default 1. */
+  period: number;
+  /** The first operations that are not checked; default 0. */
+  start: number;
+  /** Throw what was found as ERR_CORRUPT, after the handler `warning`. Default false. */
+  abort: boolean;
+  /** Several threads use the region: what its discipline says; cannot be changed. */
+  shared: boolean;
+  /** Operations on a block that holds one of these addresses are reported as finding W1. */
+  watch: readonly number[];
+}
+
+/**
+ * What a region tells its program. A handler that throws ends the call it was made from. Where a
+ * handler may veto, it does so by returning false; the call then throws ERR_BUSY.
+ */
+export interface RegionEvents {
+  /** The region was created or opened and is ready. */
+  open?(region: Region, how: 'created' | 'opened'): void;
+  /** Before it is closed; false = it stays open. */
+  close?(region: Region): unknown;
+  /** The region got, or gave back, this many bytes. */
+  grow?(bytes: number, region: Region): void;
+  shrink?(bytes: number, region: Region): void;
+  /**
+   * There is no room for a block of so many bytes. The handler may free blocks; 'retry' = try
+   * again, which is done while something was freed; else ERR_NO_SPACE.
+   */
+  noMemory?(bytes: number, region: Region): 'retry' | 'fail';
+  /** free, resize or sizeOf of what is no live block; the call throws ERR_BAD_ADDRESS then. */
+  badAddress?(address: number, region: Region): void;
+  /** Before `setDiscipline`; false = it is refused. */
+  discipline?(next: Discipline, region: Region): unknown;
+  /** A check at an operation or a debugging method found something; each finding once. */
+  warning?(finding: Finding, region: Region): void;
+  /** An allocation call, while the flag `trace` is true. */
+  trace?(event: TraceEvent, region: Region): void;
+}
 
 /** Named addresses, inside the region. Names: 1–255 bytes of UTF-8 without NUL. */
 export interface Roots {
@@ -223,12 +334,38 @@ export interface Region extends Disposable {
   strdup(text: string): Address;
   /** The text `strdup` stored; ERR_CORRUPT where there is none. */
   string(address: Address | number): string;
+  /**
+   * A block for `length` elements of a type and `extra` bytes: a new one, or `address` resized;
+   * what is new reads as zeros. Vmalloc's vmnewof.
+   *
+   * @example const counts = region.newOf(0, Uint32Array, 100);
+   */
+  newOf(address: Address | number, type: { readonly BYTES_PER_ELEMENT: number }, length: number,
+        extra?: number): Address;
+  /** The same, new contents unspecified, old ones not kept when it moves. Vmalloc's vmoldof. */
+  oldOf(address: Address | number, type: { readonly BYTES_PER_ELEMENT: number }, length: number,
+        extra?: number): Address;
   segments(): Iterable<Segment>;
+  /** The segment in use that holds a byte, or null. */
+  segmentOf(address: number): Segment | null;
+  /** Visits segments in address order until the visitor returns true. Vmalloc's vmwalk. */
+  walk(visit: (segment: Segment) => unknown): void;
   /** Every block, busy and free, in address order. Do not change the region meanwhile. */
   blocks(): Iterable<{ address: Address; size: number; busy: boolean }>;
   stat(): RegionStat;
   /** Broken invariants; [] = sound. Never throws for damage. */
   check(): Finding[];
+  /** Changes what is given and returns all flags as they were. ERR_BAD_OPTION. */
+  configure(flags: Partial<RegionFlags>): RegionFlags;
+  /**
+   * From now on memory comes through another discipline, which must serve the same memory, or
+   * ERR_MISMATCH; the handler `discipline` may veto. Returns the one before. Vmalloc's vmdisc.
+   */
+  setDiscipline(next: Discipline): Discipline;
+  /** Tells the sink of every live block as if it was allocated now. Vmalloc's vmtrbusy. */
+  busyTrace(sink: TraceSink): void;
+  /** A throwaway region of its own memory, of this one's method. Vmalloc's vmgetmem. */
+  scratch(): Region;
   /** Gives free tails and empty segments back; returns the bytes. Blocks do not move. */
   compact(): number;
   /** Every block is freed, roots are dropped; segments stay. */

@@ -44,7 +44,7 @@ describe('invariants of the header', () => {
   const broken = (damage: (view: DataView) => void) => {
     const memory = heap({ capacity: '1MiB' });
     const region = createRegion(memory, best);
-    damage(new DataView(memory.window(0)));
+    damage(new DataView(memory.window(0).buffer));
     return region.check().map(({ id, address }) => [id, address]);
   };
 

@@ -95,10 +95,10 @@ describe('opening', () => {
       { regionId: id, storeId: id, createdAt: 0, capacity: 2 ** 20, name: 'n' });
     const { region } = handle;
     const a = region.strdup('before');
-    const image = new Uint8Array(memory.window(0)).slice(0, region.stat().extent);
+    const image = memory.window(0).slice(0, region.stat().extent);
     for (let i = 0; i < 300; i++) region.roots.set(`a root with quite a long name ${i}`, i);
     region.alloc(500_000);
-    new Uint8Array(memory.window(0)).set(image);
+    memory.window(0).set(image);
     handle.revive();
     expect(region.string(a)).toBe('before');
     expect([...region.roots]).toEqual([]);
@@ -232,7 +232,7 @@ describe('many segments', () => {
     using region = createRegion(memory, best);
     region.alloc(large);
     region.alloc(large);
-    const view = new DataView(memory.window(1));
+    const view = new DataView(memory.window(1).buffer);
     for (const at of [SEGMENT_HEADER.magic, SEGMENT_HEADER.regionId, SEGMENT_HEADER.index,
       SEGMENT_HEADER.crc]) {
       view.setUint8(at, view.getUint8(at) ^ 1);

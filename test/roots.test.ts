@@ -12,7 +12,7 @@ import { newSeed, randomFrom } from './support/oracle.ts';
 function setup(method = best): { region: Region; memory: Discipline; header: DataView } {
   const memory = heap({ capacity: '64MiB' });
   const region = createRegion(memory, method);
-  return { region, memory, header: new DataView(memory.window(0)) };
+  return { region, memory, header: new DataView(memory.window(0).buffer) };
 }
 
 describe('roots', () => {

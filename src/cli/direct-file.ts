@@ -115,7 +115,7 @@ function disciplineOf({ bytes, capacity, pages, release }: Look): Discipline {
       });
       return held;
     },
-    window: (segment) => pages.window(segment),
+    window: (segment) => new Uint8Array(pages.window(segment)),
     // Less is granted, as nothing happens to the file; there is no more.
     resize: (segment, size) => size <= (held[segment] ?? 0),
     sync() {},

@@ -70,13 +70,13 @@ class BufferedFile implements Discipline {
     return this.#sizes.slice();
   }
 
-  window(segment: number): ArrayBuffer {
+  window(segment: number): Uint8Array {
     const known = this.#windows[segment];
-    if (known !== undefined) return known;
+    if (known !== undefined) return new Uint8Array(known);
     const window = new ArrayBuffer(windowBytes(this.#capacity, segment));
     this.#windows[segment] = window;
     this.#load(segment, Math.min(this.#sizes[segment] ?? 0, window.byteLength));
-    return window;
+    return new Uint8Array(window);
   }
 
   resize(segment: number, bytes: number): boolean {
@@ -85,7 +85,7 @@ class BufferedFile implements Discipline {
     const window = this.window(segment);
     for (let i = this.#sizes.length; i < segment; i++) this.#sizes[i] = 0;
     this.#sizes[segment] = bytes;
-    if (bytes < held) new Uint8Array(window).fill(0, bytes, Math.min(held, window.byteLength));
+    if (bytes < held) window.fill(0, bytes, Math.min(held, window.byteLength));
     return true;
   }
 
@@ -131,7 +131,7 @@ class BufferedFile implements Discipline {
   }
 
   #record(bytes: number, images: readonly PageImage[]): void {
-    const id = new Uint8Array(this.window(0), HEADER.regionId, ID_BYTES);
+    const id = this.window(0).slice(HEADER.regionId, HEADER.regionId + ID_BYTES);
     try {
       writeJournal(this.#backing.journal, id, bytes, images);
     } catch (error) {
@@ -162,7 +162,7 @@ class BufferedFile implements Discipline {
     this.#sizes.forEach((bytes, segment) => {
       const window = this.window(segment);
       for (let at = 0; at < bytes; at += CHUNK) {
-        const memory = Buffer.from(window, at, Math.min(CHUNK, bytes - at));
+        const memory = Buffer.from(window.buffer, at, Math.min(CHUNK, bytes - at));
         const stored = this.#read(segment * SLOT_BYTES + at, memory.length);
         if (!stored.equals(memory)) compareChunk(memory, stored, segment, at / PAGE, images);
       }
@@ -195,7 +195,7 @@ class BufferedFile implements Discipline {
 
   /** Memory is zero already: holes and zeros of the file are not touched. */
   #load(segment: number, bytes: number): void {
-    const memory = new Uint8Array(this.window(segment));
+    const memory = this.window(segment);
     for (let at = 0; at < bytes; at += CHUNK) {
       const stored = this.#read(segment * SLOT_BYTES + at, Math.min(CHUNK, bytes - at));
       if (!stored.equals(ZEROS.subarray(0, stored.length))) memory.set(stored, at);

@@ -48,14 +48,12 @@ class HeapDiscipline implements Discipline {
     return [];
   }
 
-  window(segment: number): ArrayBuffer {
-    const bytes = windowBytes(this.capacity, segment);
-    this.#windows[segment] ??= this.#shim?.reserve(bytes) ?? plainWindow(bytes);
-    return this.#windows[segment];
+  window(segment: number): Uint8Array {
+    return new Uint8Array(this.#reserved(segment));
   }
 
   resize(segment: number, bytes: number): boolean {
-    const window = this.window(segment);
+    const window = this.#reserved(segment);
     const held = this.#sizes[segment] ?? 0;
     if (bytes < held) this.#shim?.unmap(window, bytes, held - bytes);
     this.#sizes[segment] = bytes;
@@ -73,6 +71,12 @@ class HeapDiscipline implements Discipline {
     this.#windows.length = 0;
     this.#sizes.length = 0;
     this.#isOpen = false;
+  }
+
+  #reserved(segment: number): ArrayBuffer {
+    const bytes = windowBytes(this.capacity, segment);
+    this.#windows[segment] ??= this.#shim?.reserve(bytes) ?? plainWindow(bytes);
+    return this.#windows[segment];
   }
 }
 

@@ -105,7 +105,7 @@ export class MmapIoFile implements Discipline {
     return sizes;
   }
 
-  window(segment: number): ArrayBuffer {
+  window(segment: number): Uint8Array {
     if (segment !== 0) throw new RegionError('ERR_NO_SPACE', 'mmap-io serves one segment only');
     if (this.#map === null) {
       const { PROT_READ, PROT_WRITE, MAP_SHARED } = this.#mapper;
@@ -116,7 +116,7 @@ export class MmapIoFile implements Discipline {
         throw systemError(`mapping ${this.#backing.path}`, error);
       }
     }
-    return this.#map.buffer as ArrayBuffer;
+    return new Uint8Array(this.#map.buffer);
   }
 
   /** Gives no disk back: shortening a file under a map that stays would end the process. */

@@ -90,13 +90,13 @@ class MappedFile implements Discipline {
     return this.#sizes.slice();
   }
 
-  window(segment: number): ArrayBuffer {
+  window(segment: number): Uint8Array {
     const known = this.#windows[segment];
-    if (known !== undefined) return known;
+    if (known !== undefined) return new Uint8Array(known);
     const window = this.#shim.reserve(windowBytes(this.#capacity, segment));
     this.#windows[segment] = window;
     this.#map(segment, 0, Math.min(this.#sizes[segment] ?? 0, window.byteLength));
-    return window;
+    return new Uint8Array(window);
   }
 
   resize(segment: number, bytes: number): boolean {

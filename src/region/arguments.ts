@@ -1,18 +1,22 @@
 /** What calls of a region share: arguments that are checked, blocks that are copied. */
 import { RegionError } from '../errors.ts';
 import { GRANULE, METHOD_START, SLOT_BYTES } from '../layout.ts';
-import type { Blocks } from '../types.ts';
+import type { Blocks, Finding } from '../types.ts';
 
 /** Below so many words a loop is faster than a call. */
 const SHORT = 48;
 
-/** Copies the words of a block to another of the same arena; usable sizes are whole words. */
+/** Copies `bytes` of a block to another of the same arena; places are granules. */
 export function copyWords(words: Int32Array, from: number, to: number, bytes: number): void {
   const count = bytes >>> 2;
   const source = from << 2;
   const target = to << 2;
   if (count > SHORT) words.copyWithin(target, source, source + count);
   else for (let i = 0; i < count; i++) words[target + i] = words[source + i];
+  const rest = bytes & 3;
+  if (rest === 0) return;
+  const mask = (1 << (8 * rest)) - 1;
+  words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
 export function take(blocks: Blocks, size: number, alignment: number): number {
@@ -36,7 +40,27 @@ export function assertLength(length: number, width: number, usable: number, addr
       `which has ${usable} bytes; resize it first`);
 }
 
-export function badAddress(address: unknown): RegionError {
+export function assertAlignment(alignment: number): void {
+  const isPower = Number.isSafeInteger(alignment) && alignment >= 1
+    && 2 ** Math.round(Math.log2(alignment)) === alignment;
+  if (isPower) return;
+  throw new RegionError('ERR_BAD_OPTION',
+    `alignment ${String(alignment)} is not a power of two; give 1, 2, 4, 8, …`);
+}
+
+/** Bytes of an array with something behind it; ERR_BAD_SIZE where that is no size. */
+export function arrayBytes(
+  type: { readonly BYTES_PER_ELEMENT: number }, length: number, extra: number,
+): number {
+  const isCount = (n: number) => Number.isSafeInteger(n) && n >= 0;
+  if (isCount(length) && isCount(extra)) return length * type.BYTES_PER_ELEMENT + extra;
+  throw new RegionError('ERR_BAD_SIZE',
+    `${String(length)} elements and ${String(extra)} bytes are no size; give whole numbers`);
+}
+
+/** `finding` = what a debugging method knows about it. */
+export function badAddress(address: unknown, finding: Finding | null = null): RegionError {
+  const why = finding === null ? 'it may have been freed' : `${finding.id}: ${finding.detail}`;
   return new RegionError('ERR_BAD_ADDRESS',
-    `${String(address)} is not the start of a live block of this region; it may have been freed`);
+    `${String(address)} is not the start of a live block of this region; ${why}`);
 }

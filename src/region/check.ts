@@ -15,7 +15,7 @@
 import { HEADER, PAGE, ROOT, ROOTS_BLOCK, STATE } from '../layout.ts';
 import type { Finding } from '../types.ts';
 import { decodeState, extentProblem, isEmptyState, readHeader, segmentProblem } from './header.ts';
-import { hashOf, type RootsHome, readTable, storedHash, type Table, visitEntries }
+import { hashOf, type RootsHome, readTable, rootsBlockOf, storedHash, type Table, visitEntries }
   from './roots.ts';
 import type { Space } from './space.ts';
 import { decodeText } from './text.ts';
@@ -39,13 +39,13 @@ export function checkRegion(space: Space, id: string): Finding[] {
 }
 
 function checkHeader(space: Space, report: Report): void {
-  const header = readHeader(new Uint8Array(space.discipline.window(0), 0, PAGE));
+  const header = readHeader(space.discipline.window(0).subarray(0, PAGE));
   const found = 'problem' in header ? header : extentProblem(header);
   if (found !== null) report(found.id, found.at, found.problem);
 }
 
 function checkState(space: Space, id: string, report: Report): void {
-  const bytes = new Uint8Array(space.discipline.window(0), STATE.at, STATE.bytes);
+  const bytes = space.discipline.window(0).subarray(STATE.at, STATE.at + STATE.bytes);
   if (isEmptyState(bytes)) return;
   const state = decodeState(bytes);
   if (state === null) report('R8', STATE.at, 'the durable state is damaged');
@@ -57,14 +57,14 @@ function checkState(space: Space, id: string, report: Report): void {
 function checkSegments(space: Space, id: string, report: Report): void {
   for (const part of space.parts) {
     if (part.index === 0) continue;
-    const problem = segmentProblem(new Uint8Array(part.window, 0, PAGE), id, part.index);
+    const problem = segmentProblem(part.window.subarray(0, PAGE), id, part.index);
     if (problem !== null) report('R5', part.base, `segment ${part.index}: ${problem}`);
   }
 }
 
 function checkRoots(space: Space, report: Report): void {
   const home = homeOf(space);
-  const address = new Float64Array(home.header, HEADER.rootsBlock, 1)[0];
+  const address = rootsBlockOf(home.header)[0];
   const table = readTable(home, address);
   if (table === null) {
     report('R7', HEADER.rootsBlock, `there is no block for roots at ${address}`);
@@ -87,7 +87,7 @@ function checkRoots(space: Space, report: Report): void {
 function checkSpare(home: RootsHome, table: Table, report: Report): void {
   const place = home.place(table.address, ROOTS_BLOCK.entries);
   if (place === null) return;
-  const spare = new Float64Array(place.window, place.at + ROOTS_BLOCK.spare, 1)[0];
+  const spare = new Float64Array(place.buffer, place.at + ROOTS_BLOCK.spare, 1)[0];
   if (spare === 0) return;
   const other = readTable(home, spare);
   if (other !== null && other.bytes === table.bytes && spare !== table.address) return;

@@ -3,29 +3,39 @@
  * blocks are the method's, memory is the discipline's.
  *
  * The region remembers nothing that the header and the blocks do not say; `#hot` is only the
- * segment that is asked first. When a region is retired its blocks are replaced by GONE, so that
- * the hot paths need no test for it: GONE refuses everything and the slow path throws.
+ * segment that is asked first. When a region is retired, or watched, its hot blocks are replaced
+ * by GONE, so that the hot paths need no test for it: GONE refuses everything, and the slow path
+ * throws, or reports what it does.
  */
 import { assert, RegionError } from '../errors.ts';
-import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
-import { count, flag, type Readers, readOptions } from '../options.ts';
+import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
+import { tenantsOf } from '../tenants.ts';
 import type {
   Address,
   Blocks,
+  Discipline,
   Finding,
+  Method,
   Region,
+  RegionEvents,
+  RegionFlags,
   RegionStat,
   ResizeHow,
   Segment,
+  TraceSink,
   TypedArrayConstructor,
 } from '../types.ts';
-import { assertLength, assertSize, badAddress, copyBytes, copyWords, take }
-  from './arguments.ts';
+import { arrayBytes, assertAlignment, assertLength, copyWords } from './arguments.ts';
+import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
+import { exchange } from './exchange.ts';
+import { GONE } from './gone.ts';
 import { RootTable } from './roots.ts';
 import type { Part, Space } from './space.ts';
-import { blocksOf, hasBusy, segmentsOf, statOf } from './survey.ts';
+import { dropEmpty } from './supply.ts';
+import { blocksOf, leaksOf, offsetIn, segmentAt, segmentsOf, statOf, traceBusy } from './survey.ts';
 import { encodeText, loadText, storeText, TEXT_BYTES } from './text.ts';
+import { Watch } from './watch.ts';
 import { claimWindow, placeOf, releaseWindow } from './windows.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
@@ -33,24 +43,16 @@ const NO_WORDS = new Int32Array(0);
 const UNIT = GRANULE + 0;
 const UNIT_SHIFT = GRANULE_SHIFT + 0;
 const LOW_BITS = UNIT - 1;
-const HOW: Readers<ResizeHow> = { move: flag, copy: flag, zero: flag, from: count(0) };
 
-/** The blocks of a region that can no longer be used. */
-const GONE: Blocks = {
-  alloc: () => 0,
-  align: () => 0,
-  free: () => false,
-  resize: () => false,
-  sizeOf: () => -1,
-  startOf: () => 0,
-  hide: () => {},
-  walk: () => {},
-  stat: () => {},
-  check: () => {},
-  trim: () => {},
-  clear: () => {},
-  rebuild: () => false,
-};
+/** What a region needs of whoever made it, and what its program said about it. */
+export interface Ties {
+  /** Runs before the discipline is closed. */
+  readonly beforeClose: () => void;
+  /** Another region, of memory of its own. */
+  readonly scratch: (method: Method) => Region;
+  readonly on: RegionEvents;
+  readonly flags: Partial<RegionFlags>;
+}
 
 export class OpenRegion implements Region {
   name: string;
@@ -58,7 +60,9 @@ export class OpenRegion implements Region {
   readonly id: string;
   readonly roots: RootTable;
   readonly #space: Space;
-  readonly #beforeClose: () => void;
+  readonly #ties: Ties;
+  readonly #watch: Watch;
+  readonly #calls: Calls;
   #hot: Blocks = GONE;
   #hotBase = 0;
   #first: Blocks = GONE;
@@ -66,20 +70,33 @@ export class OpenRegion implements Region {
   #gone: RegionError | null = null;
   #closed = false;
 
-  /** `space` is attached. `beforeClose` runs before the discipline is closed. */
-  constructor(name: string, id: string, space: Space, beforeClose: () => void) {
+  /** `space` is attached. */
+  constructor(name: string, id: string, space: Space, ties: Ties) {
     this.name = name;
     this.id = id;
     this.method = space.method.name;
     this.#space = space;
-    this.#beforeClose = beforeClose;
+    this.#ties = ties;
     this.roots = new RootTable({
       header: space.discipline.window(0),
       assertUsable: () => this.assertUsable(),
       allocHidden: (bytes) => this.#allocHidden(bytes),
       place: (address, bytes) => space.place(address, bytes),
     });
+    this.#watch = new Watch(this, ties.on, () => space.extent());
+    this.#watch.configure(ties.flags);
+    this.#calls = new Calls(this, space, this.#watch, {
+      assertUsable: () => this.assertUsable(),
+      heat: (part) => this.#heat(part),
+      heatLower: (part) => part.base < this.#hotBase && this.#heat(part),
+      adopt: () => this.#gone === null && this.#adopt(),
+    });
+    space.ear.warn = (finding) => this.#watch.warn(finding);
     this.#adopt();
+    space.discipline.lend?.({
+      reverted: () => this.#gone === null && this.revive(),
+      evicted: (error) => this.#evict(error),
+    });
   }
 
   get closed(): boolean {
@@ -91,18 +108,12 @@ export class OpenRegion implements Region {
       const granule = this.#hot.alloc(size);
       if (granule !== 0) return (this.#hotBase + granule * UNIT) as Address;
     }
-    return this.#serve(size, GRANULE);
+    return this.#calls.alloc(size, GRANULE);
   }
 
   align(size: number, alignment: number): Address {
-    const isPower = Number.isSafeInteger(alignment) && alignment >= 1
-      && 2 ** Math.round(Math.log2(alignment)) === alignment;
-    if (!isPower) {
-      throw new RegionError('ERR_BAD_OPTION',
-        `alignment ${String(alignment)} is not a power of two; give 1, 2, 4, 8, …`);
-    }
-    if (alignment <= GRANULE) return this.alloc(size);
-    return this.#serve(size, alignment);
+    assertAlignment(alignment);
+    return this.#calls.alloc(size, alignment);
   }
 
   resize(address: Address | number, size: number, how?: ResizeHow): Address {
@@ -115,7 +126,7 @@ export class OpenRegion implements Region {
         if (moved !== 0) return moved as Address;
       }
     }
-    return this.#resizeSlow(address, size, how);
+    return this.#calls.resize(address, size, how);
   }
 
   free(address: Address | number): void {
@@ -124,27 +135,19 @@ export class OpenRegion implements Region {
       if (this.#hotBase !== 0) this.#heat(this.#space.parts[0]);
       return;
     }
-    this.#freeSlow(address);
+    this.#calls.free(address);
   }
 
   sizeOf(address: Address | number): number {
     const part = this.#partOf(address);
     const size = part === null ? -1 : part.blocks.sizeOf((address - part.base) / GRANULE);
-    if (size < 0) throw badAddress(address);
+    if (size < 0) throw this.#calls.refused(address);
     return size;
   }
 
   offsetOf(address: number): number {
     this.assertUsable();
-    const byte = Math.floor(address);
-    const part = byte >= 0 ? this.#space.parts[Math.floor(byte / SLOT_BYTES)] : undefined;
-    if (part === undefined || byte !== address) return -1;
-    const offset = byte - part.base;
-    if (offset >= part.arena.end() * GRANULE) return -1;
-    const start = part.blocks.startOf(Math.floor(offset / GRANULE));
-    if (start === 0) return -1;
-    const inside = offset - start * GRANULE;
-    return inside < part.blocks.sizeOf(start) ? inside : -1;
+    return offsetIn(this.#space, address);
   }
 
   addressOf(view: ArrayBufferView): Address {
@@ -158,9 +161,10 @@ export class OpenRegion implements Region {
   bytes(address: Address | number, length?: number): Uint8Array {
     const usable = this.sizeOf(address);
     const { window, base } = this.#partOf(address) as Part;
-    if (length === undefined) return new Uint8Array(window, address - base, usable);
+    const at = window.byteOffset + address - base;
+    if (length === undefined) return new Uint8Array(window.buffer, at, usable);
     assertLength(length, 1, usable, address);
-    return new Uint8Array(window, address - base, length);
+    return new Uint8Array(window.buffer, at, length);
   }
 
   array<T>(type: TypedArrayConstructor<T>, address: Address | number, length?: number): T {
@@ -168,7 +172,18 @@ export class OpenRegion implements Region {
     const { window, base } = this.#partOf(address) as Part;
     const width = type.BYTES_PER_ELEMENT;
     if (length !== undefined) assertLength(length, width, usable, address);
-    return new type(window, address - base, length ?? Math.floor(usable / width));
+    const at = window.byteOffset + address - base;
+    return new type(window.buffer, at, length ?? Math.floor(usable / width));
+  }
+
+  newOf(address: Address | number, type: { readonly BYTES_PER_ELEMENT: number }, length: number,
+        extra = 0): Address {
+    return this.resize(address, arrayBytes(type, length, extra), { zero: true });
+  }
+
+  oldOf(address: Address | number, type: { readonly BYTES_PER_ELEMENT: number }, length: number,
+        extra = 0): Address {
+    return this.resize(address, arrayBytes(type, length, extra), { copy: false });
   }
 
   strdup(text: string): Address {
@@ -191,6 +206,15 @@ export class OpenRegion implements Region {
     return segmentsOf(this.#space);
   }
 
+  segmentOf(address: number): Segment | null {
+    this.assertUsable();
+    return segmentAt(this.#space, address);
+  }
+
+  walk(visit: (segment: Segment) => unknown): void {
+    for (const segment of this.segments()) if (visit(segment) === true) return;
+  }
+
   /** Every block in address order, as it was when its segment was reached. */
   blocks(): Iterable<{ address: Address; size: number; busy: boolean }> {
     this.assertUsable();
@@ -207,23 +231,49 @@ export class OpenRegion implements Region {
     return checkRegion(this.#space, this.id);
   }
 
+  configure(flags: Partial<RegionFlags>): RegionFlags {
+    this.assertUsable();
+    const before = this.#watch.configure(flags);
+    this.#adopt();
+    return before;
+  }
+
+  setDiscipline(next: Discipline): Discipline {
+    this.assertUsable();
+    return exchange(this.#space, this, this.#watch.on, next);
+  }
+
+  busyTrace(sink: TraceSink): void {
+    this.assertUsable();
+    traceBusy(this.#space, this, sink);
+  }
+
+  scratch(): Region {
+    this.assertUsable();
+    return this.#ties.scratch(this.#space.method);
+  }
+
   compact(): number {
     this.assertUsable();
     const before = this.#space.extent();
     const kept = this.roots.blocksInUse();
     this.#space.refusal = null;
     for (const { blocks } of this.#space.parts) blocks.trim();
-    this.#dropEmpty(kept);
+    dropEmpty(this.#space, kept, ({ window }) => releaseWindow(window, this));
     this.#heat(this.#space.parts[0]);
     const { refusal } = this.#space;
     if (refusal instanceof RegionError && refusal.code !== 'ERR_NO_SPACE') throw refusal;
+    this.#watch.tellSize();
     return before - this.#space.extent();
   }
 
   clear(): void {
     this.assertUsable();
+    const error = new RegionError('ERR_STALE', `region '${this.name}' was cleared`);
+    for (const tenant of tenantsOf(this)) tenant.evicted(error);
     this.roots.clear();
     for (const { blocks } of this.#space.parts) blocks.clear();
+    this.#calls.freed();
     this.#heat(this.#space.parts[0]);
   }
 
@@ -234,12 +284,11 @@ export class OpenRegion implements Region {
 
   close(): void {
     if (this.#gone !== null) return;
-    try {
-      this.#beforeClose();
-    } finally {
-      this.retire(new RegionError('ERR_CLOSED', `region '${this.name}' is closed; open it again`));
-      this.#space.discipline.close();
+    if (this.#watch.on.close?.(this) === false) {
+      throw new RegionError('ERR_BUSY',
+        `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
     }
+    this.#shut(new RegionError('ERR_CLOSED', `region '${this.name}' is closed; open it again`));
   }
 
   [Symbol.dispose](): void {
@@ -250,9 +299,20 @@ export class OpenRegion implements Region {
     if (this.#gone !== null) throw this.#gone;
   }
 
+  /** It is ready: the program may know. */
+  announce(how: 'created' | 'opened'): void {
+    this.#watch.on.open?.(this, how);
+  }
+
+  listen(on: RegionEvents): void {
+    this.#watch.on = on;
+    this.#adopt();
+  }
+
   /** From now on every call throws `error`. The discipline is left alone. */
   retire(error: RegionError): void {
     if (this.#gone !== null) return;
+    for (const tenant of tenantsOf(this)) tenant.evicted(error);
     this.#gone = error;
     this.#closed = true;
     this.#hot = GONE;
@@ -269,58 +329,47 @@ export class OpenRegion implements Region {
     this.#space.attach();
     this.roots.revive();
     this.#adopt();
+    this.#watch.settle();
+    for (const tenant of tenantsOf(this)) tenant.reverted();
+  }
+
+  #shut(error: RegionError): void {
+    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    try {
+      leaksOf(this.#space, (finding) => this.#watch.warn(finding));
+      this.#ties.beforeClose();
+    } finally {
+      this.retire(error);
+      this.#space.discipline.close();
+    }
+  }
+
+  /** The region that holds this one's memory is closed, cleared or gone. */
+  #evict(error: Error): void {
+    if (this.#gone !== null) return;
+    const { code } = error as RegionError;
+    this.#shut(new RegionError(code === 'ERR_CLOSED' ? code : 'ERR_STALE',
+      `region '${this.name}' lies in another region's memory, which is gone: ${error.message}`));
+  }
+
+  /** May calls go to the blocks at once? */
+  get #isQuick(): boolean {
+    return !this.#watch.isOn && !this.#calls.isAsking;
   }
 
   #adopt(): void {
     const [first] = this.#space.parts;
     assert(first !== undefined, 'a first segment');
-    this.#first = first.blocks;
+    this.#first = this.#isQuick ? first.blocks : GONE;
     this.#words = first.arena.words;
     for (const { window, base } of this.#space.parts) claimWindow(window, this, base);
     this.#heat(first);
   }
 
+  /** The segment that is asked first, unless calls are to be seen. */
   #heat(part: Part): void {
-    this.#hot = part.blocks;
+    this.#hot = this.#isQuick ? part.blocks : GONE;
     this.#hotBase = part.base;
-  }
-
-  /** From the first segment that can, else a new one. */
-  #serve(size: number, alignment: number): Address {
-    this.assertUsable();
-    assertSize(size);
-    this.#space.refusal = null;
-    if (alignment < SLOT_BYTES) {
-      for (const part of this.#space.parts) {
-        const granule = take(part.blocks, size, alignment);
-        if (granule !== 0) return this.#served(part, granule);
-      }
-      const part = this.#space.add(this.id);
-      if (part !== null) {
-        claimWindow(part.window, this, part.base);
-        const granule = take(part.blocks, size, alignment);
-        if (granule !== 0) return this.#served(part, granule);
-        this.#space.drop();
-      }
-    }
-    throw this.#noSpace(size, alignment);
-  }
-
-  #served(part: Part, granule: number): Address {
-    this.#heat(part);
-    return (part.base + granule * GRANULE) as Address;
-  }
-
-  #noSpace(size: number, alignment: number): RegionError {
-    const { refusal } = this.#space;
-    if (refusal instanceof RegionError && refusal.code !== 'ERR_NO_SPACE') return refusal;
-    const { largestFree, extent, capacity } = this.stat();
-    const aligned = alignment > GRANULE ? ` at a multiple of ${alignment}` : '';
-    const why = refusal instanceof RegionError ? `${refusal.message}; ` : '';
-    return new RegionError('ERR_NO_SPACE',
-      `no room for ${size} bytes${aligned} in region '${this.name}': the largest free block has ` +
-        `${largestFree} bytes, ${extent} bytes of ${capacity} are in use; ${why}free blocks, or ` +
-        'open the region with a larger capacity', refusal ?? undefined);
   }
 
   /** Moves a block within the first segment, contents kept; 0 = the slow path has to look at it. */
@@ -336,62 +385,15 @@ export class OpenRegion implements Region {
     return fresh * GRANULE;
   }
 
-  #resizeSlow(address: Address | number, size: number, given?: ResizeHow): Address {
-    this.assertUsable();
-    const how = given === undefined ? {} : readOptions(given, HOW, 'resize');
-    assertSize(size);
-    if (address === 0) {
-      const fresh = this.alloc(size);
-      if (how.zero === true) this.bytes(fresh).fill(0, how.from ?? 0);
-      return fresh;
-    }
-    const old = this.sizeOf(address);
-    const { blocks, base } = this.#partOf(address) as Part;
-    const granule = (address - base) / GRANULE;
-    let place = address;
-    if (!blocks.resize(granule, size)) {
-      if (how.move === false) return 0 as Address;
-      place = this.alloc(size);
-      if (how.copy !== false) copyBytes(this.bytes(address), this.bytes(place));
-      if (blocks.discard === undefined) blocks.free(granule);
-      else blocks.discard(granule);
-    }
-    if (how.zero === true) this.bytes(place).fill(0, how.from ?? old);
-    return place as Address;
-  }
-
-  #freeSlow(address: Address | number): void {
-    this.assertUsable();
-    if (address === 0) return;
-    const part = this.#partOf(address);
-    if (part === null || !part.blocks.free((address - part.base) / GRANULE)) {
-      throw badAddress(address);
-    }
-    if (part.base < this.#hotBase) this.#heat(part);
-  }
-
   #partOf(address: number): Part | null {
     this.assertUsable();
     return this.#space.partOf(address);
   }
 
   #allocHidden(bytes: number): Address {
-    const address = this.alloc(bytes);
+    const address = this.#calls.serve(bytes, GRANULE);
     const { blocks, base } = this.#partOf(address) as Part;
     blocks.hide((address - base) / GRANULE);
     return address;
-  }
-
-  /** Trailing segments without a visible block and without roots go, never the first. */
-  #dropEmpty(kept: readonly number[]): void {
-    const { parts } = this.#space;
-    for (let i = parts.length - 1; i > 0; i--) {
-      const part = parts[i];
-      const holdsRoots = kept.some((address) => Math.floor(address / SLOT_BYTES) === i);
-      if (holdsRoots || hasBusy(part.blocks)) return;
-      this.#space.drop();
-      if (parts.length > i) return;
-      releaseWindow(part.window, this);
-    }
   }
 }

@@ -10,8 +10,10 @@ import { randomUUID } from 'node:crypto';
 import { RegionError } from '../errors.ts';
 import { HEADER, METHOD_START, PAGE, STATE } from '../layout.ts';
 import { methodNamed } from '../methods/registry.ts';
-import { readOptions, text } from '../options.ts';
-import type { Address, Discipline, Method, Region } from '../types.ts';
+import { heap } from '../disciplines/heap.ts';
+import { best } from '../methods/best.ts';
+import { type Readers, readOptions, text } from '../options.ts';
+import type { Address, Discipline, Method, Region, RegionEvents, RegionFlags } from '../types.ts';
 import {
   decodeState,
   encodeState,
@@ -24,17 +26,24 @@ import {
   writeHeader,
 } from './header.ts';
 import { checkRegion } from './check.ts';
-import { OpenRegion } from './open-region.ts';
+import { OpenRegion, type Ties } from './open-region.ts';
 import { Space } from './space.ts';
+import { events, FLAGS } from './watch.ts';
 
-export interface RegionOptions {
+/** Flags are those of `configure`. */
+export interface RegionOptions extends Partial<RegionFlags> {
   /** What messages call it; default: the discipline's name. */
   readonly name?: string;
+  readonly on?: RegionEvents;
 }
 
 /** A region and what its store may do to it. */
 export interface RegionHandle {
   readonly region: Region;
+  /** It can be used: the handler `open` is called. */
+  announce(how: 'created' | 'opened'): void;
+  /** Other handlers for its events. */
+  listen(on: RegionEvents): void;
   /** Its memory was reverted or loaded again: drops everything derived. */
   revive(): void;
   /** From now on every call throws `error`; the discipline is not touched, views stay harmless. */
@@ -66,7 +75,7 @@ export function createRegion(
   method: Method,
   options?: RegionOptions,
 ): Region {
-  const name = nameFrom(options, discipline, 'createRegion');
+  const { name, ...wishes } = wishesFrom(options, discipline, 'createRegion');
   const regionId = randomUUID().replaceAll('-', '');
   const { capacity } = discipline;
   const identity = { regionId, storeId: '', createdAt: Date.now(), capacity, name };
@@ -74,8 +83,10 @@ export function createRegion(
   return closingOnFailure(discipline, () => {
     const { space, id } = format(discipline, sizes, method, identity);
     if (discipline.durable) writeState(space, id, false);
-    discipline.sync();
-    return new OpenRegion(name, id, space, closer(space, id));
+    if (discipline.lend === undefined) discipline.sync();
+    const region = new OpenRegion(name, id, space, tied(space, id, wishes));
+    region.announce('created');
+    return region;
   });
 }
 
@@ -85,7 +96,7 @@ export function createRegion(
  * it is then left as it was.
  */
 export function openRegion(discipline: Discipline, options?: RegionOptions): Region {
-  const name = nameFrom(options, discipline, 'openRegion');
+  const { name, ...wishes } = wishesFrom(options, discipline, 'openRegion');
   const sizes = discipline.open();
   return closingOnFailure(discipline, () => {
     const { space, header } = attach(discipline, sizes, name, refuseStores(name));
@@ -94,9 +105,11 @@ export function openRegion(discipline: Discipline, options?: RegionOptions): Reg
       if (!wasClosed(space, header)) recover(space, header, name);
       else verifySegments(space, header, name);
       writeState(space, id, false);
-      discipline.sync();
+      if (discipline.lend === undefined) discipline.sync();
     }
-    return new OpenRegion(name, id, space, closer(space, id));
+    const region = new OpenRegion(name, id, space, tied(space, id, wishes));
+    region.announce('opened');
+    return region;
   });
 }
 
@@ -105,9 +118,10 @@ export function formatRegion(
   discipline: Discipline,
   method: Method,
   identity: NewRegion,
+  on: RegionEvents = {},
 ): RegionHandle {
   const { space, id } = format(discipline, discipline.open(), method, identity);
-  return handleOf(new OpenRegion(identity.name, id, space, () => {}));
+  return handleOf(new OpenRegion(identity.name, id, space, untied(on)));
 }
 
 /** A region of a store. ERR_MISMATCH when it is not the one that is expected. */
@@ -115,6 +129,7 @@ export function attachRegion(
   discipline: Discipline,
   expected: { readonly regionId: string; readonly storeId: string } | null,
   name: string,
+  on: RegionEvents = {},
 ): RegionHandle {
   const { space, header } = attach(discipline, discipline.open(), name, ({ regionId, storeId }) => {
     if (expected === null) return;
@@ -124,12 +139,14 @@ export function attachRegion(
         `${storeId || 'none'}); put the right file in its place`);
   });
   verifySegments(space, header, name);
-  return handleOf(new OpenRegion(name, header.regionId, space, () => {}));
+  return handleOf(new OpenRegion(name, header.regionId, space, untied(on)));
 }
 
 function handleOf(region: OpenRegion): RegionHandle {
   return {
     region,
+    announce: (how) => region.announce(how),
+    listen: (on) => region.listen(on),
     revive: () => region.revive(),
     retire: (error) => region.retire(error),
     rename: (name) => {
@@ -175,7 +192,7 @@ function format(
     throw new RegionError('ERR_NO_SPACE',
       `a region needs at least ${first} bytes; give it a larger capacity`);
   }
-  new Uint8Array(discipline.window(0), 0, METHOD_START).fill(0);
+  discipline.window(0).fill(0, 0, METHOD_START);
   const space = new Space(discipline, method);
   if (space.add(id) === null) {
     throw new RegionError('ERR_NO_SPACE',
@@ -183,7 +200,7 @@ function format(
       space.refusal ?? undefined);
   }
   const pages = space.pages(0);
-  writeHeader(new Uint8Array(discipline.window(0), 0, PAGE), { ...identity, method: method.name });
+  writeHeader(discipline.window(0).subarray(0, PAGE), { ...identity, method: method.name });
   space.setPages(0, pages);
   return { space, id };
 }
@@ -210,7 +227,7 @@ function attach(
   }
   const what = `region '${name}'`;
   if (sizes[0] < METHOD_START) throw truncated(what, 0, METHOD_START, sizes[0]);
-  const header = readHeader(new Uint8Array(discipline.window(0), 0, PAGE));
+  const header = readHeader(discipline.window(0).subarray(0, PAGE));
   if ('problem' in header) throw headerError(header, what);
   admit(header);
   const problem = extentProblem(header);
@@ -235,7 +252,8 @@ function attach(
 /** The discipline decides how far it may grow from now on. */
 function setCapacity(discipline: Discipline, header: Header): void {
   if (discipline.capacity === header.capacity) return;
-  new Float64Array(discipline.window(0), HEADER.capacity, 1)[0] = discipline.capacity;
+  const { buffer, byteOffset } = discipline.window(0);
+  new Float64Array(buffer, byteOffset + HEADER.capacity, 1)[0] = discipline.capacity;
 }
 
 /** Memory beyond the extent is growth that a crash left unused. */
@@ -249,7 +267,7 @@ function giveBackTails(discipline: Discipline, header: Header, sizes: readonly n
 function verifySegments(space: Space, header: Header, name: string): void {
   for (const { index, window } of space.parts) {
     if (index === 0) continue;
-    const problem = segmentProblem(new Uint8Array(window, 0, PAGE), header.regionId, index);
+    const problem = segmentProblem(window.subarray(0, PAGE), header.regionId, index);
     if (problem === null) continue;
     throw new RegionError('ERR_CORRUPT',
       `region '${name}', segment ${index}: ${problem}; restore it from a backup`);
@@ -258,7 +276,7 @@ function verifySegments(space: Space, header: Header, name: string): void {
 
 /** Was it closed in order, with everything on disk? */
 function wasClosed(space: Space, header: Header): boolean {
-  const bytes = new Uint8Array(space.discipline.window(0), STATE.at, STATE.bytes);
+  const bytes = space.discipline.window(0).subarray(STATE.at, STATE.at + STATE.bytes);
   const state = decodeState(bytes);
   return state?.clean === true && state.regionId === header.regionId;
 }
@@ -270,7 +288,7 @@ function wasClosed(space: Space, header: Header): boolean {
  */
 function recover(space: Space, header: Header, name: string): void {
   const last = space.parts[space.parts.length - 1];
-  const page = new Uint8Array(last.window, 0, PAGE);
+  const page = last.window.subarray(0, PAGE);
   if (last.index > 0 && page.every((byte) => byte === 0)) space.drop();
   verifySegments(space, header, name);
   const isRebuilt = space.parts.every((part) => part.blocks.rebuild());
@@ -288,18 +306,29 @@ function writeState(space: Space, regionId: string, clean: boolean): void {
   const { discipline } = space;
   const segmentPages = space.parts.map((part) => space.pages(part.index));
   const state = { sequence: 0, clean, regionId, bootId: discipline.bootId ?? '', segmentPages };
-  new Uint8Array(discipline.window(0), STATE.at, STATE.bytes).set(encodeState(state));
+  discipline.window(0).set(encodeState(state), STATE.at);
 }
 
+type Wishes = Pick<Ties, 'on' | 'flags'>;
+
 /** Before a direct region is closed: data first, then the mark that says so. */
-function closer(space: Space, id: string): () => void {
-  return () => {
+function tied(space: Space, id: string, wishes: Wishes): Ties {
+  const beforeClose = () => {
     const { discipline } = space;
     if (!discipline.durable) return;
-    discipline.sync();
+    // Memory inside another region becomes durable with that one.
+    const isOwn = discipline.lend === undefined;
+    if (isOwn) discipline.sync();
     writeState(space, id, true);
-    discipline.sync();
+    if (isOwn) discipline.sync();
   };
+  return { ...untied(wishes.on), ...wishes, beforeClose };
+}
+
+/** A region of a store, which keeps the durable state itself. */
+function untied(on: RegionEvents): Ties {
+  const scratch = (method: Method) => createRegion(heap(), method, { name: 'scratch' });
+  return { beforeClose: () => {}, scratch, on, flags: {} };
 }
 
 function assertMethod(method: Method): void {
@@ -309,8 +338,22 @@ function assertMethod(method: Method): void {
     `'${name}' cannot name a method: give 1 to ${HEADER.methodBytes} visible ASCII characters`);
 }
 
-function nameFrom(options: RegionOptions | undefined, discipline: Discipline, where: string) {
-  return readOptions<RegionOptions>(options, { name: text }, where).name ?? discipline.name;
+const OPTIONS: Readers<RegionOptions> = { name: text, on: events, ...FLAGS };
+
+function wishesFrom(
+  options: RegionOptions | undefined, discipline: Discipline, where: string,
+): Wishes & { readonly name: string } {
+  const { name, on, ...flags } = readOptions<RegionOptions>(options, OPTIONS, where);
+  return { name: name ?? discipline.name, on: on ?? {}, flags };
+}
+
+/**
+ * A throwaway region in memory of its own, which is gone when it is closed. Vmalloc's vmgetmem.
+ *
+ * @example using work = scratch(); const block = work.alloc(100);
+ */
+export function scratch(method: Method = best): Region {
+  return createRegion(heap(), method, { name: 'scratch' });
 }
 
 function truncated(what: string, segment: number, needed: number, held: number): RegionError {

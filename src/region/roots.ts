@@ -18,16 +18,22 @@ const LENGTH_BITS = ROOT_LIVE - 1;
 const NAME_WORD = ROOT.nameBytes / 4;
 const HASH_WORD = ROOT.hash / 4;
 
+/** Bytes of a region: offsets of the buffer they lie in. */
+export interface Place {
+  readonly buffer: ArrayBufferLike;
+  readonly at: number;
+}
+
 /** What the roots need of their region. */
 export interface RootsHome {
   /** Window of segment 0. */
-  readonly header: ArrayBuffer;
+  readonly header: Uint8Array;
   /** Throws when the region can no longer be used. */
   assertUsable(): void;
   /** A hidden block; throws ERR_NO_SPACE. */
   allocHidden(bytes: number): Address;
-  /** Window and offset of `bytes` bytes at an address, or null where there is no such memory. */
-  place(address: number, bytes: number): { window: ArrayBuffer; at: number } | null;
+  /** Where `bytes` bytes at an address are, or null where there is no such memory. */
+  place(address: number, bytes: number): Place | null;
 }
 
 /** A table of entries. Places in it are bytes from `entries`, its first one. */
@@ -47,7 +53,7 @@ export class RootTable implements Roots {
 
   constructor(home: RootsHome) {
     this.#home = home;
-    this.#block = new Float64Array(home.header, HEADER.rootsBlock, 1);
+    this.#block = rootsBlockOf(home.header);
   }
 
   get(name: string): Address {
@@ -117,7 +123,7 @@ export class RootTable implements Roots {
     if (address === 0) return [];
     const place = this.#home.place(address, ROOTS_BLOCK.entries);
     assert(place !== null, 'the place of the current roots block');
-    const spare = new Float64Array(place.window, place.at + ROOTS_BLOCK.spare, 1)[0];
+    const spare = new Float64Array(place.buffer, place.at + ROOTS_BLOCK.spare, 1)[0];
     return spare === 0 ? [address] : [address, spare];
   }
 
@@ -193,7 +199,7 @@ export class RootTable implements Roots {
   #blockWord(address: number, offset: number): Float64Array {
     const place = this.#home.place(address, ROOTS_BLOCK.entries);
     assert(place !== null, 'the place of a roots block');
-    return new Float64Array(place.window, place.at + offset, 1);
+    return new Float64Array(place.buffer, place.at + offset, 1);
   }
 }
 
@@ -202,10 +208,10 @@ export function readTable(home: RootsHome, address: number): Table | null {
   if (address === 0) return headerTable(home.header);
   const place = home.place(address, ROOTS_BLOCK.entries);
   if (place === null || place.at % 8 !== 0) return null;
-  const bytes = new Float64Array(place.window, place.at + ROOTS_BLOCK.bytes, 1)[0];
+  const bytes = new Float64Array(place.buffer, place.at + ROOTS_BLOCK.bytes, 1)[0];
   if (!Number.isSafeInteger(bytes) || bytes < ROOT.name || bytes % 8 !== 0) return null;
   if (home.place(address, ROOTS_BLOCK.entries + bytes) === null) return null;
-  return tableAt(address, place.window, place.at + ROOTS_BLOCK.entries, bytes);
+  return tableAt(address, place.buffer, place.at + ROOTS_BLOCK.entries, bytes);
 }
 
 /** Calls `visit` with place and name length of every live entry; true stops. */
@@ -233,17 +239,22 @@ export function storedHash(table: Table, at: number): number {
   return table.words[(at >>> 2) + HASH_WORD];
 }
 
-function headerTable(window: ArrayBuffer): Table {
-  return tableAt(0, window, HEADER.roots, HEADER.rootsEnd - HEADER.roots);
+/** The word of the header that names the block of the roots. */
+export function rootsBlockOf({ buffer, byteOffset }: Uint8Array): Float64Array {
+  return new Float64Array(buffer, byteOffset + HEADER.rootsBlock, 1);
 }
 
-function tableAt(address: number, window: ArrayBuffer, at: number, bytes: number): Table {
+function headerTable({ buffer, byteOffset }: Uint8Array): Table {
+  return tableAt(0, buffer, byteOffset + HEADER.roots, HEADER.rootsEnd - HEADER.roots);
+}
+
+function tableAt(address: number, buffer: ArrayBufferLike, at: number, bytes: number): Table {
   return {
     address,
     bytes,
-    values: new Float64Array(window, at, bytes / 8),
-    words: new Uint32Array(window, at, bytes / 4),
-    names: new Uint8Array(window, at, bytes),
+    values: new Float64Array(buffer, at, bytes / 8),
+    words: new Uint32Array(buffer, at, bytes / 4),
+    names: new Uint8Array(buffer, at, bytes),
   };
 }
 

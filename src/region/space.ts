@@ -16,8 +16,9 @@ import {
   PAGE,
   SLOT_BYTES,
 } from '../layout.ts';
-import type { Arena, Blocks, Discipline, Method } from '../types.ts';
+import type { Arena, Blocks, Discipline, Finding, Method, Monitor } from '../types.ts';
 import { writeSegmentHeader } from './header.ts';
+import type { Place } from './roots.ts';
 
 /** A region grows by at least this part of its extent. */
 const GROW_PART = 64;
@@ -27,23 +28,26 @@ export interface Part {
   readonly index: number;
   /** Address of its first byte. */
   readonly base: number;
-  readonly window: ArrayBuffer;
+  readonly window: Uint8Array;
   readonly arena: Arena;
   readonly blocks: Blocks;
 }
 
 export class Space {
-  readonly discipline: Discipline;
+  discipline: Discipline;
   readonly method: Method;
   readonly parts: Part[] = [];
   /** Why the discipline last refused memory, where it said so. */
   refusal: unknown = null;
+  /** What methods that watch report to; the open region sets it. */
+  readonly ear: { warn: (finding: Finding) => void } = { warn: () => {} };
   readonly #pages: Uint32Array;
 
   constructor(discipline: Discipline, method: Method) {
     this.discipline = discipline;
     this.method = method;
-    this.#pages = new Uint32Array(discipline.window(0), HEADER.segmentPages, MAX_SEGMENTS);
+    const { buffer, byteOffset } = discipline.window(0);
+    this.#pages = new Uint32Array(buffer, byteOffset + HEADER.segmentPages, MAX_SEGMENTS);
   }
 
   /** Pages in use of a segment, 0 = no such segment. */
@@ -67,11 +71,12 @@ export class Space {
   }
 
   /** Where `bytes` bytes at an address are, or null when they are not all in use for blocks. */
-  place(address: number, bytes: number): { window: ArrayBuffer; at: number } | null {
+  place(address: number, bytes: number): Place | null {
     const part = this.partOf(address);
     const at = part === null ? 0 : address - part.base;
     if (part === null || at < METHOD_START) return null;
-    return at + bytes <= part.arena.end() * GRANULE ? { window: part.window, at } : null;
+    if (at + bytes > part.arena.end() * GRANULE) return null;
+    return { buffer: part.window.buffer, at: part.window.byteOffset + at };
   }
 
   /** Bytes a segment may ever have: its window, in whole rounds. */
@@ -92,7 +97,7 @@ export class Space {
     const first = ceilTo(METHOD_START, this.discipline.round);
     if (index === MAX_SEGMENTS || first > this.limit(index)) return null;
     if (!this.#resize(index, first)) return null;
-    const page = new Uint8Array(this.discipline.window(index), 0, PAGE);
+    const page = this.discipline.window(index).subarray(0, PAGE);
     if (index > 0) page.fill(0);
     this.#pages[index] = first / PAGE;
     const part = this.#take(index);
@@ -166,13 +171,16 @@ export class Space {
 class SegmentArena implements Arena {
   readonly words: Int32Array;
   readonly start = METHOD_START / GRANULE;
+  readonly monitor: Monitor;
   readonly #space: Space;
   readonly #index: number;
 
-  constructor(space: Space, index: number, window: ArrayBuffer) {
+  constructor(space: Space, index: number, { buffer, byteOffset, length }: Uint8Array) {
     this.#space = space;
     this.#index = index;
-    this.words = new Int32Array(window);
+    this.monitor = { warn: (finding) => space.ear.warn({ ...finding, address:
+      index * SLOT_BYTES + finding.address }) };
+    this.words = new Int32Array(buffer, byteOffset, length / Int32Array.BYTES_PER_ELEMENT);
   }
 
   end(): number {

@@ -1,11 +1,28 @@
 /** What is in a region: segments, blocks, counts. */
-import { GRANULE } from '../layout.ts';
-import type { Address, Blocks, RegionStat, Segment } from '../types.ts';
+import { GRANULE, SLOT_BYTES } from '../layout.ts';
+import type { Address, Blocks, Finding, Region, RegionStat, Segment, TraceSink } from '../types.ts';
 import type { Space } from './space.ts';
 
 export function* segmentsOf(space: Space): Generator<Segment> {
   for (const part of [...space.parts]) {
     yield { address: part.base as Address, size: part.arena.end() * GRANULE };
+  }
+}
+
+/** The segment in use that holds a byte, or null. */
+export function segmentAt(space: Space, address: number): Segment | null {
+  for (const { address: from, size } of segmentsOf(space)) {
+    if (address >= from && address < from + size) return { address: from, size };
+  }
+  return null;
+}
+
+/** Every live block as if it was allocated now; free ones are passed over. */
+export function traceBusy(space: Space, { name, method }: Region, sink: TraceSink): void {
+  for (const { address, size, busy } of blocksOf(space)) {
+    if (!busy) continue;
+    sink.record({ old: 0, new: address, size, align: 0, zero: false, region: name, method,
+      site: '' });
   }
 }
 
@@ -24,6 +41,27 @@ export function* blocksOf(
       const busy = found[i + 1] >= 0;
       yield { address, size: busy ? found[i + 1] : -1 - found[i + 1], busy };
     }
+  }
+}
+
+/** Offset of a byte in the live block that holds it, or -1. */
+export function offsetIn(space: Space, address: number): number {
+  const byte = Math.floor(address);
+  const part = byte >= 0 ? space.parts[Math.floor(byte / SLOT_BYTES)] : undefined;
+  if (part === undefined || byte !== address) return -1;
+  const offset = byte - part.base;
+  if (offset >= part.arena.end() * GRANULE) return -1;
+  const start = part.blocks.startOf(Math.floor(offset / GRANULE));
+  if (start === 0) return -1;
+  const inside = offset - start * GRANULE;
+  return inside < part.blocks.sizeOf(start) ? inside : -1;
+}
+
+/** What is live when volatile memory goes can never be freed: methods that debug report it. */
+export function leaksOf(space: Space, report: (finding: Finding) => void): void {
+  if (space.discipline.durable) return;
+  for (const { blocks, base } of space.parts) {
+    blocks.leaks?.((finding) => report({ ...finding, address: base + finding.address }));
   }
 }
 

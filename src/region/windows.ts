@@ -1,23 +1,56 @@
-/** Which open region a window belongs to, so that a view tells its region. */
+/**
+ * Which open region a window belongs to, so that a view tells its region. Windows of several
+ * regions may lie in one buffer: those of a nested region lie inside its outer region's.
+ */
 import type { Region } from '../types.ts';
 
-const owners = new WeakMap<ArrayBufferLike, { region: Region; base: number }>();
-
-export function claimWindow(window: ArrayBuffer, region: Region, base: number): void {
-  owners.set(window, { region, base });
+/** A window of an open region; `from` and `to` are offsets of its buffer. */
+interface Claim {
+  readonly region: Region;
+  readonly from: number;
+  readonly to: number;
+  /** Address of the byte at `from`. */
+  readonly base: number;
 }
 
-export function releaseWindow(window: ArrayBuffer, region: Region): void {
-  if (owners.get(window)?.region === region) owners.delete(window);
+const claims = new WeakMap<ArrayBufferLike, Claim[]>();
+
+export function claimWindow(window: Uint8Array, region: Region, base: number): void {
+  releaseWindow(window, region);
+  const { buffer, byteOffset: from, length } = window;
+  claims.set(buffer, [...claimsOn(buffer), { region, from, to: from + length, base }]);
 }
 
-/** The open region whose memory a view looks at. */
+export function releaseWindow({ buffer, byteOffset }: Uint8Array, region: Region): void {
+  const kept = claimsOn(buffer)
+    .filter((claim) => claim.region !== region || claim.from !== byteOffset);
+  if (kept.length > 0) claims.set(buffer, kept);
+  else claims.delete(buffer);
+}
+
+/** The innermost open region whose memory a view looks at. */
 export function regionOf(view: ArrayBufferView): Region | undefined {
-  return ArrayBuffer.isView(view) ? owners.get(view.buffer)?.region : undefined;
+  if (!ArrayBuffer.isView(view)) return undefined;
+  let found: Claim | undefined;
+  for (const claim of claimsOn(view.buffer)) {
+    const isInner = found === undefined || claim.from > found.from
+      || (claim.from === found.from && claim.to < found.to);
+    if (isInner && holds(claim, view)) found = claim;
+  }
+  return found?.region;
 }
 
 /** Address of a view's first byte in `region`, or -1. */
 export function placeOf(view: ArrayBufferView, region: Region): number {
-  const owner = ArrayBuffer.isView(view) ? owners.get(view.buffer) : undefined;
-  return owner?.region === region ? owner.base + view.byteOffset : -1;
+  if (!ArrayBuffer.isView(view)) return -1;
+  const claim = claimsOn(view.buffer).find((one) => one.region === region && holds(one, view));
+  return claim === undefined ? -1 : claim.base + view.byteOffset - claim.from;
+}
+
+function claimsOn(buffer: ArrayBufferLike): readonly Claim[] {
+  return claims.get(buffer) ?? [];
+}
+
+function holds({ from, to }: Claim, view: ArrayBufferView): boolean {
+  return view.byteOffset >= from && view.byteOffset < to;
 }

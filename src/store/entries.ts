@@ -9,7 +9,7 @@ import { RegionError } from '../errors.ts';
 import { ID_BYTES, METHOD_START, NAME_BYTES, PAGE, STATE } from '../layout.ts';
 import { encodeState, type Identity, writeHeader } from '../region/header.ts';
 import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
-import type { Method, Region } from '../types.ts';
+import type { Method, Region, RegionEvents } from '../types.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from '../files.ts';
 import { isRegionName, openRegionFile } from './recover.ts';
@@ -33,11 +33,12 @@ export function stale(name: string, how: string): RegionError {
   return new RegionError('ERR_STALE', `region '${name}' was ${how}; ask the store for it again`);
 }
 
-export function handleOf(core: StoreCore, entry: Entry): RegionHandle {
+export function handleOf(core: StoreCore, entry: Entry, on: RegionEvents = {}): RegionHandle {
   if (entry.handle !== null && !entry.handle.region.closed) return entry.handle;
   const file = entry.file ?? openRegionFile(core, entry);
   const identity = { regionId: entry.id, storeId: core.id };
-  entry.handle = attachRegion(file, identity, entry.name);
+  entry.handle = attachRegion(file, identity, entry.name, on);
+  entry.handle.announce('opened');
   return entry.handle;
 }
 
@@ -48,7 +49,7 @@ export function extentOf(core: StoreCore, entry: Entry): number {
 
 /** File first, then memory; the catalog learns of it at the next checkpoint. */
 export function createEntry(
-  core: StoreCore, name: string, method: Method, capacity: number,
+  core: StoreCore, name: string, method: Method, capacity: number, on: RegionEvents = {},
 ): Region {
   core.assertWritable();
   const id = randomBytes(ID_BYTES).toString('hex');
@@ -57,10 +58,11 @@ export function createEntry(
   try {
     createRegionFile(path, { ...identity, method: method.name });
     const file = core.openFile(id, capacity, []);
-    const handle = formatRegion(file, method, identity);
+    const handle = formatRegion(file, method, identity, on);
     const entry = { id, name, kind: 'region', method: method.name, capacity, born: true, file,
       handle };
     core.current.set(name, entry);
+    handle.announce('created');
     return handle.region;
   } catch (error) {
     removeIfPossible(path);

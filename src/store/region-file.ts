@@ -100,8 +100,8 @@ export class RegionFile implements Discipline {
     return this.#committed.map((pages) => pages * PAGE);
   }
 
-  window(segment: number): ArrayBuffer {
-    return this.#pages.window(segment);
+  window(segment: number): Uint8Array {
+    return new Uint8Array(this.#pages.window(segment));
   }
 
   resize(segment: number, bytes: number): boolean {
@@ -135,7 +135,7 @@ export class RegionFile implements Discipline {
    */
   livePages(): readonly number[] {
     if (this.#mapped.length === 0) return this.#committed;
-    const table = new Uint32Array(this.window(0), HEADER.segmentPages, MAX_SEGMENTS);
+    const table = new Uint32Array(this.#pages.window(0), HEADER.segmentPages, MAX_SEGMENTS);
     return this.#mapped.map((bytes, i) => Math.min(table[i], bytes / PAGE));
   }
 

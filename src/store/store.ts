@@ -6,7 +6,8 @@ import { capacityFrom } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
 import { best } from '../methods/best.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
-import type { Finding, Method, Region } from '../types.ts';
+import { events } from '../region/watch.ts';
+import type { Finding, Method, Region, RegionEvents } from '../types.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
 import { takeCheckpoint } from './checkpoint.ts';
@@ -68,6 +69,8 @@ export interface RegionOptions {
   method?: Method;
   /** Address space it may grow to: bytes or '64KiB', '1GiB'. Default '4GiB'. */
   capacity?: number | string;
+  /** Handlers of the region's events; those of an open region are replaced. */
+  on?: RegionEvents;
 }
 
 export interface Store extends Disposable {
@@ -124,7 +127,9 @@ const METHOD_OPTION: Reader<Method> = (value, name) => {
   if (typeof (value as Method | null)?.attach === 'function') return value as Method;
   throw new RegionError('ERR_BAD_OPTION', `${name} must be a method such as best or last`);
 };
-const REGION_READERS: Readers<RegionOptions> = { method: METHOD_OPTION, capacity: size };
+const REGION_READERS: Readers<RegionOptions> = {
+  method: METHOD_OPTION, capacity: size, on: events,
+};
 
 class DirectoryStore implements Store {
   readonly recovery: Recovery | null;
@@ -148,10 +153,10 @@ class DirectoryStore implements Store {
     core.assertOpen();
     assertName(name);
     const read = readOptions(options, REGION_READERS, 'region');
-    const { method } = read;
+    const { method, on } = read;
     const capacity = capacityFrom(read.capacity as number | undefined, ROUND);
     const entry = core.current.get(name);
-    if (entry === undefined) return createEntry(core, name, method ?? best, capacity);
+    if (entry === undefined) return createEntry(core, name, method ?? best, capacity, on);
     if (method !== undefined && method.name !== entry.method) {
       throw new RegionError('ERR_MISMATCH',
         `region '${name}' has method '${entry.method}', not '${method.name}'`);
@@ -160,7 +165,10 @@ class DirectoryStore implements Store {
       throw new RegionError('ERR_MISMATCH',
         `region '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
     }
-    return handleOf(core, entry).region;
+    const isOpen = entry.handle !== null && !entry.handle.region.closed;
+    const handle = handleOf(core, entry, on);
+    if (isOpen && on !== undefined) handle.listen(on);
+    return handle.region;
   }
 
   regions(): RegionInfo[] {

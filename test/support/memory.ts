@@ -5,8 +5,8 @@ import type { Discipline } from '../../src/types.ts';
 export function memoryOf(
   image: Uint8Array, capacity: number,
 ): Discipline & { bytes(): Uint8Array } {
-  const window = new ArrayBuffer(capacity);
-  new Uint8Array(window).set(image);
+  const window = new Uint8Array(capacity);
+  window.set(image);
   let size = image.length;
   return {
     name: 'memory',
@@ -23,6 +23,6 @@ export function memoryOf(
     },
     sync() {},
     close() {},
-    bytes: () => new Uint8Array(window, 0, size),
+    bytes: () => window.subarray(0, size),
   };
 }
