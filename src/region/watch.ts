@@ -1,7 +1,7 @@
 /**
  * What a region does besides its work: traces, checks at operations, a watch list, events of
- * growth, warnings. While any of it is wanted the region takes its slow paths, so that nothing of this
- * costs anything otherwise.
+ * growth, warnings. While any of it is wanted the region takes its slow paths, so that nothing of
+ * this costs anything otherwise.
  *
  * Findings of operations have an id of their own where no method made them:
  *   W1  an operation touched a block that holds a watched address
