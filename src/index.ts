@@ -7,7 +7,7 @@ export { best } from './methods/best.ts';
 export { last } from './methods/last.ts';
 export { registerMethod } from './methods/registry.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
-export { regionOf } from './region/windows.ts';
+export { regionOf, walkRegions } from './region/windows.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
 export {

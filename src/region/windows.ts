@@ -14,11 +14,17 @@ interface Claim {
 }
 
 const claims = new WeakMap<ArrayBufferLike, Claim[]>();
+/** Open regions in the order they were opened; one that was forgotten unclosed may be collected. */
+const open = new Set<WeakRef<Region>>();
+const references = new WeakMap<Region, WeakRef<Region>>();
 
 export function claimWindow(window: Uint8Array, region: Region, base: number): void {
   releaseWindow(window, region);
   const { buffer, byteOffset: from, length } = window;
   claims.set(buffer, [...claimsOn(buffer), { region, from, to: from + length, base }]);
+  const reference = references.get(region) ?? new WeakRef(region);
+  references.set(region, reference);
+  open.add(reference);
 }
 
 export function releaseWindow({ buffer, byteOffset }: Uint8Array, region: Region): void {
@@ -26,6 +32,22 @@ export function releaseWindow({ buffer, byteOffset }: Uint8Array, region: Region
     .filter((claim) => claim.region !== region || claim.from !== byteOffset);
   if (kept.length > 0) claims.set(buffer, kept);
   else claims.delete(buffer);
+  const reference = references.get(region);
+  if (region.closed && reference !== undefined) open.delete(reference);
+}
+
+/**
+ * Visits every open region of this thread until the visitor returns true; regions that it opens or
+ * closes meanwhile are not visited.
+ *
+ * @example walkRegions((region) => region.check().length > 0)
+ */
+export function walkRegions(visit: (region: Region) => unknown): void {
+  for (const reference of [...open]) {
+    const region = reference.deref();
+    if (region === undefined) open.delete(reference);
+    else if (!region.closed && visit(region) === true) return;
+  }
 }
 
 /** The innermost open region whose memory a view looks at. */
