@@ -30,6 +30,7 @@ export function checkRegion(space: Space, id: string): Finding[] {
   checkState(space, id, report);
   checkSegments(space, id, report);
   checkRoots(space, report);
+  space.shards?.check(({ id: rule, address, detail }) => report(rule, address, detail));
   for (const part of space.parts) {
     part.blocks.check((finding) => {
       report(finding.id, part.base + finding.address, finding.detail);
@@ -40,7 +41,7 @@ export function checkRegion(space: Space, id: string): Finding[] {
 
 function checkHeader(space: Space, report: Report): void {
   const header = readHeader(space.discipline.window(0).subarray(0, PAGE));
-  const found = 'problem' in header ? header : extentProblem(header);
+  const found = 'problem' in header ? header : extentProblem(header, space.slotBytes);
   if (found !== null) report(found.id, found.at, found.problem);
 }
 
