@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { file } from '../src/disciplines/file.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { mmap } from '../src/disciplines/mmap.ts';
+import { shared } from '../src/disciplines/shared-buffer.ts';
 import { mmapIoProblem } from '../src/disciplines/mmap-io.ts';
 import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
@@ -22,6 +23,8 @@ const memories: Memory[] = [
     reopens: false, shrinks: true },
   { discipline: 'file', open: (dir, capacity) => file(join(dir, REGION_FILE), given(capacity)),
     reopens: true, shrinks: true },
+  { discipline: 'shared', open: (dir, capacity) => sharedIn(dir, capacity),
+    reopens: 'held', shrinks: true },
 ];
 if (shimProblem() === null) {
   memories.push({ discipline: 'mmap', reopens: true, shrinks: true,
@@ -32,6 +35,16 @@ if (mmapIoProblem() === null) {
   memories.push({ discipline: 'mmap-io', reopens: true, shrinks: false,
     open: (dir, capacity) =>
       mmap(join(dir, REGION_FILE), { ...given(capacity), mapper: 'mmap-io' }) });
+}
+
+/** The buffers of shared regions, as a program holds them. */
+const buffers = new Map<string, SharedArrayBuffer>();
+
+function sharedIn(dir: string, capacity: string | undefined) {
+  const held = buffers.get(dir);
+  const memory = held === undefined ? shared(given(capacity)) : shared(held);
+  buffers.set(dir, memory.buffer);
+  return memory;
 }
 
 function given(capacity: string | undefined) {

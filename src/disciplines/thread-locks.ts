@@ -9,7 +9,8 @@
  */
 import { RegionError } from '../errors.ts';
 import { LOCK, LOCK_WAITING, PAGE, SHARED } from '../layout.ts';
-import type { Finding, Sharing } from '../types.ts';
+import type { Sharing } from '../sharing.ts';
+import type { Finding } from '../types.ts';
 import { placeOf, type ThreadTable } from './thread-table.ts';
 
 // V8 folds constants of this module into the code, imported ones it loads and tests every time.

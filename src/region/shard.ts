@@ -8,7 +8,8 @@
  * the region then.
  */
 import { RegionError } from '../errors.ts';
-import type { Blocks, BlockStat, Finding, Sharing } from '../types.ts';
+import type { Sharing } from '../sharing.ts';
+import type { Blocks, BlockStat, Finding } from '../types.ts';
 
 /** What the segments of a region have in common. */
 export interface Watchers {
