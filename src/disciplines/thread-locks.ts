@@ -1,6 +1,6 @@
 /**
- * Locks in shared memory, after Drepper's futex mutex ("Futexes Are Tricky", 2011) and Linux' robust
- * futexes: a word that is 0 or names its owner. One exchange takes it, one leaves it. Who
+ * Locks in shared memory, after Drepper's futex mutex ("Futexes Are Tricky", 2011) and the robust
+ * futexes of Linux: a word that is 0 or names its owner. One exchange takes it, one leaves it. Who
  * has to wait turns a while, then sets a bit and sleeps; a sleeper looks every few milliseconds
  * whether the owner is still there, and takes the lock over from one that died, at any instant.
  *
@@ -93,7 +93,8 @@ export class ThreadLocks implements Sharing {
     const { shards, slotShift, capacity } = this.#division;
     const found = divisionIn(this.#words);
     if (found.shards !== shards || found.slotShift !== slotShift || found.capacity !== capacity) {
-      report({ id: 'S1', address: SHARED.shards, detail: 'the words about the buffer were changed' });
+      report({ id: 'S1', address: SHARED.shards,
+        detail: 'the words about the buffer were changed' });
     }
     for (let shard = -1; shard < shards; shard++) {
       const lock = this.lockOf(shard);

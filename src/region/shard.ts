@@ -193,7 +193,7 @@ export class Shard implements Blocks {
     if (isSound) return;
     this.#sharing.condemn(this.lock);
     throw new RegionError('ERR_CORRUPT',
-      'a thread died in a shard of this region and its blocks do not hold together; read what you ' +
-        'can, and make another region');
+      'a thread died in a shard of this region and its blocks do not hold together; read what ' +
+        'you can, and make another region');
   }
 }
