@@ -62,7 +62,10 @@ export interface Discipline {
   close(): void;
   /** Address space of one segment, bytes, a power of two; default 4 GiB. */
   readonly slotBytes?: number;
-  /** Only where several threads use the memory at once, from `open` or the first `resize` on. */
+  /**
+   * Only where several threads use the memory at once, from `open` or the first `resize` on. The
+   * windows lie one behind the other in one buffer then, which is blank when a region is made.
+   */
   readonly sharing?: Sharing | null;
   /**
    * Only where the memory lies inside another region: tells who has to know when that region's

@@ -154,6 +154,15 @@ describe.each([best, last])('$name', (method) => {
     expectCode('ERR_CORRUPT', () => region.alloc(100));
   });
 
+  test('a stack that overflows leaves nothing half done', () => {
+    using region = createRegion(shared({ capacity: '64MiB', shards: 2 }), method);
+    const kept = region.strdup('kept');
+    const deeper = (n: number): number => region.alloc(n % 90) + deeper(n + 1);
+    for (let i = 0; i < 20; i++) expect(() => deeper(i)).toThrow(RangeError);
+    expect(region.check()).toEqual([]);
+    expect(region.string(kept)).toBe('kept');
+  });
+
   test('S1: the words about the buffer', () => {
     const memory = shared({ capacity: '4MiB', shards: 2 });
     using region = createRegion(memory, method);

@@ -1,7 +1,10 @@
 /** What a shared region is to one thread: options, errors, flags, memory, the table of threads. */
+import { threadId } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { heap } from '../src/disciplines/heap.ts';
 import { shared } from '../src/disciplines/shared-buffer.ts';
+import { divisionIn, ThreadLocks } from '../src/disciplines/thread-locks.ts';
+import { ThreadTable } from '../src/disciplines/thread-table.ts';
 import { MAX_THREADS, PAGE, SHARED, THREAD } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
@@ -120,6 +123,17 @@ describe('buffers', () => {
     damaged((bytes) => bytes.fill(255, 128, 132));
     damaged((bytes) => bytes.fill(0, 2 * MIB, 2 * MIB + 8));
     damaged((bytes) => bytes.fill(1, SHARED.shards, SHARED.shards + 4));
+  });
+
+  test('one whose maker died, or lost its entry, was never finished', () => {
+    const memory = shared({ capacity: MIB });
+    createRegion(memory, best).close();
+    const words = new Int32Array(memory.buffer);
+    words[SHARED.isReady / 4] = 0;
+    expectCode('ERR_CORRUPT', () => openRegion(shared(memory.buffer)));
+    expectCode('ERR_CORRUPT', () => createRegion(shared(memory.buffer), best));
+    words[SHARED.isReady / 4] = 1;
+    openRegion(shared(memory.buffer)).close();
   });
 
   test('what cannot be laid out leaves a blank buffer', () => {
@@ -309,6 +323,26 @@ describe('the table of threads', () => {
     expect(identities[2]).toBe(thisThread());
     other.free(other.alloc(10));
     expect(region.check()).toEqual([]);
+  });
+
+  test('an owner that lives keeps its lock: ERR_BUSY names it', () => {
+    const memory = shared({ capacity: MIB });
+    using region = createRegion(memory, best);
+    const words = new Int32Array(memory.buffer);
+    const threads = new ThreadTable(memory.buffer);
+    const tickets = [threads.enter(), threads.enter()] as const;
+    const division = divisionIn(words);
+    const [one, other] = tickets.map((ticket) =>
+      new ThreadLocks(words, threads, division, ticket, 5)) as [ThreadLocks, ThreadLocks];
+    const lock = one.lockOf(0);
+    expect([one.tryTake(lock), other.tryTake(lock)]).toEqual([true, false]);
+    const { message } = expectCode('ERR_BUSY', () => other.take(lock));
+    expect(message).toContain(`held by thread ${threadId} for 0.02 seconds`);
+    one.leave(lock);
+    expect(other.take(lock)).toBe(true);
+    threads.leave(tickets[1]);
+    expect(region.alloc(10)).toBeGreaterThan(0);
+    expect(words[SHARED.takeovers / 4]).toBe(1);
   });
 
   test('a lock word that is no ticket is taken over', () => {

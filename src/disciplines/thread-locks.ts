@@ -40,13 +40,20 @@ export class ThreadLocks implements Sharing {
   readonly #threads: ThreadTable;
   readonly #division: Division;
   readonly #ticket: number;
+  readonly #looks: number;
 
-  /** `words` are the whole buffer's; `ticket` is this opening's in the table of threads. */
-  constructor(words: Int32Array, threads: ThreadTable, division: Division, ticket: number) {
+  /**
+   * `words` are the whole buffer's; `ticket` is this opening's in the table of threads; `looks` at
+   * an owner that lives, 4 ms apart, are as many as it is given.
+   */
+  constructor(
+    words: Int32Array, threads: ThreadTable, division: Division, ticket: number, looks = LOOKS,
+  ) {
     this.#words = words;
     this.#threads = threads;
     this.#division = division;
     this.#ticket = ticket;
+    this.#looks = looks;
     this.shards = division.shards;
     this.home = placeOf(ticket) % division.shards;
   }
@@ -108,11 +115,11 @@ export class ThreadLocks implements Sharing {
     const words = this.#words;
     const mine = this.#ticket | WAITING;
     let turns = TURNS;
-    let looks = LOOKS;
+    let looks = this.#looks;
     let last = FREE;
     for (;;) {
       const word = Atomics.load(words, lock);
-      if ((word | WAITING) !== last) looks = LOOKS;
+      if ((word | WAITING) !== last) looks = this.#looks;
       last = word | WAITING;
       if (word === CONDEMNED) throw condemned(lock);
       const isHalf = word === LEFT || (word & ~WAITING) === this.#ticket;
@@ -142,7 +149,7 @@ export class ThreadLocks implements Sharing {
   #busy(lock: number, word: number): RegionError {
     return new RegionError('ERR_BUSY',
       `${whatOf(lock)} has been held by ${this.#threads.nameOf(word)} for ` +
-        `${LOOKS * LOOK_MS / 1000} seconds; see what that thread does, or end it`);
+        `${this.#looks * LOOK_MS / 1000} seconds; see what that thread does, or end it`);
   }
 }
 
