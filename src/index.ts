@@ -6,6 +6,7 @@ export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
 export { last } from './methods/last.ts';
 export { registerMethod } from './methods/registry.ts';
+export { slab } from './methods/slab.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
 export { regionOf, walkRegions } from './region/windows.ts';
 export type { StoreOptions } from './store/open.ts';

@@ -7,6 +7,7 @@ import { mmap } from '../src/disciplines/mmap.ts';
 import { mmapIoProblem } from '../src/disciplines/mmap-io.ts';
 import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
+import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { describeRegion, type Implementation, REGION_FILE } from './support/conformance.ts';
 
@@ -15,6 +16,7 @@ type Memory = Omit<Implementation, 'method' | 'order'>;
 const methods = [
   { method: best, order: 'any' },
   { method: last, order: 'newest' },
+  { method: slab, order: 'any' },
 ] as const;
 
 const memories: Memory[] = [

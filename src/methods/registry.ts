@@ -3,8 +3,11 @@ import { RegionError } from '../errors.ts';
 import type { Method } from '../types.ts';
 import { best } from './best.ts';
 import { last } from './last.ts';
+import { slab } from './slab.ts';
 
-const methods = new Map<string, Method>([best, last].map((method) => [method.name, method]));
+const methods = new Map<string, Method>(
+  [best, last, slab].map((method) => [method.name, method]),
+);
 
 /**
  * Makes a method known, so that regions that name it can be opened. The last one of a name wins.
