@@ -6,6 +6,7 @@ import { heap } from '../src/disciplines/heap.ts';
 import { mmap } from '../src/disciplines/mmap.ts';
 import { mmapIoProblem } from '../src/disciplines/mmap-io.ts';
 import { best } from '../src/methods/best.ts';
+import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
 import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
@@ -17,6 +18,8 @@ const methods = [
   { method: best, order: 'any' },
   { method: last, order: 'newest' },
   { method: slab, order: 'any' },
+  { method: debug(best), order: 'any' },
+  { method: debug(last), order: 'newest' },
 ] as const;
 
 const memories: Memory[] = [
