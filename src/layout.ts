@@ -217,6 +217,7 @@ if (SLAB.spanBits + SLOT_GRANULES / 2 ** SLAB_SPAN.shift / 32 !== SLAB.words) {
   throw new Error('layout: span bits');
 }
 if (SLAB_SPAN.pages + 16 * SLAB_PAGE.words !== SLAB_SPAN.free) throw new Error('layout: span');
+
 // ---- debug -----------------------------------------------------------------------------------
 
 /**

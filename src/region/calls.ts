@@ -63,7 +63,7 @@ export class Calls {
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
-        if (found.isNew) claimWindow(found.part.window, this.#region, found.part.base);
+        if (found.isNew) claimWindow(found.part, this.#region);
         this.#host.heat(found.part);
         return (found.part.base + found.granule * GRANULE) as Address;
       }

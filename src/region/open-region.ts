@@ -9,27 +9,16 @@
  */
 import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
-import { tenantsOf } from '../tenants.ts';
+import { revert, vacate } from '../tenants.ts';
 import type {
-  Address,
-  Blocks,
-  Discipline,
-  Finding,
-  Method,
-  Region,
-  RegionEvents,
-  RegionFlags,
-  RegionStat,
-  ResizeHow,
-  Segment,
-  TraceSink,
-  TypedArrayConstructor,
+  Address, Blocks, Discipline, Finding, Method, Region, RegionEvents, RegionFlags, RegionStat,
+  ResizeHow, Segment, TraceSink, TypedArrayConstructor,
 } from '../types.ts';
 import { arrayBytes, assertAlignment, assertLength, copyWords } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
 import { exchange } from './exchange.ts';
-import { GONE } from './gone.ts';
+import { evicted, GONE } from './gone.ts';
 import { RootTable } from './roots.ts';
 import type { Part, Space } from './space.ts';
 import { dropEmpty } from './supply.ts';
@@ -92,11 +81,11 @@ export class OpenRegion implements Region {
       adopt: () => this.#gone === null && this.#adopt(),
     });
     space.ear.warn = (finding) => this.#watch.warn(finding);
-    this.#adopt();
     space.discipline.lend?.({
       reverted: () => this.#gone === null && this.revive(),
       evicted: (error) => this.#evict(error),
     });
+    this.#adopt();
   }
 
   get closed(): boolean {
@@ -269,8 +258,7 @@ export class OpenRegion implements Region {
 
   clear(): void {
     this.assertUsable();
-    const error = new RegionError('ERR_STALE', `region '${this.name}' was cleared`);
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, new RegionError('ERR_STALE', `region '${this.name}' was cleared`));
     this.roots.clear();
     for (const { blocks } of this.#space.parts) blocks.clear();
     this.#calls.cleared();
@@ -312,7 +300,7 @@ export class OpenRegion implements Region {
   /** From now on every call throws `error`. The discipline is left alone. */
   retire(error: RegionError): void {
     if (this.#gone !== null) return;
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, error);
     this.#gone = error;
     this.#closed = true;
     this.#hot = GONE;
@@ -330,26 +318,30 @@ export class OpenRegion implements Region {
     this.roots.revive();
     this.#adopt();
     this.#watch.reverted();
-    for (const tenant of tenantsOf(this)) tenant.reverted();
+    revert(this);
   }
 
   #shut(error: RegionError): void {
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, error);
     try {
       leaksOf(this.#space, (finding) => this.#watch.warn(finding));
       this.#ties.beforeClose();
     } finally {
-      this.retire(error);
-      this.#space.discipline.close();
+      this.#leave(error);
     }
   }
 
-  /** The region that holds this one's memory is closed, cleared or gone. */
+  #leave(error: RegionError): void {
+    this.retire(error);
+    this.#space.discipline.close();
+  }
+
+  /** The memory is about to be closed, or is no longer this region's: then it is not touched. */
   #evict(error: Error): void {
     if (this.#gone !== null) return;
-    const { code } = error as RegionError;
-    this.#shut(new RegionError(code === 'ERR_CLOSED' ? code : 'ERR_STALE',
-      `region '${this.name}' lies in another region's memory, which is gone: ${error.message}`));
+    const why = evicted(this.name, error);
+    if (why.code === 'ERR_CLOSED') this.#shut(why);
+    else this.#leave(why);
   }
 
   /** May calls go to the blocks at once? */
@@ -362,7 +354,7 @@ export class OpenRegion implements Region {
     assert(first !== undefined, 'a first segment');
     this.#first = this.#isQuick ? first.blocks : GONE;
     this.#words = first.arena.words;
-    for (const { window, base } of this.#space.parts) claimWindow(window, this, base);
+    for (const part of this.#space.parts) claimWindow(part, this);
     this.#heat(first);
   }
 
