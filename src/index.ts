@@ -3,6 +3,7 @@ export { file } from './disciplines/file.ts';
 export { heap } from './disciplines/heap.ts';
 export { mmap } from './disciplines/mmap.ts';
 export { nested } from './disciplines/nested.ts';
+export { shared } from './disciplines/shared-buffer.ts';
 export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
 export { debug } from './methods/debug.ts';

@@ -274,6 +274,46 @@ if (DEBUG_HEADER.tag !== -DEBUG_BLOCK.head * 4) throw new Error('layout: debug h
 export const SITES = { magic: 0, words: 1, used: 2, count: 3, extra: 4, buckets: 6 } as const;
 export const SITES_MAGIC = 0x45544953;
 export const SITE = { next: 0, hash: 1, keyBytes: 2, words: 4 } as const;
+// ---- regions shared by threads -----------------------------------------------------------------
+
+/**
+ * Page 1 of the segments of a region in a SharedArrayBuffer, offsets of the segment. Each segment
+ * has its `lock`; the rest is segment 0's alone. Every field is a 32-bit word; `capacity` counts
+ * pages.
+ */
+export const SHARED = {
+  lock: PAGE + 512,
+  magic: PAGE + 576,
+  shards: PAGE + 580,
+  slotShift: PAGE + 584,
+  capacity: PAGE + 588,
+  maker: PAGE + 592,
+  isReady: PAGE + 596,
+  takeovers: PAGE + 600,
+  rootsLock: PAGE + 640,
+  threads: PAGE + 704,
+} as const;
+export const SHARED_MAGIC = 0x52485347;
+/** Shards a region may have: their numbers are bits of a word. */
+export const MAX_SHARDS = 32;
+/** One entry of the table of threads: whose it is (u64, 0 = nobody's), the how-manieth. */
+export const THREAD = { identity: 0, generation: 8, threadId: 12, bytes: 16 } as const;
+export const MAX_THREADS = 200;
+/** Identity of a thread: its id in the system above, when it started below. */
+export const THREAD_ID_SHIFT = 32n;
+/** Marks the identity of a thread whose id in the system is not known. */
+export const THREAD_UNKNOWN = 2n ** 62n;
+/**
+ * A lock word: FREE, LEFT half done, CONDEMNED, or its owner's ticket: whether others wait, place
+ * in the table of threads + 1, generation.
+ */
+export const LOCK = { free: 0, left: -2, condemned: -4 } as const;
+export const LOCK_WAITING = 1;
+export const TICKET = { placeShift: 1, placeBits: 8, generationShift: 9, generationBits: 22 } as const;
+
+if (SHARED.lock < STATE.at + STATE.bytes) throw new Error('layout: lock of a segment');
+if (SHARED.threads + MAX_THREADS * THREAD.bytes > METHOD_START) throw new Error('layout: threads');
+if (MAX_THREADS >= 2 ** TICKET.placeBits) throw new Error('layout: tickets');
 
 // ---- files of direct regions -----------------------------------------------------------------
 

@@ -88,6 +88,7 @@ export function createRegion(
     if (discipline.durable) writeState(space, id, false);
     if (discipline.lend === undefined) discipline.sync();
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
+    discipline.sharing?.publish();
     region.announce('created');
     return region;
   });
@@ -109,7 +110,7 @@ export function openRegion(discipline: Discipline, options?: RegionOptions): Reg
       else verifySegments(space, header, name);
       writeState(space, id, false);
       if (discipline.lend === undefined) discipline.sync();
-    }
+    } else verifySegments(space, header, name);
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
     region.announce('opened');
     return region;
@@ -196,16 +197,19 @@ function format(
     throw new RegionError('ERR_NO_SPACE',
       `a region needs at least ${first} bytes; give it a larger capacity`);
   }
-  discipline.window(0).fill(0, 0, METHOD_START);
+  // Memory that threads share is blank, and its locks are there already.
+  if (!discipline.sharing) discipline.window(0).fill(0, 0, METHOD_START);
   const space = new Space(discipline, method);
-  if (space.add(id) === null) {
+  const count = discipline.sharing?.shards ?? 1;
+  while (space.parts.length < count && space.add(id) !== null);
+  if (space.parts.length < count) {
     throw new RegionError('ERR_NO_SPACE',
       `no room to lay out a region of method '${method.name}'; give it a larger capacity`,
       space.refusal ?? undefined);
   }
-  const pages = space.pages(0);
+  const pages = space.parts.map(({ index }) => space.pages(index));
   writeHeader(discipline.window(0).subarray(0, PAGE), { ...identity, method: method.name });
-  space.setPages(0, pages);
+  pages.forEach((held, index) => space.setPages(index, held));
   return { space, id };
 }
 
@@ -234,7 +238,7 @@ function attach(
   const header = readHeader(discipline.window(0).subarray(0, PAGE));
   if ('problem' in header) throw headerError(header, what);
   admit(header);
-  const problem = extentProblem(header);
+  const problem = extentProblem(header, discipline.slotBytes);
   if (problem !== null) throw headerError(problem, what);
   header.segmentPages.forEach((pages, i) => {
     const held = sizes[i] ?? 0;

@@ -75,13 +75,14 @@ export class Watch {
   on: RegionEvents;
   readonly #region: Region;
   readonly #extent: () => number;
-  #flags = OFF;
+  #flags: RegionFlags;
   #held = 0;
   #operations = 0;
   readonly #told = new Set<string>();
 
-  constructor(region: Region, on: RegionEvents, extent: () => number) {
+  constructor(region: Region, on: RegionEvents, extent: () => number, isShared: boolean) {
     this.#region = region;
+    this.#flags = { ...OFF, shared: isShared };
     this.on = on;
     this.#extent = extent;
     this.settle();
