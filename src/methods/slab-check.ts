@@ -20,7 +20,6 @@ import {
   firstGranule,
   isSpan,
   nextSpan,
-  openWord,
   pageOf,
   pageOfWord,
   SPAN_BYTES,
@@ -164,13 +163,22 @@ function checkPage(check: Check, d: number): void {
   if (listed.has(d) !== (words[d + NEXT] !== 0)) {
     found('S5', granule, 'the page says it is listed, or not, and is mistaken');
   }
-  if (openWord(words, d) !== 0 && !listed.has(d)) {
+  if (!listed.has(d) && hasOther(check, d)) {
     found('S6', granule, 'a page with free slots is not listed');
   }
   const isWanted = hidden(words, s).some((place) => place > 0 && pageOf(place) === d);
   if (isGuarded(words[d + KIND]) !== isWanted) {
     found('S3', granule, 'the page says that blocks in it are hidden, or not, and is mistaken');
   }
+}
+
+/** Has the page a free slot outside of the word that its class uses? */
+function hasOther({ words, s }: Check, d: number): boolean {
+  const current = words[classAt(s, classOf(words[d + KIND])) + SLAB_CLASS.current];
+  for (let w = d + BITS; w < d + SLAB_PAGE.words; w += 1) {
+    if (w !== current && words[w] !== 0) return true;
+  }
+  return false;
 }
 
 function hidden(words: Int32Array, s: number): number[] {

@@ -3,7 +3,8 @@
  *
  * A page is named by the word index of its table, a span by that of its first word, a class by that
  * of its state, which is the sentinel of its list of pages too. A page is listed when `next` is not
- * 0; every page with a free slot is. Full pages stay in the list until they come first.
+ * 0; every page with a free slot is, but one whose class uses its only word with any. Full pages
+ * stay in the list until they come first.
  *
  * `words` is the whole window, `s` the index of the first state word.
  */
@@ -91,10 +92,15 @@ export function pageOf(granule: number): number {
   return span + PAGES + page * PAGE_WORDS;
 }
 
+/** Is this slot of a page free? The first slot of a word is its highest bit. */
+export function isFreeSlot(words: Int32Array, d: number, slot: number): boolean {
+  return (words[d + BITS + (slot >>> 5)] & (1 << ~slot)) !== 0;
+}
+
 /** Bits of word `i` of the bitmap of a page of `slots` slots that are all free. */
 export function allFree(slots: number, i: number): number {
   const left = slots - 32 * i;
-  return left >= 32 ? -1 : left <= 0 ? 0 : 2 ** left - 1;
+  return left >= 32 ? -1 : left <= 0 ? 0 : -1 << (32 - left);
 }
 
 export function isEmptyPage(words: Int32Array, d: number): boolean {

@@ -18,6 +18,7 @@ import {
   classOf,
   firstGranule,
   isEmptyPage,
+  isFreeSlot,
   isSpan,
   listPage,
   listSpan,
@@ -69,7 +70,7 @@ export function isHeld(words: Int32Array, granule: number): boolean {
   const d = pageOf(granule);
   const slot = (granule - firstGranule(d)) / classOf(words[d + KIND]);
   if (!Number.isInteger(slot) || slot >= slotsOf(words, d)) return false;
-  return ((words[d + BITS + (slot >>> 5)] >>> slot) & 1) === 0;
+  return !isFreeSlot(words, d, slot);
 }
 
 export function rebuildSlab(words: Int32Array, s: number, large: Blocks): boolean {

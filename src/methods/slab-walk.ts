@@ -7,10 +7,10 @@ import { GRANULE, SLAB_PAGE, SLAB_SPAN } from '../layout.ts';
 import type { Blocks, BlockStat } from '../types.ts';
 import { countInto } from './best-walk.ts';
 import { isGuarded, isHidden } from './slab-hidden.ts';
-import { classOf, firstGranule, isSpan, pageOf, roomOf, slotsOf } from './slab-pages.ts';
+import { classOf, firstGranule, isFreeSlot, isSpan, pageOf, roomOf, slotsOf } from './slab-pages.ts';
 import { isSpanAt } from './slab-rebuild.ts';
 
-const { kind: KIND, bits: BITS } = SLAB_PAGE;
+const { kind: KIND } = SLAB_PAGE;
 const SPAN_GRANULES = 2 ** SLAB_SPAN.shift;
 const PAGE_GRANULES = 2 ** SLAB_SPAN.pageShift;
 
@@ -46,7 +46,7 @@ function walkPage(words: Int32Array, s: number, d: number, visit: Visit): boolea
   const guarded = isGuarded(words[d + KIND]);
   let granule = firstGranule(d);
   for (let slot = 0; slot < slots; slot += 1) {
-    const busy = ((words[d + BITS + (slot >>> 5)] >>> slot) & 1) === 0;
+    const busy = !isFreeSlot(words, d, slot);
     const shows = !(busy && guarded && isHidden(words, s, granule));
     if (shows && visit(granule, n * GRANULE, busy)) return true;
     granule += n;
@@ -71,7 +71,7 @@ export function startOfSlab(
   const n = classOf(words[d + KIND]);
   const slot = Math.floor((granule & (PAGE_GRANULES - 1)) / n);
   if (n === 0 || slot >= slotsOf(words, d)) return 0;
-  if (((words[d + BITS + (slot >>> 5)] >>> slot) & 1) !== 0) return 0;
+  if (isFreeSlot(words, d, slot)) return 0;
   const start = firstGranule(d) + slot * n;
   return isGuarded(words[d + KIND]) && isHidden(words, s, start) ? 0 : start;
 }

@@ -5,9 +5,9 @@
  * span of 64 KiB, whose tables are its end. Larger blocks, and the spans, are blocks of `best`,
  * which manages what follows the state of slab.
  *
- * There is no list of free blocks: a class has one bitmap word in use and takes its lowest set bit.
- * When the word is used up the first page of the class with a free slot is next; a page that was
- * full and gets a free slot comes first. Both calls cost the same however many blocks there are.
+ * There is no list of free blocks: a class has one bitmap word in use and takes its first free slot.
+ * When that is used up the first page of the class with a free slot is next, or the word that gets
+ * one first. Both calls cost the same however many blocks there are.
  *
  * Ground truth is `best`'s, which 64 KiB are spans, the kinds of their pages, the bitmaps and which
  * blocks are hidden; the lists and the words in use can be derived (`rebuild`). Order of writes, so
@@ -24,7 +24,7 @@
  *   S3 the kind of a page is 0 or one of a class; without slots where a hidden block is in it
  *   S4 no bit is set that stands for no slot
  *   S5 lists hold pages of their class, each once; links agree in both directions
- *   S6 every page with a free slot is listed
+ *   S6 every page with a free slot outside of the word its class uses is listed
  *   S7 the word a class uses is `none` or one of a page of its, with the right base
  *   S8 the list of spans names exactly those with free pages, and they know which those are
  *   S9 hidden blocks are listed without gaps, each once, and are blocks
@@ -44,16 +44,14 @@ import {
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
 import { checkSlab } from './slab-check.ts';
-import { guard, isHidden } from './slab-hidden.ts';
+import { guard, isGuarded, isHidden } from './slab-hidden.ts';
 import {
-  classAt,
   classOf,
   firstGranule,
   givePage,
   giveSpans,
   isEmptyPage,
   listPage,
-  openKind,
   openWord,
   pageOf,
   pageOfWord,
@@ -63,31 +61,22 @@ import {
   takePage,
   unlistPage,
 } from './slab-pages.ts';
-import { clearSlab, rebuildSlab } from './slab-rebuild.ts';
+import { clearSlab, isHeld, rebuildSlab } from './slab-rebuild.ts';
 import { startOfSlab, statSlab, walkSlab } from './slab-walk.ts';
 
-// Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
-const HIDDEN = SLAB.hidden + 0;
+const { none: NONE, hidden: HIDDEN } = SLAB;
 const { current: CURRENT, base: BASE } = SLAB_CLASS;
-const { kind: KIND, next: NEXT, bits: BITS } = SLAB_PAGE;
-const CLASSES = SLAB.classes + 0;
-const SPAN_BITS = SLAB.spanBits + 0;
-const PAGES = SLAB_SPAN.pages + 0;
-const PAGE_WORDS = SLAB_PAGE.words + 0;
-const SPAN_SHIFT = SLAB_SPAN.shift + 0;
-const SPAN_WORDS_SHIFT = SPAN_SHIFT + 2;
-const SPAN_BITS_SHIFT = SPAN_SHIFT + 5;
-const SPAN_BITS_MASK = SLAB.words - SLAB.spanBits - 1;
-const PAGE_SHIFT = SLAB_SPAN.pageShift + 0;
-const PAGE_MASK = 2 ** PAGE_SHIFT - 1;
-const PAGE_OF_SPAN = 2 ** (SPAN_SHIFT - PAGE_SHIFT) - 1;
-const CLASS_MASK = 2 ** SLAB_KIND.classBits - 1;
-const SLOTS_SHIFT = SLAB_KIND.slotsShift + 0;
-const SLOTS_MASK = 2 ** SLAB_KIND.slotsBits - 1;
-const INVERSE_SHIFT = SLAB_KIND.inverseShift + 0;
-const QUOTIENT_SHIFT = 12;
-const MOST = SLAB_CLASSES + 0;
+const { kind: KIND, next: NEXT, previous: PREVIOUS, bits: BITS } = SLAB_PAGE;
+const MOST = SLAB_CLASSES;
 const MOST_BYTES = MOST * GRANULE;
+
+// Written as numbers below: as names they made free too long to be inlined, 3 ns of 11 a call.
+assert(MOST_BYTES === 512 && CURRENT === 0 && BASE === 3 && SLAB_CLASS.words === 4
+  && SLAB_SPAN.shift === 12 && SLAB_SPAN.words === 1 << 14 && SLAB_SPAN.pages === 16_192
+  && SLAB_SPAN.pageShift === 8 && SLAB_PAGE.words === 11 && KIND === 0 && BITS === 3
+  && SLAB_KIND.classBits === 6 && SLAB_KIND.slotsShift === 6 && SLAB_KIND.slotsBits === 9
+  && SLAB_KIND.inverseShift === 15 && SLAB.words - SLAB.spanBits === 2048,
+  'the hot paths of slab know its layout');
 
 export const slab: Method = {
   name: 'slab',
@@ -123,27 +112,32 @@ function largeSize(size: number): number {
 
 class Slabs implements Blocks {
   readonly #words: Int32Array;
-  /** Index of the first word of the state. */
+  /** Index of the first word of the state, of the classes, of the span bits. */
   readonly #s: number;
+  readonly #classes: number;
+  readonly #spanBits: number;
   /** Blocks above the classes, and spans. */
   readonly #large: Blocks;
 
   constructor(arena: Arena) {
     this.#words = arena.words;
     this.#s = arena.start * 4;
+    this.#classes = this.#s + SLAB.classes;
+    this.#spanBits = this.#s + SLAB.spanBits;
     this.#large = best.attach(largeArena(arena));
   }
 
   alloc(size: number): number {
-    if (size > MOST_BYTES) return this.#large.alloc(largeSize(size));
+    if (size > 512) return this.#allocLarge(size);
     const words = this.#words;
     const n = (size + 15) >>> 4 || 1;
-    const c = this.#s + CLASSES + (n << 2);
-    const w = words[c + CURRENT];
+    const c = this.#classes + (n << 2);
+    const w = words[c];
     const bits = words[w];
     if (bits === 0) return this.#refill(n, c);
-    words[w] = bits & (bits - 1);
-    return words[c + BASE] + Math.imul(31 - Math.clz32(bits & -bits), n);
+    const i = Math.clz32(bits);
+    words[w] = bits ^ (1 << ~i);
+    return words[c + 3] + Math.imul(i, n);
   }
 
   align(size: number, alignment: number): number {
@@ -155,22 +149,22 @@ class Slabs implements Blocks {
 
   free(granule: number): boolean {
     const words = this.#words;
-    const spans = words[this.#s + SPAN_BITS + ((granule >>> SPAN_BITS_SHIFT) & SPAN_BITS_MASK)];
-    if (((spans >>> (granule >>> SPAN_SHIFT)) & 1) === 0) return this.#large.free(granule);
-    const d = ((granule >>> SPAN_SHIFT) << SPAN_WORDS_SHIFT) + PAGES
-      + Math.imul((granule >>> PAGE_SHIFT) & PAGE_OF_SPAN, PAGE_WORDS);
-    const kind = words[d + KIND];
-    const offset = granule & PAGE_MASK;
-    const slot = Math.imul(offset, kind >>> INVERSE_SHIFT) >>> QUOTIENT_SHIFT;
-    if (Math.imul(slot, kind & CLASS_MASK) !== offset
-      || slot >= ((kind >>> SLOTS_SHIFT) & SLOTS_MASK)) return this.#freeGuarded(granule, d);
-    const w = d + BITS + (slot >>> 5);
+    const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
+    if ((span & 1) === 0) return this.#large.free(granule);
+    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
+    const kind = words[d];
+    const offset = granule & 255;
+    const slot = Math.imul(offset, kind >>> 15) >>> 12;
+    if (Math.imul(slot, kind & 63) !== offset || slot >= ((kind >>> 6) & 511)) {
+      return this.#freeGuarded(granule, d);
+    }
+    const w = d + 3 + (slot >>> 5);
     const bits = words[w];
-    const after = bits | (1 << slot);
+    const after = bits | (1 << ~slot);
     if (after === bits) return false;
     words[w] = after;
-    // Only a word that was used up, or whose free slots are the lowest ones, may need more.
-    if (bits === 0 || (after & (after + 1)) === 0) this.#freed(d, kind & CLASS_MASK);
+    // A word that was used up, or may be all free again, needs more.
+    if (bits === 0 || (~after & -after) === 0) this.#freed(granule, slot, w);
     return true;
   }
 
@@ -224,31 +218,37 @@ class Slabs implements Blocks {
     return rebuildSlab(this.#words, this.#s, this.#large);
   }
 
+  #allocLarge(size: number): number {
+    return this.#large.alloc(largeSize(size));
+  }
+
   /** Usable bytes of the block in a slab that starts here, -1 = none does, 0 = it is no slab. */
   #slotBytes(granule: number): number {
     const words = this.#words;
-    const spans = words[this.#s + SPAN_BITS + ((granule >>> SPAN_BITS_SHIFT) & SPAN_BITS_MASK)];
-    if (((spans >>> (granule >>> SPAN_SHIFT)) & 1) === 0) return 0;
-    const d = ((granule >>> SPAN_SHIFT) << SPAN_WORDS_SHIFT) + PAGES
-      + Math.imul((granule >>> PAGE_SHIFT) & PAGE_OF_SPAN, PAGE_WORDS);
-    const kind = words[d + KIND];
-    const n = kind & CLASS_MASK;
-    const offset = granule & PAGE_MASK;
-    const slot = Math.imul(offset, kind >>> INVERSE_SHIFT) >>> QUOTIENT_SHIFT;
-    if (Math.imul(slot, n) !== offset || slot >= ((kind >>> SLOTS_SHIFT) & SLOTS_MASK)) {
+    const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
+    if ((span & 1) === 0) return 0;
+    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
+    const kind = words[d];
+    const n = kind & 63;
+    const offset = granule & 255;
+    const slot = Math.imul(offset, kind >>> 15) >>> 12;
+    if (Math.imul(slot, n) !== offset || slot >= ((kind >>> 6) & 511)) {
       return this.#guardedBytes(granule, d);
     }
-    return ((words[d + BITS + (slot >>> 5)] >>> slot) & 1) === 0 ? n * GRANULE : -1;
+    return (words[d + 3 + (slot >>> 5)] & (1 << ~slot)) === 0 ? n << 4 : -1;
   }
 
-  /** The word in use has no free slot: the next one of the class, or of a new page. */
+  /** The word in use is used up: the next one of the class, or of a new page. */
   #refill(n: number, c: number): number {
     const words = this.#words;
     for (;;) {
       let d = words[c + NEXT];
       if (d === c) d = takePage(words, this.#s, this.#large, n);
-      if (d === 0) return this.#large.alloc(n * GRANULE);
-      if (words[d + SLAB_PAGE.previous] !== c || classOf(words[d + KIND]) !== n) {
+      if (d === 0) {
+        words[c + CURRENT] = this.#s + NONE;
+        return this.#large.alloc(n * GRANULE);
+      }
+      if (words[d + PREVIOUS] !== c || classOf(words[d + KIND]) !== n) {
         resetClass(words, this.#s, c);
         continue;
       }
@@ -257,22 +257,30 @@ class Slabs implements Blocks {
         unlistPage(words, d);
         continue;
       }
-      const bits = words[w];
+      const i = Math.clz32(words[w]);
       const base = firstGranule(d) + (w - d - BITS) * 32 * n;
       words[c + CURRENT] = w;
       words[c + BASE] = base;
-      words[w] = bits & (bits - 1);
-      return base + Math.imul(31 - Math.clz32(bits & -bits), n);
+      words[w] ^= 1 << ~i;
+      return base + i * n;
     }
   }
 
-  /** A page got a free slot: it may have to be listed, or be empty. */
-  #freed(d: number, n: number): void {
+  /** Word `w` got a free slot: its page may have to be found, or be empty. */
+  #freed(granule: number, slot: number, w: number): void {
     const words = this.#words;
-    if (n > MOST) return;
-    const c = classAt(this.#s, n);
+    const d = pageOf(granule);
+    const n = classOf(words[d + KIND]);
+    const c = this.#classes + (n << 2);
+    const current = words[c + CURRENT];
+    if (w === current || n > MOST) return;
+    if (words[current] === 0) {
+      words[c + CURRENT] = w;
+      words[c + BASE] = granule - (slot & 31) * n;
+      return;
+    }
     if (words[d + NEXT] === 0) listPage(words, c, d);
-    if (isEmptyPage(words, d) && pageOfWord(words, this.#s, words[c + CURRENT]) !== d) {
+    if (isEmptyPage(words, d) && pageOfWord(words, this.#s, current) !== d) {
       givePage(words, this.#s, this.#large, d);
     }
   }
@@ -281,22 +289,17 @@ class Slabs implements Blocks {
   #freeGuarded(granule: number, d: number): boolean {
     const words = this.#words;
     if (this.#guardedBytes(granule, d) < 0) return false;
-    const n = classOf(words[d + KIND]);
-    const slot = (granule & PAGE_MASK) / n;
-    words[d + BITS + (slot >>> 5)] |= 1 << slot;
-    this.#freed(d, n);
+    const slot = (granule & 255) / classOf(words[d + KIND]);
+    const w = d + BITS + (slot >>> 5);
+    words[w] |= 1 << ~slot;
+    this.#freed(granule, slot, w);
     return true;
   }
 
   #guardedBytes(granule: number, d: number): number {
     const words = this.#words;
     const kind = words[d + KIND];
-    const n = classOf(kind);
-    if (n === 0 || ((kind >>> SLOTS_SHIFT) & SLOTS_MASK) !== 0) return -1;
-    const slot = (granule & PAGE_MASK) / n;
-    const slots = (openKind(words, d) >>> SLOTS_SHIFT) & SLOTS_MASK;
-    if (!Number.isInteger(slot) || slot >= slots) return -1;
-    if (((words[d + BITS + (slot >>> 5)] >>> slot) & 1) !== 0) return -1;
-    return isHidden(words, this.#s, granule) ? -1 : n * GRANULE;
+    if (!isGuarded(kind) || !isHeld(words, granule)) return -1;
+    return isHidden(words, this.#s, granule) ? -1 : classOf(kind) * GRANULE;
   }
 }
