@@ -246,9 +246,17 @@ function markOf(slot: number): number {
  */
 function explained(error: unknown, region: Region, live: Float64Array): unknown {
   if (!(error instanceof RegionError) || error.code !== 'ERR_BAD_ADDRESS') return error;
-  for (const address of live) if (address !== 0 && region.offsetOf(address) !== 0) return error;
+  for (const address of live) if (address !== 0 && !isLive(region, address)) return error;
   return new RegionError('ERR_MISMATCH',
     `${region.method} cannot free or resize blocks in the order of this trace`, error);
+}
+
+function isLive(region: Region, address: number): boolean {
+  try {
+    return region.sizeOf(address) >= 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Codes of a region that cannot serve a trace, which is a fault of neither. */
