@@ -17,6 +17,11 @@ export function registerMethod(method: Method): void {
   methods.set(method.name, method);
 }
 
+/** Names that `methodNamed` knows by themselves. */
+export function methodNames(): string[] {
+  return [...methods.keys()];
+}
+
 /** Methods that wrap the one in parentheses. */
 const wrappers = new Map<string, (inner: Method) => Method>([['debug', debug]]);
 const WRAPPED = /^(\w+)\((.+)\)$/;
