@@ -239,6 +239,7 @@ export const DEBUG = {
   sequence: 10,
   pending: 11,
   siteWords: 12,
+  check: 13,
   ring: 16,
 } as const;
 export const DEBUG_MAGIC = 0x47554244;

@@ -38,7 +38,8 @@ const MOST_BYTES = 2 ** 32;
  * free, double and foreign free, leaks. ERR_BAD_OPTION.
  *
  * @example
- * const region = createRegion(heap(), debug(best), { on: { warning: (f) => console.error(f) } });
+ * const found = [];
+ * const region = createRegion(heap(), debug(best), { on: { warning: (f) => found.push(f) } });
  */
 export function debug(inner: Method, options?: DebugOptions): Method {
   assertInner(inner, 'debug');
@@ -241,7 +242,7 @@ class DebugBlocks implements Blocks {
     gate.isShut = words[this.#s + HELD] * HELD_PART > extent;
     let i = this.#askInner(padded, alignment);
     gate.isShut = false;
-    if (i !== 0 || words[this.#s + COUNT] === 0) return i;
+    if (i !== 0 || this.#count() === 0) return i;
     this.#flush();
     this.#heap.tell();
     i = this.#askInner(padded, alignment);
@@ -277,13 +278,13 @@ class DebugBlocks implements Blocks {
       heap.done();
       return true;
     }
-    while (words[s + COUNT] >= this.#slots) this.#release();
-    const count = words[s + COUNT];
+    if (this.#count() === this.#slots) this.#release();
+    const count = this.#count();
     words[s + RING + ((words[s + HEAD_SLOT] >>> 0) + count) % this.#slots] = p;
     words[s + COUNT] = count + 1;
     words[s + HELD] += granules;
     heap.done();
-    while (words[s + HELD] > words[s + LIMIT] && words[s + COUNT] > 0) this.#release();
+    while (words[s + HELD] > words[s + LIMIT] && this.#count() > 0) this.#release();
     return true;
   }
 
@@ -322,6 +323,16 @@ class DebugBlocks implements Blocks {
     return { front: p - i, sequence, size, allocatedAt, freedAt: this.#heap.here() };
   }
 
+  /** Blocks that are held back; of a damaged ring nothing is known. */
+  #count(): number {
+    const words = this.#words;
+    const count = words[this.#s + COUNT];
+    if (count >= 0 && count <= this.#slots) return count;
+    words[this.#s + COUNT] = 0;
+    words[this.#s + HELD] = 0;
+    return 0;
+  }
+
   /** The block that is held back longest is looked at and really freed. */
   #release(): void {
     const heap = this.#heap;
@@ -341,8 +352,7 @@ class DebugBlocks implements Blocks {
 
   /** Nothing is held back any longer. */
   #flush(): void {
-    if (this.#slots === 0) return;
-    while (this.#words[this.#s + COUNT] > 0) this.#release();
+    while (this.#count() > 0) this.#release();
     this.#words[this.#s + HELD] = 0;
   }
 }
