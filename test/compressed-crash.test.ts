@@ -12,7 +12,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { compressed } from '../src/disciplines/compressed.ts';
 import { codecNamed } from '../src/disciplines/compressed-codec.ts';
 import { readContents } from '../src/disciplines/compressed-contents.ts';
-import { CompressedFile, digestOf, NOTHING, readChunk } from '../src/disciplines/compressed-file.ts';
+import { CompressedFile, digestOf, NOTHING, readChunk }
+  from '../src/disciplines/compressed-file.ts';
 import { CHUNK, ID_BYTES } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';

@@ -75,8 +75,8 @@ export function readContents(disk: Disk): { contents: Contents; isMirrored: bool
   if (newer) {
     const version = newer.readUInt32LE(COMPRESSED.version);
     throw new RegionError('ERR_VERSION',
-      `${disk.path}: format version ${version}, this program knows ${COMPRESSED_VERSION}; open it ` +
-        'with a newer regionstore; it was not changed');
+      `${disk.path}: format version ${version}, this program knows ${COMPRESSED_VERSION}; open ` +
+        'it with a newer regionstore; it was not changed');
   }
   const whole = raw.filter((bytes) => bytes !== null);
   if (whole.length === 0) throw corrupt(disk, 'both of its slots are damaged');

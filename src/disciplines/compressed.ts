@@ -22,6 +22,7 @@ import { type Contents, corrupt, type Disk, readContents } from './compressed-co
 import { CompressedFile, digestOf, type Draft, isZero, NOTHING, readChunk }
   from './compressed-file.ts';
 import { heap } from './heap.ts';
+import { touchedParts } from './touched.ts';
 
 export interface CompressedOptions {
   /** Bytes, or a string like '1GiB'; default: what the file says, 4 GiB for a new one. */
@@ -155,9 +156,9 @@ class CompressedMemory implements Discipline {
     const isRepacking = chunks.size > 0 && codec !== this.#codec.id;
     const level = this.#level();
     let draft = this.#isSameSummary() ? null : this.#file.draft();
-    this.#eachChunk((number, bytes) => {
+    this.#eachChunk((number, bytes, isTouched) => {
       const known = chunks.get(number);
-      const isEmpty = isZero(bytes);
+      const isEmpty = !isTouched || isZero(bytes);
       if (isEmpty && known === undefined) return;
       const digest = digestOf(bytes);
       if (!isRepacking && known?.digest.equals(digest)) return;
@@ -173,12 +174,14 @@ class CompressedMemory implements Discipline {
     return draft;
   }
 
-  #eachChunk(visit: (number: number, bytes: Buffer) => void): void {
+  #eachChunk(visit: (number: number, bytes: Buffer, isTouched: boolean) => void): void {
     this.#sizes.forEach((size, segment) => {
-      const { buffer, byteOffset } = this.#memory.window(segment);
+      const window = this.#memory.window(segment);
+      const touched = touchedParts(window, size, CHUNK);
       const first = segment * CHUNKS_PER_SEGMENT;
       for (let i = 0; i < size / CHUNK; i++) {
-        visit(first + i, Buffer.from(buffer, byteOffset + i * CHUNK, CHUNK));
+        const bytes = Buffer.from(window.buffer, window.byteOffset + i * CHUNK, CHUNK);
+        visit(first + i, bytes, touched[i] !== 0);
       }
     });
   }
