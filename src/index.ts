@@ -1,4 +1,5 @@
 /** Everything a program uses, under the names of the contract. */
+export { compressed } from './disciplines/compressed.ts';
 export { file } from './disciplines/file.ts';
 export { heap } from './disciplines/heap.ts';
 export { mmap } from './disciplines/mmap.ts';

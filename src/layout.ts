@@ -333,6 +333,43 @@ export const JOURNAL = {
 } as const;
 export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
 
+// ---- compressed regions ----------------------------------------------------------------------
+
+/**
+ * File of the discipline `compressed`: two slots, a page each, that say what the file holds; then,
+ * in whole units, anywhere, the table and the chunks it lists. A chunk number counts chunks of the
+ * region's address space. `tableCrc` is of the table, `crc` of the slot before it.
+ */
+export const COMPRESSED_MAGIC = 'RGNCOMP1';
+export const COMPRESSED_VERSION = 1;
+export const COMPRESSED = {
+  magic: 0,
+  version: 8,
+  codec: 12,
+  regionId: 16,
+  sequence: 32,
+  capacity: 40,
+  tableAt: 48,
+  chunkCount: 56,
+  tableCrc: 60,
+  segmentPages: 128,
+  crc: 508,
+  bytes: 512,
+} as const;
+/** Table entry of a chunk that is not all zero, by chunk number. */
+export const COMPRESSED_CHUNK = { chunk: 0, length: 4, place: 8, digest: 16, bytes: 32 } as const;
+export const COMPRESSED_SLOTS = [0, PAGE] as const;
+/** Where units begin, and how long one is. */
+export const COMPRESSED_START = 2 * PAGE;
+export const COMPRESSED_UNIT = 64;
+export const CHUNK = 64 * 1024;
+export const CHUNKS_PER_SEGMENT = SLOT_BYTES / CHUNK;
+export const CODEC = { deflate: 1, zstd: 2 } as const;
+
+if (COMPRESSED.segmentPages + MAX_SEGMENTS * 4 > COMPRESSED.crc) {
+  throw new Error('layout: compressed segment table');
+}
+
 // ---- traces ----------------------------------------------------------------------------------
 
 /** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */

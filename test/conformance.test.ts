@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { compressed } from '../src/disciplines/compressed.ts';
 import { file } from '../src/disciplines/file.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { mmap } from '../src/disciplines/mmap.ts';
@@ -32,6 +33,8 @@ const memories: Memory[] = [
   { discipline: 'file', open: (dir, capacity) => file(join(dir, REGION_FILE), given(capacity)),
     reopens: true, shrinks: true },
 ];
+memories.push({ discipline: 'compressed', reopens: true, shrinks: true,
+  open: (dir, capacity) => compressed(join(dir, REGION_FILE), { ...given(capacity), level: 1 }) });
 memories.push({ discipline: 'nested', reopens: true, shrinks: true,
   open: (dir, capacity) => nested(outerIn(dir), given(capacity)) });
 if (shimProblem() === null) {
