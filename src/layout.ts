@@ -310,7 +310,9 @@ export const THREAD_UNKNOWN = 2n ** 62n;
  */
 export const LOCK = { free: 0, left: -2, condemned: -4 } as const;
 export const LOCK_WAITING = 1;
-export const TICKET = { placeShift: 1, placeBits: 8, generationShift: 9, generationBits: 22 } as const;
+export const TICKET = {
+  placeShift: 1, placeBits: 8, generationShift: 9, generationBits: 22,
+} as const;
 
 if (SHARED.lock < STATE.at + STATE.bytes) throw new Error('layout: lock of a segment');
 if (SHARED.threads + MAX_THREADS * THREAD.bytes > METHOD_START) throw new Error('layout: threads');

@@ -6,6 +6,7 @@ import { compressed } from '../src/disciplines/compressed.ts';
 import { file } from '../src/disciplines/file.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { mmap } from '../src/disciplines/mmap.ts';
+import { shared } from '../src/disciplines/shared-buffer.ts';
 import { mmapIoProblem } from '../src/disciplines/mmap-io.ts';
 import { nested } from '../src/disciplines/nested.ts';
 import { best } from '../src/methods/best.ts';
@@ -32,6 +33,8 @@ const memories: Memory[] = [
     reopens: false, shrinks: true },
   { discipline: 'file', open: (dir, capacity) => file(join(dir, REGION_FILE), given(capacity)),
     reopens: true, shrinks: true },
+  { discipline: 'shared', open: (dir, capacity) => sharedIn(dir, capacity),
+    reopens: 'held', shrinks: true },
 ];
 memories.push({ discipline: 'compressed', reopens: true, shrinks: true,
   open: (dir, capacity) => compressed(join(dir, REGION_FILE), { ...given(capacity), level: 1 }) });
@@ -59,6 +62,16 @@ function outerIn(dir: string): Region {
   outers.set(dir, outer);
   onTestFinished(() => outer.close());
   return outer;
+}
+
+/** The buffers of shared regions, as a program holds them. */
+const buffers = new Map<string, SharedArrayBuffer>();
+
+function sharedIn(dir: string, capacity: string | undefined) {
+  const held = buffers.get(dir);
+  const memory = held === undefined ? shared(given(capacity)) : shared(held);
+  buffers.set(dir, memory.buffer);
+  return memory;
 }
 
 function given(capacity: string | undefined) {

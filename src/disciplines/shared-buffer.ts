@@ -248,8 +248,8 @@ function newBuffer(bytes: number): SharedArrayBuffer {
 function divide(bytes: number, wanted: number | undefined): Division {
   const capacity = Math.floor(Math.min(bytes, MOST) / PAGE) * PAGE;
   if (bytes > MOST || capacity < LEAST) {
-    throw bad(`shared: ${bytes} bytes are too ${bytes > MOST ? 'many' : 'few'} for a region; give ` +
-      `${LEAST} to ${MOST}`);
+    throw bad(`shared: ${bytes} bytes are too ${bytes > MOST ? 'many' : 'few'} for a region; ` +
+      `give ${LEAST} to ${MOST}`);
   }
   if (wanted !== undefined && (wanted > MAX_SHARDS || (wanted & (wanted - 1)) !== 0)) {
     throw bad(`shared: shards is ${wanted}; give a power of two up to ${MAX_SHARDS}`);

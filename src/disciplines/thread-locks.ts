@@ -1,6 +1,6 @@
 /**
- * Locks in shared memory, after Drepper's futex mutex ("Futexes Are Tricky", 2011) and Linux' robust
- * futexes: a word that is 0 or names its owner. One exchange takes it, one leaves it. Who
+ * Locks in shared memory, after Drepper's futex mutex ("Futexes Are Tricky", 2011) and the robust
+ * futexes of Linux: a word that is 0 or names its owner. One exchange takes it, one leaves it. Who
  * has to wait turns a while, then sets a bit and sleeps; a sleeper looks every few milliseconds
  * whether the owner is still there, and takes the lock over from one that died, at any instant.
  *
@@ -9,7 +9,8 @@
  */
 import { RegionError } from '../errors.ts';
 import { LOCK, LOCK_WAITING, PAGE, SHARED } from '../layout.ts';
-import type { Finding, Sharing } from '../types.ts';
+import type { Sharing } from '../sharing.ts';
+import type { Finding } from '../types.ts';
 import { placeOf, type ThreadTable } from './thread-table.ts';
 
 // V8 folds constants of this module into the code, imported ones it loads and tests every time.
@@ -39,13 +40,20 @@ export class ThreadLocks implements Sharing {
   readonly #threads: ThreadTable;
   readonly #division: Division;
   readonly #ticket: number;
+  readonly #looks: number;
 
-  /** `words` are the whole buffer's; `ticket` is this opening's in the table of threads. */
-  constructor(words: Int32Array, threads: ThreadTable, division: Division, ticket: number) {
+  /**
+   * `words` are the whole buffer's; `ticket` is this opening's in the table of threads; `looks` at
+   * an owner that lives, 4 ms apart, are as many as it is given.
+   */
+  constructor(
+    words: Int32Array, threads: ThreadTable, division: Division, ticket: number, looks = LOOKS,
+  ) {
     this.#words = words;
     this.#threads = threads;
     this.#division = division;
     this.#ticket = ticket;
+    this.#looks = looks;
     this.shards = division.shards;
     this.home = placeOf(ticket) % division.shards;
   }
@@ -92,7 +100,8 @@ export class ThreadLocks implements Sharing {
     const { shards, slotShift, capacity } = this.#division;
     const found = divisionIn(this.#words);
     if (found.shards !== shards || found.slotShift !== slotShift || found.capacity !== capacity) {
-      report({ id: 'S1', address: SHARED.shards, detail: 'the words about the buffer were changed' });
+      report({ id: 'S1', address: SHARED.shards,
+        detail: 'the words about the buffer were changed' });
     }
     for (let shard = -1; shard < shards; shard++) {
       const lock = this.lockOf(shard);
@@ -106,11 +115,11 @@ export class ThreadLocks implements Sharing {
     const words = this.#words;
     const mine = this.#ticket | WAITING;
     let turns = TURNS;
-    let looks = LOOKS;
+    let looks = this.#looks;
     let last = FREE;
     for (;;) {
       const word = Atomics.load(words, lock);
-      if ((word | WAITING) !== last) looks = LOOKS;
+      if ((word | WAITING) !== last) looks = this.#looks;
       last = word | WAITING;
       if (word === CONDEMNED) throw condemned(lock);
       const isHalf = word === LEFT || (word & ~WAITING) === this.#ticket;
@@ -140,7 +149,7 @@ export class ThreadLocks implements Sharing {
   #busy(lock: number, word: number): RegionError {
     return new RegionError('ERR_BUSY',
       `${whatOf(lock)} has been held by ${this.#threads.nameOf(word)} for ` +
-        `${LOOKS * LOOK_MS / 1000} seconds; see what that thread does, or end it`);
+        `${this.#looks * LOOK_MS / 1000} seconds; see what that thread does, or end it`);
   }
 }
 

@@ -33,7 +33,9 @@ function copyWords(words: Int32Array, from: number, to: number, bytes: number): 
   words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
-export function take(blocks: Pick<Blocks, 'alloc' | 'align'>, size: number, alignment: number): number {
+export function take(
+  blocks: Pick<Blocks, 'alloc' | 'align'>, size: number, alignment: number,
+): number {
   return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
 }
 

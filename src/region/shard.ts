@@ -8,7 +8,8 @@
  * the region then.
  */
 import { RegionError } from '../errors.ts';
-import type { Blocks, BlockStat, Finding, Sharing } from '../types.ts';
+import type { Sharing } from '../sharing.ts';
+import type { Blocks, BlockStat, Finding } from '../types.ts';
 
 /** What the segments of a region have in common. */
 export interface Watchers {
@@ -192,7 +193,7 @@ export class Shard implements Blocks {
     if (isSound) return;
     this.#sharing.condemn(this.lock);
     throw new RegionError('ERR_CORRUPT',
-      'a thread died in a shard of this region and its blocks do not hold together; read what you ' +
-        'can, and make another region');
+      'a thread died in a shard of this region and its blocks do not hold together; read what ' +
+        'you can, and make another region');
   }
 }

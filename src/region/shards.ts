@@ -5,7 +5,8 @@
  * again and again is waited for, so that the lock of a thread that died there is found.
  */
 import { GRANULE, GRANULE_SHIFT, METHOD_START } from '../layout.ts';
-import type { Blocks, Finding, Sharing } from '../types.ts';
+import type { Sharing } from '../sharing.ts';
+import type { Blocks, Finding } from '../types.ts';
 import { take } from './arguments.ts';
 import { HELD, Shard, type Watchers } from './shard.ts';
 
