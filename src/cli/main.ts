@@ -18,6 +18,7 @@ import { inspect } from './inspect.ts';
 import { ls } from './ls.ts';
 import { type Output, OutputClosed, outputTo } from './output.ts';
 import { progressOn } from './progress.ts';
+import { study } from './study.ts';
 import { printable } from './table.ts';
 import { type AddVerb, type Console, document, EXIT, type Exit } from './verb.ts';
 
@@ -29,6 +30,7 @@ const VERBS: readonly AddVerb[] = [
   compact,
   checkpoint,
   checkpoints,
+  study,
 ];
 
 interface Failure {

@@ -1,8 +1,8 @@
 /**
  * `@thi.ng/malloc`, the allocator over an ArrayBuffer that JavaScript has: loaded where it is
- * installed, replayed the way it can be. Its realloc frees the block before it copies, so that what
- * is left of a split overwrites contents: `keepsContents` tries that, and where it is so, a resize
- * is malloc, copy and free.
+ * installed, replayed the way it can be. `reallocFault` tries its realloc: version 6.1.150 never
+ * frees a block that moves, and forgets the new size of a newest block that shrinks a little, which
+ * the next block then overlaps. Where there is a fault, a resize is malloc, copy and free.
  */
 import type { Heap } from './study-loops.ts';
 
@@ -16,9 +16,14 @@ export interface Pool {
   free(address: number): boolean;
 }
 
-export type MakePool = (bytes: number) => Pool;
+export type MakePool = (bytes: number, align: number) => Pool;
 
 export const POOL_PACKAGE = '@thi.ng/malloc';
+/** In front of each of its blocks. */
+const HEADER_BYTES = 8;
+
+/** It has no room or lost a block: no match for this trace. */
+export class PoolRefused extends Error {}
 
 interface PoolModule {
   readonly MemPool: new (options: { buf: ArrayBuffer; align: number }) => Pool;
@@ -30,23 +35,33 @@ export async function loadPool(): Promise<MakePool | null> {
   const name: string = POOL_PACKAGE;
   try {
     const { MemPool } = await import(name) as PoolModule;
-    return (bytes) => new MemPool({ buf: new ArrayBuffer(bytes), align: 16 });
+    return (bytes, align) => new MemPool({ buf: new ArrayBuffer(bytes), align });
   } catch {
     return null;
   }
 }
 
-/** Does realloc keep what is in a block that has to move down into the free one before it? */
-export function keepsContents(make: MakePool): boolean {
-  const pool = make(4096);
-  const memory = new Uint8Array(pool.buf);
-  const before = pool.malloc(64);
+/** What its realloc does wrong, or ''. */
+export function reallocFault(make: MakePool): string {
+  const faults = [
+    leaks(make(4096, 16)) ? 'never frees a block that moves' : '',
+    overlaps(make(4096, 8)) ? 'lets blocks overlap' : '',
+  ];
+  return faults.filter((fault) => fault !== '').join(' and ');
+}
+
+/** Only what is live can be freed; what was moved is not. */
+function leaks(pool: Pool): boolean {
   const block = pool.malloc(64);
   pool.malloc(64);
-  memory.fill(7, block, block + 64);
-  pool.free(before);
-  const moved = pool.realloc(block, 100);
-  return moved > 0 && memory.subarray(moved, moved + 64).every((byte) => byte === 7);
+  return pool.realloc(block, 1000) !== block && pool.free(block);
+}
+
+function overlaps(pool: Pool): boolean {
+  const block = pool.realloc(pool.malloc(64), 56);
+  const next = pool.malloc(64);
+  const same = pool.realloc(block, 64);
+  return same < next && same + 64 > next - HEADER_BYTES;
 }
 
 export interface PoolHeap extends Heap {
@@ -56,7 +71,7 @@ export interface PoolHeap extends Heap {
 
 /**
  * The pool as a heap of a replay. It knows no alignment: a block that needs one is larger, and what
- * malloc returned is remembered. Throws RangeError when the pool is full.
+ * malloc returned is remembered. Throws PoolRefused.
  */
 export function poolHeap(pool: Pool, hasRealloc: boolean): PoolHeap {
   const memory = new Uint8Array(pool.buf);
@@ -64,7 +79,7 @@ export function poolHeap(pool: Pool, hasRealloc: boolean): PoolHeap {
   const sizes = new Map<number, number>();
   let peak = 0;
   const place = (base: number, size: number, alignment: number): number => {
-    if (base === 0) throw new RangeError(`${POOL_PACKAGE} has no room for ${size} bytes`);
+    if (base === 0) throw new PoolRefused(`${POOL_PACKAGE} has no room for ${size} bytes`);
     const at = Math.ceil(base / alignment) * alignment;
     if (at !== base) bases.set(at, base);
     if (!hasRealloc) sizes.set(at, size);
@@ -73,7 +88,7 @@ export function poolHeap(pool: Pool, hasRealloc: boolean): PoolHeap {
   };
   const alloc = (size: number) => place(pool.malloc(Math.max(1, size)), size, 1);
   const free = (address: number): void => {
-    if (!pool.free(bases.get(address) ?? address)) throw new RangeError('a block got lost');
+    if (!pool.free(bases.get(address) ?? address)) throw new PoolRefused('it lost a block');
     bases.delete(address);
     sizes.delete(address);
   };

@@ -139,7 +139,8 @@ int main(int argc, char **argv) {
   for (int i = atoi(argv[2]); i > 0; i--) {
     double begin = now();
     replay(first, end);
-    printf("%.3f\n", (now() - begin) / operations);
+    printf("%.3f\n", (now() - begin) / (operations ? operations : 1));
+    fflush(stdout);
     for (uint32_t s = 0; s < slots; s++)
       if (blocks[s]) {
         if (!loop_only) free(blocks[s]);
