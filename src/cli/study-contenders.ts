@@ -4,14 +4,15 @@
  * What cannot take part is named with the reason.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Contender, Family } from '../trace/study.ts';
+import { TraceBuilder } from '../trace/trace.ts';
+import { writeTrace } from '../trace/trace-file.ts';
 import { loadPool, POOL_PACKAGE, reallocFault } from './study-pool.ts';
 import { outcomeOf, type Trial } from './study-process.ts';
-import { EMPTY_TRACE, plainFile } from './study-traces.ts';
 import type { TrialRequest } from './study-trial.ts';
 
 /** What is asked of every contender alike. */
@@ -128,7 +129,7 @@ function findLibrary(names: readonly string[]): string | null {
 /** The loader ignores a library it cannot use, and glibc would be measured under its name. */
 function refusal(binary: string, preload: string, dir: string): string {
   const empty = join(dir, 'empty.vmt');
-  writeFileSync(empty, plainFile(EMPTY_TRACE));
+  writeTrace(empty, new TraceBuilder().finish(false));
   const { stdout } = spawnSync(binary, [empty, '0'],
     { encoding: 'utf8', env: { ...process.env, LD_PRELOAD: preload } });
   const { library } = outcomeOf({ stdout, isStopped: false, ms: 0 });

@@ -1,68 +1,13 @@
 /**
- * The replay loops of a study, one per kind of memory. All write the first and the last byte of
- * each block, or every byte, as the C replayer (tools/study/replay.c) does.
+ * Replays without a region: a Buffer for each block, and the loop alone. They write the same bytes
+ * as the replay of a region (src/trace/replay.ts) and that in C (tools/study/replay.c).
  */
 import { TRACE_RECORD } from '../layout.ts';
-import type { Trace } from '../trace/trace-file.ts';
+import type { Heap, Touch } from '../trace/replay.ts';
+import type { Trace } from '../trace/trace.ts';
 
 const { words: RECORD, operation: OPERATION, zero: ZERO, slotShift: SLOT } = TRACE_RECORD;
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
-
-export type Touch = 'ends' | 'all';
-
-/** What a replay needs: addresses are byte offsets into `memory`. */
-export interface Heap {
-  readonly memory: Uint8Array;
-  /** The same memory. */
-  readonly doubles: Float64Array;
-  alloc(size: number): number;
-  align(size: number, alignment: number): number;
-  free(address: number): void;
-  resize(address: number, size: number): number;
-}
-
-/** Replays the trace once; `live` has the address of each slot's block, 0 = none. */
-export function replayHeap(trace: Trace, heap: Heap, live: Float64Array, touch: Touch): void {
-  const { records } = trace;
-  const { memory } = heap;
-  const isAll = touch === 'all';
-  let alignment = 0;
-  for (let i = 0; i < records.length; i += RECORD) {
-    const word = records[i] as number;
-    const size = records[i + 1] as number;
-    const slot = word >>> SLOT;
-    const operation = word & OPERATION;
-    let at = 0;
-    if (operation === FREE) {
-      heap.free(live[slot] as number);
-      live[slot] = 0;
-      continue;
-    }
-    if (operation === ALLOC) {
-      at = alignment > 16 ? heap.align(size, alignment) : heap.alloc(size);
-      alignment = 0;
-      if ((word & ZERO) !== 0) clear(heap, at, size);
-    } else if (operation === RESIZE) {
-      at = heap.resize(live[slot] as number, size);
-    } else {
-      alignment = size;
-      continue;
-    }
-    live[slot] = at;
-    if (isAll) memory.fill(1, at, at + size);
-    if (size > 0) {
-      memory[at] = 1;
-      memory[at + size - 1] = 2;
-    }
-  }
-}
-
-/** Usable sizes are whole granules, so eight bytes at a time; a call of fill costs 128 of them. */
-function clear(heap: Heap, at: number, size: number): void {
-  const { doubles } = heap;
-  if (size > 1024) heap.memory.fill(0, at, at + size);
-  else for (let i = at >>> 3, end = (at + size + 7) >>> 3; i < end; i += 1) doubles[i] = 0;
-}
 
 /** Blocks of the garbage collector: one Buffer each, the way most programs get memory. */
 export function replayBuffers(trace: Trace, live: (Buffer | null)[], touch: Touch): void {

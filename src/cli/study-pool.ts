@@ -4,7 +4,7 @@
  * frees a block that moves, and forgets the new size of a newest block that shrinks a little, which
  * the next block then overlaps. Where there is a fault, a resize is malloc, copy and free.
  */
-import type { Heap } from './study-loops.ts';
+import type { Heap } from '../trace/replay.ts';
 
 /** What is used of its MemPool. */
 export interface Pool {

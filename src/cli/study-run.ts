@@ -5,9 +5,9 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Touch } from '../trace/replay.ts';
 import type { Sample } from '../trace/study.ts';
 import type { Runner } from './study-contenders.ts';
-import type { Touch } from './study-loops.ts';
 import { type Outcome, runTrial } from './study-process.ts';
 import type { StudyTrace } from './study-traces.ts';
 

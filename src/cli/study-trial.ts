@@ -4,12 +4,10 @@
  *
  *   node study-trial.js '{"trace": "FILE", "kind": "region", "method": "best", …}'
  */
-import { RegionError } from '../errors.ts';
-import { readTrace, type Trace } from '../trace/trace-file.ts';
-import type { Region } from '../types.ts';
-import {
-  emptyHeap, type Heap, replayBuffers, replayHeap, type Touch,
-} from './study-loops.ts';
+import { firstSize, type Heap, heapOf, refusal, replay, type Touch } from '../trace/replay.ts';
+import type { Trace } from '../trace/trace.ts';
+import { readTrace } from '../trace/trace-file.ts';
+import { emptyHeap, replayBuffers } from './study-loops.ts';
 import { peakResident, startPeak } from './study-memory.ts';
 import { loadPool, PoolRefused, poolHeap, reallocFault } from './study-pool.ts';
 import { studyRegion } from './study-region.ts';
@@ -51,30 +49,16 @@ function timed(
 
 function timeHeap(request: TrialRequest, trace: Trace, heap: Heap): void {
   const live = new Float64Array(trace.slots);
-  const once = () => replayHeap(trace, heap, live, request.touch);
+  const once = () => replay(trace, heap, live, request.touch);
   timed(request, trace, once, () => {
     for (const address of live) if (address !== 0) heap.free(address);
     live.fill(0);
   });
 }
 
-function heapOf(region: Region): Heap {
-  const probe = region.alloc(1);
-  const memory = new Uint8Array(region.bytes(probe).buffer as ArrayBuffer);
-  region.free(probe);
-  return {
-    memory,
-    doubles: new Float64Array(memory.buffer),
-    alloc: (size) => region.alloc(size),
-    align: (size, alignment) => region.align(size, alignment),
-    free: (address) => region.free(address),
-    resize: (address, size) => region.resize(address, size),
-  };
-}
-
 function timeRegion(request: TrialRequest, trace: Trace): number {
   const { region, peakExtent, end } = studyRegion(request.method, request.discipline, request.dir);
-  timeHeap(request, trace, heapOf(region));
+  timeHeap(request, trace, heapOf(region, firstSize(trace)));
   const peak = peakExtent();
   end();
   return peak;
@@ -113,10 +97,9 @@ async function attempt(request: TrialRequest): Promise<string> {
   try {
     return `footprint ${await run(request)}`;
   } catch (error) {
-    const isResult = error instanceof PoolRefused || (error instanceof RegionError
-      && ['ERR_BAD_SIZE', 'ERR_BAD_ADDRESS', 'ERR_NO_SPACE'].includes(error.code));
-    if (!isResult) throw error;
-    return `refused ${error.message}`;
+    const why = error instanceof PoolRefused ? error.message : refusal(error);
+    if (why === null) throw error;
+    return `refused ${why}`;
   }
 }
 

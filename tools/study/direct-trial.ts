@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import type { DirectRequest, DirectResult } from '../../src/cli/study-direct.ts';
 import { peakResident, startPeak } from '../../src/cli/study-memory.ts';
 import { studyRegion } from '../../src/cli/study-region.ts';
-import { RegionError } from '../../src/index.ts';
+import { refusal } from '../../src/trace/replay.ts';
 import { type Document, WORKLOADS } from './workloads.ts';
 
 /** Compiled, this file is in dist/tools/study. */
@@ -54,11 +54,10 @@ function attempt(request: DirectRequest): DirectResult {
   try {
     return run(request);
   } catch (error) {
-    const isResult = error instanceof RegionError
-      && ['ERR_BAD_SIZE', 'ERR_BAD_ADDRESS', 'ERR_NO_SPACE'].includes(error.code);
-    if (!isResult) throw error;
+    const refused = refusal(error);
+    if (refused === null) throw error;
     return { ms: 0, minorFaults: 0, majorFaults: 0, peakResident: 0, extent: 0, checksum: '',
-      refused: error.message };
+      refused };
   }
 }
 
