@@ -18,6 +18,8 @@ export interface Finding {
   readonly allocatedAt?: string;
   readonly freedAt?: string;
   readonly detectedAt?: string;
+  /** What the program did to its blocks, as a debugging method saw it: the region is sound. */
+  readonly byProgram?: boolean;
 }
 
 /**
@@ -58,11 +60,45 @@ export interface Discipline {
   sync(): void;
   /** Gives up the windows: views of them become empty, or zero where they cannot be detached. */
   close(): void;
+  /** Address space of one segment, bytes, a power of two; default 4 GiB. */
+  readonly slotBytes?: number;
+  /** Only where several threads use the memory at once, from `open` or the first `resize` on. */
+  readonly sharing?: Sharing | null;
   /**
    * Only where the memory lies inside another region: tells who has to know when that region's
    * memory is reverted, or goes.
    */
   lend?(tenant: Tenant): void;
+}
+
+/**
+ * Locks of a region that several threads use at once: one for its roots, one per segment. A thread
+ * that needs several takes that of the roots first, then those of segments, ascending.
+ */
+export interface Sharing {
+  /** Segments, all laid out when the region is made. */
+  readonly shards: number;
+  /** The segment that this thread asks first. */
+  readonly home: number;
+  /** Names the lock of a segment; -1 = of the roots. */
+  lockOf(shard: number): number;
+  /**
+   * Waits for a lock. false = what it guards was left half done, by a thread that died or was cut
+   * short: derive it again. ERR_CORRUPT when it is condemned; ERR_BUSY when its owner keeps it.
+   */
+  take(lock: number): boolean;
+  /** Takes a lock that is free and whole; false = it is not. */
+  tryTake(lock: number): boolean;
+  leave(lock: number): void;
+  /** Leaves a lock with what it guards half done. */
+  abandon(lock: number): void;
+  /** Leaves a lock for good: what it guards is damaged. */
+  condemn(lock: number): void;
+  isCondemned(lock: number): boolean;
+  /** The region is laid out: from now on other threads may open it. */
+  publish(): void;
+  /** Broken invariants of the locks, by address. */
+  check(report: (finding: Finding) => void): void;
 }
 
 /** Who lives in memory that may change or go under it. */
@@ -151,10 +187,10 @@ export interface Blocks {
   /** Derives the free structures again from the ground truth (headers, bitmap). false = damaged. */
   rebuild(): boolean;
   /**
-   * Only methods that debug: why `free` or `resize` of this granule is refused, when more is known
-   * than that it is not the start of a live block (a double free, say).
+   * Only methods that debug: why an address, bytes from the start of the arena, is refused, when
+   * more is known than that it is not the start of a live block (a double free, say).
    */
-  accuse?(granule: number): Finding | null;
+  accuse?(address: number): Finding | null;
   /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
   leaks?(report: (finding: Finding) => void): void;
 }
@@ -189,7 +225,10 @@ export type TypedArrayConstructor<T> = {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
 };
 
-/** One allocation call, as Vmalloc's trace has it. */
+/**
+ * One allocation call, as Vmalloc's trace has it. Old and new address 0: every block of the region
+ * is gone, since it was cleared or its memory was reverted; what is there then follows as allocated.
+ */
 export interface TraceEvent {
   /** Address of the block before, 0 for an allocation. */
   readonly old: number;
@@ -227,7 +266,7 @@ export interface RegionFlags {
   start: number;
   /** Throw what was found as ERR_CORRUPT, after the handler `warning`. Default false. */
   abort: boolean;
-  /** Several threads use the region: what its discipline says; cannot be changed. */
+  /** Several threads use the region: what its discipline says; it cannot be changed. */
   shared: boolean;
   /** Operations on a block that holds one of these addresses are reported as finding W1. */
   watch: readonly number[];

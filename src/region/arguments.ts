@@ -19,7 +19,7 @@ export function copyWords(words: Int32Array, from: number, to: number, bytes: nu
   words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
-export function take(blocks: Blocks, size: number, alignment: number): number {
+export function take(blocks: Pick<Blocks, 'alloc' | 'align'>, size: number, alignment: number): number {
   return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
 }
 
