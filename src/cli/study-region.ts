@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { file } from '../disciplines/file.ts';
 import { heap } from '../disciplines/heap.ts';
 import { mmap } from '../disciplines/mmap.ts';
+import { nested } from '../disciplines/nested.ts';
+import { shared } from '../disciplines/shared-buffer.ts';
 import { RegionError } from '../errors.ts';
+import { best } from '../methods/best.ts';
 import { methodNamed } from '../methods/registry.ts';
 import { createRegion } from '../region/region.ts';
 import { openStore } from '../store/store.ts';
@@ -16,6 +19,8 @@ const DISCIPLINES: Readonly<Record<string, Make>> = {
   heap: () => heap(),
   mmap: (dir) => mmap(join(dir, 'study.region')),
   file: (dir) => file(join(dir, 'study.region')),
+  nested: () => nested(createRegion(heap(), best)),
+  shared: () => shared({ capacity: '1GiB' }),
 };
 
 /** Names for `--discipline`; `store` is a region of a store, durable by checkpoints. */

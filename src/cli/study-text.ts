@@ -28,8 +28,8 @@ export function gridsOf(study: Study, columns: number): Grid[] {
   for (let i = 0; i < names.length; i += perTable) pieces.push(names.slice(i, i + perTable));
   return [
     ...(names.length === 0 ? [] : [meanGrid(study)]),
-    ...pieces.map((traces) => timeGrid(study, traces)),
-    ...pieces.map((traces) => spaceGrid(study, traces)),
+    ...pieces.map((traces, i) => timeGrid(study, traces, i)),
+    ...pieces.map((traces, i) => spaceGrid(study, traces, i)),
     ...(study.direct?.workloads ?? []).map((workload) => directGrid(study, workload)),
   ].filter((grid) => grid.rows.length > 0);
 }
@@ -51,18 +51,21 @@ function meanGrid(study: Study): Grid {
   };
 }
 
-function timeGrid(study: Study, traces: readonly string[]): Grid {
+const CONTINUED = ', continued';
+
+function timeGrid(study: Study, traces: readonly string[], piece: number): Grid {
   const limit = `> ${study.setting.limitSeconds} s`;
   const text = (cell: Cell) => {
     if (cell.state === 'limit') return limit;
     return cell.contender === study.base ? `${figure(cell.ns)} ns` : times(cell.ratio);
   };
-  return perTrace(study, traces, `Time per operation, relative to ${study.base}`, text);
+  const title = `Time per operation, relative to ${study.base}${piece > 0 ? CONTINUED : ''}`;
+  return perTrace(study, traces, title, text);
 }
 
-function spaceGrid(study: Study, traces: readonly string[]): Grid {
-  return perTrace(study, traces, 'Utilization: peak live payload / peak footprint',
-    (cell) => figure(cell.utilization));
+function spaceGrid(study: Study, traces: readonly string[], piece: number): Grid {
+  const title = `Utilization: peak live payload / peak footprint${piece > 0 ? CONTINUED : ''}`;
+  return perTrace(study, traces, title, (cell) => figure(cell.utilization));
 }
 
 function perTrace(
@@ -138,7 +141,7 @@ export function placeOf({ setting }: Study): string[] {
   const versions = Object.entries(peers).map(([name, version]) => `${name} ${version}`);
   const parts = [system, cpu, humanSize(memoryBytes), `Node ${node}`, ...versions];
   return [`${setting.date} · ${setting.command}`, parts.join(' · '),
-    `${setting.rounds} rounds, ${setting.touch === 'all' ? 'every byte' : 'the first and last byte'}`
+    `${setting.rounds === 1 ? 'One round' : `${setting.rounds} rounds`}, ${setting.touch === 'all' ? 'every byte' : 'the first and last byte'}`
     + ` of each block written, at most ${setting.limitSeconds} s a trial`
     + `${setting.isQuick ? '; a quick run: its figures say nothing' : ''}`];
 }

@@ -7,7 +7,7 @@
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import { systemError } from '../files.ts';
@@ -74,6 +74,9 @@ export function study(program: Command, console: Console): void {
 
 async function act(console: Console, paths: string[], options: Options): Promise<void> {
   const wish = read(paths, options);
+  // Not after hours of work.
+  if (options.svg !== undefined) write(options.svg, '');
+  if (options.save !== undefined) folderFor(options.save);
   const dir = mkdtempSync(join(tmpdir(), 'regionstore-study-'));
   const drop = () => rmSync(dir, { recursive: true, force: true });
   const interrupt = () => {
@@ -187,7 +190,7 @@ function settingOf({ isQuick, touch, rounds, limitSeconds }: Wish, { peers }: Fi
   const [first] = cpus();
   return {
     date: new Date().toISOString(),
-    command: ['regionstore', ...process.argv.slice(2)].join(' '),
+    command: ['regionstore', ...process.argv.slice(2).map(withoutFolder)].join(' '),
     node: process.version,
     system: `${process.platform} ${release()} ${process.arch}`,
     cpu: `${cpus().length} × ${first?.model.trim() || 'unknown'}`,
@@ -200,13 +203,25 @@ function settingOf({ isQuick, touch, rounds, limitSeconds }: Wish, { peers }: Fi
   };
 }
 
+/** Where things are on this machine is nobody's business in a result. */
+function withoutFolder(argument: string): string {
+  return isAbsolute(argument) ? `…/${basename(argument)}` : argument;
+}
+
 function save(folder: string, found: Study, svg: string): void {
   const name = `study-${found.setting.date.slice(0, 16).replaceAll(/[-:]/g, '')}`;
-  mkdirSync(folder, { recursive: true });
   write(join(folder, `${name}.md`), markdown(found, `${name}.svg`));
   write(join(folder, `${name}.json`), `${JSON.stringify(found, null, 1)}\n`);
   write(join(folder, `${name}.svg`), svg);
   process.stderr.write(`saved ${join(folder, name)}.md, .json and .svg\n`);
+}
+
+function folderFor(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw systemError(`making ${path}`, cause);
+  }
 }
 
 function write(path: string, text: string): void {

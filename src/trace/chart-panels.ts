@@ -58,7 +58,7 @@ export function scatter(study: Study, looks: Looks, box: Box): string {
     rulers(across, up, box),
     text(x + width / 2, y + height + 34, `time per operation, ${study.base} = 1`, 'soft mid'),
     text(x, y - 10, 'utilization: peak live payload / peak footprint', 'soft small'),
-    text(x + width, y - 10, '↖ better', 'soft small end'),
+    text(x + 8, y + 18, '↖ faster, and less waste', 'soft small halo'),
     ...points.map(({ mark }) => mark),
     ...labels(points, box),
     empty,
@@ -68,7 +68,8 @@ export function scatter(study: Study, looks: Looks, box: Box): string {
 function rulers(across: Scale, up: Scale | null, { x, y, width, height }: Box): string {
   return [
     ...across.ticks.flatMap(({ value, text: label }) => [
-      line(across.at(value), y, across.at(value), y + height, value === 1 ? 'axis' : 'grid'),
+      line(across.at(value), y, across.at(value), y + height,
+        label === '1' ? 'axis' : 'grid'),
       text(across.at(value), y + height + 16, label, 'soft small mid num'),
     ]),
     ...(up?.ticks ?? []).flatMap(({ value, text: label }) => [
@@ -87,11 +88,11 @@ function labels(points: readonly Point[], box: Box): string[] {
       [x - width / 2, y + 10], [x + 9, y - 20], [x + 9, y + 7], [x - 9 - width, y - 20],
       [x - 9 - width, y + 7], [x + 14, y + 20], [x + 14, y - 34]]
       .map(([left = 0, top = 0]) => ({ x: left, y: top, width, height: 14 }));
-    const free = sides.find((side) => side.x >= box.x && side.x + width <= box.x + box.width + 40
+    const free = sides.find((side) => side.x >= box.x && side.x + width <= box.x + box.width + 20
       && side.y >= box.y - 6 && side.y + 14 <= box.y + box.height + 6
       && taken.every((other) => !overlap(side, other))) ?? sides[0] as Box;
     taken.push(free);
-    return text(free.x, free.y + 11, label, look.family === 'region' ? 'ink bold' : 'ink');
+    return text(free.x, free.y + 11, label, look.family === 'region' ? 'ink halo bold' : 'ink halo');
   });
 }
 
@@ -149,7 +150,7 @@ function dots(
     const x = scale.at(value);
     const is = `${state === 'limit' ? '> ' : ''}${threeDigits(value)}`;
     const about = `${contender} on ${trace}: ${key === 'ratio' ? `${is} ×` : `utilization ${is}`}`;
-    const edge = scale.isBeyond(value)
+    const edge = scale.isBeyond(value) || (state === 'limit' && key === 'ratio')
       ? chevron(x + (key === 'ratio' ? 9 : -9), y, key === 'ratio' ? 1 : -1, look) : '';
     return figureMark(shape(x, y, look.family === 'region' ? 5.5 : 4.5, look) + edge, about,
       { trace, contender, [key]: value });

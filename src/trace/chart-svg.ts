@@ -40,10 +40,11 @@ const FONT = 'system-ui,-apple-system,\'Segoe UI\',Roboto,\'Helvetica Neue\',\'D
 
 /** [class, property, light, dark] */
 const INKS = [
-  ['ground', 'fill', '#ffffff', '#0d1117'], ['card', 'fill', '#f6f8fa', '#151b23'],
+  ['ground', 'fill', '#ffffff', '#0d1117'],
   ['ink', 'fill', '#1f2328', '#e6edf3'], ['soft', 'fill', '#59636e', '#9aa4af'],
   ['grid', 'stroke', '#d9dee4', '#2b333d'], ['axis', 'stroke', '#818b98', '#6b7683'],
-  ['range', 'stroke', '#c8ced6', '#3a434e'], ['mark', 'stroke', '#ffffff', '#0d1117'],
+  ['range', 'stroke', '#e3e7eb', '#262e38'], ['mark', 'stroke', '#ffffff', '#0d1117'],
+  ['halo', 'stroke', '#ffffff', '#0d1117'],
 ] as const;
 
 /** The style sheet; series 0 … of each family have the next colour of their list. */
@@ -57,7 +58,7 @@ export function styleSheet(families: readonly Family[]): string {
     + '.h1{font-size:20px;font-weight:600}.h2{font-size:14px;font-weight:600}'
     + '.small{font-size:11px}.bold{font-weight:600}.end{text-anchor:end}.mid{text-anchor:middle}'
     + '.num{font-variant-numeric:tabular-nums}line{stroke-width:1}.mark{stroke-width:1.25}'
-    + '.dash{stroke-dasharray:3 3}.range{stroke-width:2}'
+    + '.halo{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}.range{stroke-width:2}'
     + `${rules(0)}@media (prefers-color-scheme:dark){${rules(1)}}</style>`;
 }
 
@@ -89,7 +90,7 @@ export function line(x1: number, y1: number, x2: number, y2: number, classes: st
 
 /** Pixels of a text of this size: good enough to keep labels apart. */
 export function widthOf(content: string, size = 12): number {
-  return [...content].length * size * 0.58;
+  return [...content].length * size * 0.56;
 }
 
 /** Circle: a method; square: an allocator of C; triangle: JavaScript. */

@@ -72,8 +72,8 @@ function heading({ setting, traces, base }: Study): string {
   const quick = setting.isQuick ? 'A quick run: its figures say nothing. ' : '';
   return [
     text(MARGIN, 44, what, 'ink h1'),
-    text(MARGIN, 66, `${quick}${how}medians of ${setting.rounds} interleaved `
-      + `${setting.rounds === 1 ? 'round' : 'rounds'}`, 'soft'),
+    text(MARGIN, 66, `${quick}${how}${setting.rounds === 1 ? 'one round'
+      : `medians of ${setting.rounds} interleaved rounds`}`, 'soft'),
     text(MARGIN, 83, `${setting.date.slice(0, 10)} · ${setting.cpu} · Node ${setting.node}`,
       'soft small'),
   ].join('');
@@ -84,7 +84,7 @@ function panelsOf(study: Study, looks: Looks): Panel[] {
   if (study.traces.length > 0) {
     panels.push({
       title: 'Geometric mean over the traces', height: 300, below: 60,
-      draw: (box) => scatter(study, looks, { ...box, x: box.x + 34, width: box.width - 140 }),
+      draw: (box) => scatter(study, looks, { ...box, x: box.x + 34, width: box.width - 64 }),
     }, {
       title: 'Trace by trace', height: study.traces.length * ROW, below: 40,
       draw: (box) => strips(study, looks, { ...box, width: box.width - 24 }),
