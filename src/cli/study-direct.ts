@@ -17,9 +17,9 @@ import { type Ended, runProcess } from './study-process.ts';
 const SCRIPT = fileURLToPath(new URL('../../tools/study/direct-trial.js', import.meta.url));
 
 export const PROGRAMS = [
-  { name: 'words', what: 'an index of words, linked objects', passes: 12 },
-  { name: 'tiles', what: 'changed image tiles, shrunk and freed', passes: 12 },
-  { name: 'sort', what: 'merging sorted runs, grown and freed', passes: 6 },
+  { name: 'words', what: 'an index of words, linked objects', passes: 16 },
+  { name: 'tiles', what: 'changed image tiles, shrunk and freed', passes: 16 },
+  { name: 'sort', what: 'merging sorted runs, grown and freed', passes: 8 },
 ] as const;
 
 export interface DirectRequest {
@@ -37,6 +37,7 @@ export interface DirectResult {
   readonly minorFaults: number;
   readonly majorFaults: number;
   readonly peakResident: number;
+  readonly addedResident: number;
   readonly extent: number;
   readonly checksum: string;
   /** Why the method cannot serve this program, or ''. */
@@ -117,7 +118,7 @@ async function race(
 function trialOf({ dir }: { dir: string }, workload: string, way: Way, passes: number) {
   const { method, discipline } = way;
   const request: DirectRequest = { workload, method, discipline, passes, dir };
-  return { program: process.execPath, args: [SCRIPT, JSON.stringify(request)] };
+  return { program: process.execPath, args: ['--expose-gc', SCRIPT, JSON.stringify(request)] };
 }
 
 async function within<T>(parent: string, work: (dir: string) => Promise<T>): Promise<T> {
@@ -137,7 +138,8 @@ function runOf({ stdout, stderr, status, isStopped }: Ended): Run {
 
 function rowOf(workload: string, { contender }: Way, runs: readonly Run[]): DirectRow {
   const sound = runs.flatMap(({ result }) => (result?.refused === '' ? [result] : []));
-  const of = (key: 'ms' | 'minorFaults' | 'majorFaults' | 'peakResident' | 'extent') =>
+  const of = (key: 'ms' | 'minorFaults' | 'majorFaults' | 'peakResident' | 'addedResident'
+    | 'extent') =>
     (sound.length === 0 ? null : median(sound.map((result) => result[key])));
   const why = runs.find(({ result }) => result?.refused)?.result?.refused ?? '';
   return {
@@ -148,6 +150,7 @@ function rowOf(workload: string, { contender }: Way, runs: readonly Run[]): Dire
     minorFaults: of('minorFaults'),
     majorFaults: of('majorFaults'),
     peakResident: of('peakResident'),
+    addedResident: of('addedResident'),
     extent: of('extent'),
     checksum: sound[0]?.checksum ?? null,
     counters: {},

@@ -37,7 +37,8 @@ export interface StudyRegion {
 export function studyRegion(method: string, discipline: string, dir: string): StudyRegion {
   const extent = watchExtent();
   if (discipline === 'store') {
-    const store = openStore(join(dir, 'store'));
+    // A throwaway store; any file system will do.
+    const store = openStore(join(dir, 'store'), { unsafeFileSystem: true });
     const region = store.region('study', { method: methodNamed(method), on: extent.on });
     return { region, peakExtent: () => extent.peak(region), end: () => store.abandon() };
   }

@@ -85,11 +85,11 @@ function directGrid(study: Study, workload: { name: string; what: string }): Gri
   const first = rows.find(({ ms }) => ms !== null)?.ms ?? null;
   const line = (row: DirectRow) => [row.contender, figure(row.ms),
     times(row.ms === null || first === null ? null : row.ms / first), count(row.minorFaults),
-    count(row.majorFaults), space(row.peakResident), space(row.extent),
+    count(row.majorFaults), space(row.peakResident), space(row.addedResident), space(row.extent),
     ...events.map((event) => count(row.counters[event] ?? null))];
   return {
     title: `Run directly: ${workload.name}, ${workload.what}`,
-    head: ['', 'ms', 'relative', 'minor faults', 'major', 'peak RSS', 'extent', ...events],
+    head: ['', 'ms', 'relative', 'minor faults', 'major', 'peak RSS', 'by the work', 'extent', ...events],
     rows: rows.filter(({ state }) => state !== 'refused').map(line),
   };
 }

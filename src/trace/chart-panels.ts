@@ -170,8 +170,8 @@ const MEASURES = [
   { key: 'ms', title: 'time, ms', of: (row: DirectRow) => row.ms },
   { key: 'faults', title: 'page faults', of: (row: DirectRow) => row.minorFaults === null ? null
     : row.minorFaults + (row.majorFaults ?? 0) },
-  { key: 'resident', title: 'peak resident memory, MiB',
-    of: (row: DirectRow) => (row.peakResident === null ? null : row.peakResident / 2 ** 20) },
+  { key: 'resident', title: 'memory it made resident, MiB',
+    of: (row: DirectRow) => (row.addedResident === null ? null : row.addedResident / 2 ** 20) },
 ] as const;
 
 export const BAR_STEP = 18;

@@ -1,7 +1,7 @@
 /**
- * What `perf stat -x,` writes: one line an event, `value,unit,event,run time,percent,…`, where the
- * value of an event that the machine or the kernel does not offer is `<not supported>` or
- * `<not counted>`. Lines that begin with # and empty lines are not events.
+ * What `perf stat -x,` writes: one line an event, `value,unit,event,run time,percent …`. The value
+ * of an event that the machine or the kernel does not offer is `<not supported>` or `<not
+ * counted>`. Lines that begin with # and empty lines are not events.
  * Source: perf-stat(1), "CSV FORMAT".
  */
 
@@ -23,9 +23,8 @@ export function readPerfStat(text: string): PerfStat {
   for (const line of text.split('\n')) {
     const [value = '', , event = ''] = line.split(',');
     if (line.startsWith('#') || event === '') continue;
-    const name = event.replace(/:[a-zA-Z]+$/, '');
-    // A hybrid processor reports one line for each kind of core: cpu_core/instructions/.
-    const plain = /^cpu_\w+\/(.+)\/$/.exec(name)?.[1] ?? name;
+    // A hybrid processor reports one line for each kind of core: cpu_core/instructions/u.
+    const plain = /^cpu_\w+\/(.+)\/\w*$/.exec(event)?.[1] ?? event.replace(/:[a-zA-Z]+$/, '');
     const count = Number(value);
     if (value !== '' && Number.isFinite(count)) counts[plain] = (counts[plain] ?? 0) + count;
     else missing.push(plain);

@@ -69,6 +69,8 @@ export interface DirectRow {
   readonly majorFaults: number | null;
   /** Peak resident bytes of the process. */
   readonly peakResident: number | null;
+  /** Of them, those above what was resident when the work began. */
+  readonly addedResident: number | null;
   /** Bytes the region occupied at its peak. */
   readonly extent: number | null;
   /** The same under every method, or the study fails. */

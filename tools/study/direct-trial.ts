@@ -13,7 +13,7 @@ import type { DirectRequest, DirectResult } from '../../src/cli/study-direct.ts'
 import { peakResident, startPeak } from '../../src/cli/study-memory.ts';
 import { studyRegion } from '../../src/cli/study-region.ts';
 import { refusal } from '../../src/trace/replay.ts';
-import { type Document, WORKLOADS } from './workloads.ts';
+import { type Document, WORKLOADS, wordsOf } from './workloads.ts';
 
 /** Compiled, this file is in dist/tools/study. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -23,27 +23,31 @@ function documents(): Document[] {
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true }).map(String)
     .filter((name) => /\.(ts|md)$/.test(name)).sort().map((name) => join('src', name));
   return ['README.md', ...sources].map((path) =>
-    ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
+    ({ path, words: wordsOf(readFileSync(join(ROOT, path), 'utf8')) }));
 }
 
 function run({ workload, method, discipline, passes, dir }: DirectRequest): DirectResult {
   const program = WORKLOADS.find(({ name }) => name === workload);
-  const input = documents();
+  const job = program?.prepare(documents(), passes) ?? null;
   const { region, peakExtent, end } = studyRegion(method, discipline, dir);
-  startPeak();
+  // What preparing left behind is not the work's.
+  globalThis.gc?.();
+  const resident = startPeak();
   process.stdout.write('ready\n');
   const before = process.resourceUsage();
   const started = performance.now();
-  const checksum = program?.run(region, input, passes) ?? 0;
+  job?.work(region);
   const ms = performance.now() - started;
   const after = process.resourceUsage();
+  const peak = peakResident();
   const result = {
     ms,
     minorFaults: after.minorPageFault - before.minorPageFault,
     majorFaults: after.majorPageFault - before.majorPageFault,
-    peakResident: peakResident(),
+    peakResident: peak,
+    addedResident: Math.max(0, peak - resident),
     extent: peakExtent(),
-    checksum: checksum.toString(16).padStart(8, '0'),
+    checksum: (job?.checksum() ?? 0).toString(16).padStart(8, '0'),
     refused: '',
   };
   end();
@@ -56,8 +60,8 @@ function attempt(request: DirectRequest): DirectResult {
   } catch (error) {
     const refused = refusal(error);
     if (refused === null) throw error;
-    return { ms: 0, minorFaults: 0, majorFaults: 0, peakResident: 0, extent: 0, checksum: '',
-      refused };
+    return { ms: 0, minorFaults: 0, majorFaults: 0, peakResident: 0, addedResident: 0, extent: 0,
+      checksum: '', refused };
   }
 }
 

@@ -5,6 +5,7 @@
  *   run   words | bytes of text | end of each word in the text | text, the words in order
  */
 import type { Address, Region } from '../../src/index.ts';
+import type { Job } from './workloads.ts';
 
 const COUNT = 0;
 const TEXT_BYTES = 1;
@@ -19,23 +20,24 @@ interface Run {
   readonly text: Buffer;
 }
 
-export function sortWords(
-  region: Region, texts: readonly (readonly string[])[], passes: number,
-): number {
-  const levels: (Address | undefined)[] = [];
-  const expected = new Set<string>();
-  for (let pass = 0; pass < passes; pass += 1) {
-    for (const words of texts) {
-      for (let i = 0; i < words.length; i += WORDS_PER_RUN) {
-        const some = words.slice(i, i + WORDS_PER_RUN).map((word) => `${word}${pass % 7}`);
-        for (const word of some) expected.add(word);
-        settle(region, levels, makeRun(region, some));
+export function sortWords(texts: readonly (readonly string[])[]): Job {
+  let sorted: Run | null = null;
+  return {
+    work: (region) => {
+      const levels: (Address | undefined)[] = [];
+      for (const words of texts) {
+        for (let i = 0; i < words.length; i += WORDS_PER_RUN) {
+          settle(region, levels, makeRun(region, words.slice(i, i + WORDS_PER_RUN)));
+        }
       }
-    }
-  }
-  const rest = levels.filter((run) => run !== undefined);
-  const all = rest.reduce((a, b) => merge(region, a, b));
-  return verify(readRun(region, all), expected);
+      const rest = levels.filter((run) => run !== undefined);
+      sorted = readRun(region, rest.reduce((a, b) => merge(region, a, b)));
+    },
+    checksum: () => {
+      if (sorted === null) throw new Error('nothing was sorted');
+      return verify(sorted, new Set(texts.flat()));
+    },
+  };
 }
 
 /** Like a carry: an occupied level is merged upwards. */

@@ -8,6 +8,7 @@
  *   log       bytes of each frame that was recorded, a growing array
  */
 import type { Address, Region } from '../../src/index.ts';
+import type { Job } from './workloads.ts';
 
 const WIDTH = 512;
 const HEIGHT = 384;
@@ -16,7 +17,7 @@ const ACROSS = WIDTH / TILE;
 const TILES = ACROSS * (HEIGHT / TILE);
 /** Of a tile whose bytes change every other one. */
 const MOST_BYTES = (3 * TILE * TILE) / 2 + 2;
-const KEPT_FRAMES = 48;
+const KEPT_FRAMES = 300;
 const BALLS = 9;
 
 interface Recording {
@@ -30,23 +31,39 @@ interface Recording {
   count: number;
 }
 
-export function recordTiles(region: Region, frameCount: number): number {
-  const pixels = () => region.bytes(region.newOf(0, Uint8Array, WIDTH * HEIGHT), WIDTH * HEIGHT);
-  const next = pixels();
-  const recording: Recording = {
-    region, base: pixels(), last: pixels(), frames: [],
+export function recordTiles(frameCount: number): Job {
+  let recording: Recording | null = null;
+  let sum = 0;
+  return {
+    work: (region) => {
+      const made = startRecording(region);
+      const next = pixels(region);
+      for (let time = 0; time < frameCount; time += 1) {
+        paint(next, time);
+        sum = (Math.imul(sum, 31) + record(made, next)) >>> 0;
+        if (made.frames.length > KEPT_FRAMES) retire(made);
+      }
+      recording = made;
+    },
+    checksum: () => {
+      if (recording === null) throw new Error('nothing was recorded');
+      const { base, last, frames } = recording;
+      while (frames.length > 0) retire(recording);
+      if (!base.every((value, i) => value === last[i])) throw new Error('the picture is damaged');
+      return base.reduce((all, value) => (Math.imul(all, 33) + value) >>> 0, sum);
+    },
+  };
+}
+
+function pixels(region: Region): Uint8Array {
+  return region.bytes(region.newOf(0, Uint8Array, WIDTH * HEIGHT), WIDTH * HEIGHT);
+}
+
+function startRecording(region: Region): Recording {
+  return {
+    region, base: pixels(region), last: pixels(region), frames: [],
     log: region.newOf(0, Uint32Array, 16), room: 16, count: 0,
   };
-  let sum = 0;
-  for (let time = 0; time < frameCount; time += 1) {
-    paint(next, time);
-    sum = (Math.imul(sum, 31) + record(recording, next)) >>> 0;
-    if (recording.frames.length > KEPT_FRAMES) retire(recording);
-  }
-  while (recording.frames.length > 0) retire(recording);
-  const { base, last } = recording;
-  if (!base.every((value, i) => value === last[i])) throw new Error('the recording is damaged');
-  return base.reduce((all, value) => (Math.imul(all, 33) + value) >>> 0, sum);
 }
 
 /** A slow gradient, and balls that bounce; whole numbers only. */

@@ -15,15 +15,25 @@ import { recordTiles } from './tiles.ts';
 
 export interface Document {
   readonly path: string;
-  readonly text: string;
+  readonly words: readonly string[];
+}
+
+/** One piece of work, its input at hand. */
+export interface Job {
+  /** What is measured. */
+  readonly work: (region: Region) => void;
+  /** Of what the work left behind; throws when that is wrong. */
+  readonly checksum: () => number;
 }
 
 export interface Workload {
   readonly name: string;
-  readonly what: string;
-  /** Does the work `passes` times as large; returns its checksum. Throws when it is wrong. */
-  readonly run: (region: Region, documents: readonly Document[], passes: number) => number;
+  /** `passes`: how large the work is. */
+  readonly prepare: (documents: readonly Document[], passes: number) => Job;
 }
+
+/** Variants of each word, so that a text of some pages has the vocabulary of a library. */
+const VARIANTS = 8;
 
 export function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
@@ -33,43 +43,56 @@ function mix(sum: number, value: number): number {
   return Math.imul(sum ^ value, 0x9e3779b1) ^ (sum >>> 15);
 }
 
-/** Builds the index of a text and reads every posting of it again. */
-function indexWords(region: Region, documents: readonly Document[], passes: number): number {
-  const index = new WordIndex(region, documents.length * passes);
-  let expected = 0;
-  for (let pass = 0; pass < passes; pass += 1) {
-    for (const [i, { path, text }] of documents.entries()) {
-      const words = wordsOf(text).map((word) => (pass === 0 ? word : `${word}${pass % 5}`));
-      words.forEach((word, position) => {
-        const document = pass * documents.length + i;
-        expected = (expected + mix(mix(hashOf(word), document), position)) | 0;
-      });
-      index.add(path, words);
-    }
-  }
-  let found = 0;
+/** Each pass has the same documents in other words. */
+function library(documents: readonly Document[], passes: number): Document[][] {
+  const variants = Array.from({ length: Math.min(passes, VARIANTS) }, (_, n) =>
+    documents.map(({ path, words }) => ({ path, words: words.map((word) => `${word}${n}`) })));
+  return Array.from({ length: passes }, (_, pass) => variants[pass % VARIANTS] as Document[]);
+}
+
+/** Builds the index of a text; every posting of it is read again. */
+function indexWords(documents: readonly Document[], passes: number): Job {
+  const all = library(documents, passes).flat();
+  let index: WordIndex | null = null;
+  return {
+    work: (region) => {
+      index = new WordIndex(region, all.length);
+      for (const { path, words } of all) index.add(path, words);
+    },
+    checksum: () => {
+      const found = index === null ? 0 : digestOf(index);
+      if (found !== expectedDigest(all)) throw new Error('the index is not what the text says');
+      return found;
+    },
+  };
+}
+
+function digestOf(index: WordIndex): number {
+  let sum = 0;
   for (const word of index) {
     const { pairs } = index.occurrences(word);
     for (let i = 0; i < pairs.length; i += 2) {
       const document = mix(hashOf(word.text), pairs[i] as number);
-      found = (found + mix(document, pairs[i + 1] as number)) | 0;
+      sum = (sum + mix(document, pairs[i + 1] as number)) | 0;
     }
   }
-  if (found !== expected) throw new Error('the index does not hold what the text says');
-  return found >>> 0;
+  return sum >>> 0;
+}
+
+function expectedDigest(documents: readonly Document[]): number {
+  let sum = 0;
+  documents.forEach(({ words }, document) => words.forEach((word, position) => {
+    sum = (sum + mix(mix(hashOf(word), document), position)) | 0;
+  }));
+  return sum >>> 0;
 }
 
 export const WORKLOADS: readonly Workload[] = [
-  { name: 'words', what: 'an index of words, linked objects', run: indexWords },
-  {
-    name: 'tiles',
-    what: 'a recording of changed image tiles, frames shrunk and freed',
-    run: (region, _documents, passes) => recordTiles(region, 100 * passes),
-  },
+  { name: 'words', prepare: indexWords },
+  { name: 'tiles', prepare: (_documents, passes) => recordTiles(60 * passes) },
   {
     name: 'sort',
-    what: 'a sorted dictionary by merging runs, buffers grown and freed',
-    run: (region, documents, passes) =>
-      sortWords(region, documents.map(({ text }) => wordsOf(text)), passes),
+    prepare: (documents, passes) =>
+      sortWords(library(documents, passes).flat().map(({ words }) => words)),
   },
 ];
