@@ -102,7 +102,8 @@ describe('on traces', () => {
       if (isHere) expect(study.setting.peers[peer]).toMatch(/\d/);
     }
     const trace = writeRep(join(temporaryDirectory(), 'a.rep'), 100, () => 64, false);
-    const without = cli(['study', trace, '--no-direct', '--quick', '--method', 'best'], NO_COMPILER);
+    const args = ['study', trace, '--no-direct', '--quick', '--method', 'best'];
+    const without = cli(args, NO_COMPILER);
     expect(without.status, without.stderr).toBe(0);
     expect(without.stdout).toContain(
       'Left out: every allocator of C: no C compiler (/nowhere/cc).');
@@ -239,8 +240,8 @@ describe('run directly', () => {
     // Writes as perf does, and runs what it is given.
     writeFileSync(fake, '#!/bin/sh\nfile=$4; while [ "$1" != -- ]; do shift; done; shift\n'
       + 'n=350; case "$*" in *\'"workload":""\'*) n=100;; esac\n'
-      + 'printf \'# started\\n\\n%s,,instructions:u,1,100.00,,\\n<not supported>,,cache-misses,0,,,\\n\''
-      + ' "$n" > "$file"\nexec "$@"\n');
+      + 'printf \'# started\\n\\n%s,,instructions:u,1,100.00,,\\n\' "$n" > "$file"\n'
+      + 'printf \'<not supported>,,cache-misses,0,,,\\n\' >> "$file"\nexec "$@"\n');
     chmodSync(fake, 0o755);
     const PATH = process.env.PATH ?? '';
     const found = run(['--direct', '--method', 'best'], { PATH: `${dir}:${PATH}` });

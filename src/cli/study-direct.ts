@@ -188,7 +188,7 @@ function perfCounter(dir: string): Counter {
     { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
   if (tried.error !== undefined) return idleCounter('perf is not installed');
   if (tried.status !== 0) {
-    return idleCounter(tried.stderr.trim().split('\n').find((line) => line !== '') ?? 'perf failed');
+    return idleCounter(tried.stderr.trim().split('\n')[0] || 'perf failed');
   }
   const { counts, missing } = stat();
   const events = Object.keys(counts);

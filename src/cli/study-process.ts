@@ -33,6 +33,7 @@ export interface Ended {
   readonly stderr: string;
   readonly isStopped: boolean;
   readonly status: number | null;
+  readonly signal: string | null;
   readonly ms: number;
 }
 
@@ -60,21 +61,21 @@ export function runProcess(trial: Trial, limitMs: number): Promise<Ended> {
       stderr += text;
     });
     child.on('error', reject);
-    child.on('close', (status) => {
+    child.on('close', (status, signal) => {
       clearTimeout(timer);
-      resolve({ stdout, stderr, isStopped, status, ms: performance.now() - started });
+      resolve({ stdout, stderr, isStopped, status, signal, ms: performance.now() - started });
     });
   });
 }
 
+/** A process that fails is a result too: hours of other trials are not lost for it. */
 export async function runTrial(trial: Trial, limitMs: number): Promise<Outcome> {
   const ended = await runProcess(trial, limitMs);
-  if (ended.status !== 0 && !ended.isStopped) {
-    const said = ended.stderr.trim().split('\n').at(-1) ?? '';
-    throw new Error(`a trial ended with ${ended.status}: ${trial.program} ${trial.args.join(' ')} ` +
-      said);
-  }
-  return outcomeOf(ended);
+  const outcome = outcomeOf(ended);
+  if (ended.status === 0 || ended.isStopped) return outcome;
+  const said = ended.stderr.split('\n').find((line) => /Error: /.test(line)) ?? '';
+  return { ...outcome, state: 'refused', ns: [], footprint: null,
+    why: `its process ended with ${ended.status ?? ended.signal}${said && `, ${said}`}` };
 }
 
 export function outcomeOf({ stdout, isStopped, ms }: Pick<Ended, 'stdout' | 'isStopped' | 'ms'>):

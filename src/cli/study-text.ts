@@ -89,7 +89,8 @@ function directGrid(study: Study, workload: { name: string; what: string }): Gri
     ...events.map((event) => count(row.counters[event] ?? null))];
   return {
     title: `Run directly: ${workload.name}, ${workload.what}`,
-    head: ['', 'ms', 'relative', 'minor faults', 'major', 'peak RSS', 'by the work', 'extent', ...events],
+    head: ['', 'ms', 'relative', 'minor faults', 'major', 'peak RSS', 'by the work', 'extent',
+      ...events],
     rows: rows.filter(({ state }) => state !== 'refused').map(line),
   };
 }
@@ -140,10 +141,11 @@ export function placeOf({ setting }: Study): string[] {
   const { system, cpu, memoryBytes, node, peers } = setting;
   const versions = Object.entries(peers).map(([name, version]) => `${name} ${version}`);
   const parts = [system, cpu, humanSize(memoryBytes), `Node ${node}`, ...versions];
-  return [`${setting.date} · ${setting.command}`, parts.join(' · '),
-    `${setting.rounds === 1 ? 'One round' : `${setting.rounds} rounds`}, ${setting.touch === 'all' ? 'every byte' : 'the first and last byte'}`
-    + ` of each block written, at most ${setting.limitSeconds} s a trial`
-    + `${setting.isQuick ? '; a quick run: its figures say nothing' : ''}`];
+  const rounds = setting.rounds === 1 ? 'One round' : `${setting.rounds} rounds`;
+  const bytes = setting.touch === 'all' ? 'every byte' : 'the first and last byte';
+  const quick = setting.isQuick ? '; a quick run: its figures say nothing' : '';
+  return [`${setting.date} · \`${setting.command}\``, parts.join(' · '),
+    `${rounds}, ${bytes} of each block written, at most ${setting.limitSeconds} s a trial${quick}`];
 }
 
 export function* terminalText(

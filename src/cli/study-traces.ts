@@ -17,7 +17,7 @@ export function traceFiles(paths: readonly string[]): string[] {
     const names = readdirSync(path).filter((name) => formatOfName(name) !== null).sort();
     if (names.length > 0) return names.map((name) => join(path, name));
     throw new RegionError('ERR_NOT_FOUND',
-      `there is no trace in ${path}; a trace's name ends in .vmt, .rep or .trace, or those with .gz`);
+      `there is no trace in ${path}: no name ends in .vmt, .rep or .trace, or those with .gz`);
   });
 }
 

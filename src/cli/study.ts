@@ -107,7 +107,7 @@ function bad(message: string): RegionError {
 
 function read(paths: readonly string[], options: Options): Wish {
   const isDirectOnly = options.direct === true;
-  if (isDirectOnly && paths.length > 0) throw bad('--direct replays no trace; leave the traces out');
+  if (isDirectOnly && paths.length > 0) throw bad('--direct replays no trace; give none');
   if (!isDirectOnly && paths.length === 0) throw bad('give traces, or --direct');
   if (options.touch !== 'ends' && options.touch !== 'all') {
     throw bad(`--touch is ${options.touch}; give ends or all`);

@@ -92,7 +92,8 @@ function labels(points: readonly Point[], box: Box): string[] {
       && side.y >= box.y - 6 && side.y + 14 <= box.y + box.height + 6
       && taken.every((other) => !overlap(side, other))) ?? sides[0] as Box;
     taken.push(free);
-    return text(free.x, free.y + 11, label, look.family === 'region' ? 'ink halo bold' : 'ink halo');
+    const weight = look.family === 'region' ? ' bold' : '';
+    return text(free.x, free.y + 11, label, `ink halo${weight}`);
   });
 }
 

@@ -36,7 +36,8 @@ const PEER_COLOURS = [
   ['#2f8f46', '#66cf80'], ['#c92a2a', '#ff8080'], ['#8a5a9e', '#cfa3e0'], ['#7a5c3e', '#c9a98a'],
 ] as const;
 
-const FONT = 'system-ui,-apple-system,\'Segoe UI\',Roboto,\'Helvetica Neue\',\'DejaVu Sans\',sans-serif';
+const FONT = 'system-ui,-apple-system,\'Segoe UI\',Roboto,\'Helvetica Neue\',\'DejaVu Sans\','
+  + 'sans-serif';
 
 /** [class, property, light, dark] */
 const INKS = [
@@ -96,11 +97,13 @@ export function widthOf(content: string, size = 12): number {
 /** Circle: a method; square: an allocator of C; triangle: JavaScript. */
 export function shape(x: number, y: number, size: number, { series, family }: Look): string {
   const classes = `class="s${series} mark"`;
-  if (family === 'region') return `<circle cx="${px(x)}" cy="${px(y)}" r="${px(size)}" ${classes}/>`;
+  if (family === 'region') {
+    return `<circle cx="${px(x)}" cy="${px(y)}" r="${px(size)}" ${classes}/>`;
+  }
   if (family === 'js') {
     const [top, bottom, half] = [y - size * 1.1, y + size * 0.9, size * 1.15];
-    const points = `${px(x)},${px(top)} ${px(x + half)},${px(bottom)} ${px(x - half)},${px(bottom)}`;
-    return `<polygon points="${points}" ${classes}/>`;
+    const base = `${px(x + half)},${px(bottom)} ${px(x - half)},${px(bottom)}`;
+    return `<polygon points="${px(x)},${px(top)} ${base}" ${classes}/>`;
   }
   const side = size * 1.75;
   return `<rect x="${px(x - side / 2)}" y="${px(y - side / 2)}" width="${px(side)}" `

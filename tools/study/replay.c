@@ -1,13 +1,13 @@
 /*
- * Replays an allocation trace (a .vmt file, not compressed) through malloc: glibc's, or the one that
- * LD_PRELOAD puts in its place. The peer of the replay in JavaScript; both write the first and the
- * last byte of each block, or all of them. Prints which library serves malloc, nanoseconds per
+ * Replays an allocation trace (a .vmt file, not compressed) through malloc: glibc's, or the one
+ * that LD_PRELOAD puts in its place. The peer of the replay in JavaScript; both write the first and
+ * the last byte of each block, or all of them. Prints which library serves malloc, nanoseconds per
  * operation of each repetition, then the peak footprint in bytes:
  *
  *   replay FILE REPETITIONS [notrim] [loop] [all]
  *
- * notrim: glibc keeps what is freed. loop: no allocator, what the loop itself costs. all: every byte
- * of a block is written, so that the footprint is that of a program that uses its blocks.
+ * notrim: glibc keeps what is freed. loop: no allocator, what the loop itself costs. all: every
+ * byte of a block is written, so that the footprint is that of a program that uses its blocks.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

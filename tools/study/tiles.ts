@@ -90,7 +90,8 @@ function disc(into: Uint8Array, x: number, y: number, radius: number, ball: numb
     const row = (y + dy) * WIDTH + x;
     for (let dx = -radius; dx < radius; dx += 1) {
       const far = dx * dx + dy * dy;
-      if (far < radius * radius) into[row + dx] = 0x80 + ((far >> 2) ^ (ball << 4) ^ (dx * dy)) % 96;
+      if (far >= radius * radius) continue;
+      into[row + dx] = 0x80 + ((far >> 2) ^ (ball << 4) ^ (dx * dy)) % 96;
     }
   }
 }
