@@ -227,7 +227,7 @@ export type TypedArrayConstructor<T> = {
 
 /**
  * One allocation call, as Vmalloc's trace has it. Old and new address 0: every block of the region
- * is gone, since it was cleared or its memory was reverted; what is there then follows as allocated.
+ * is gone, since it was cleared or its memory was reverted; what is there now follows as allocated.
  */
 export interface TraceEvent {
   /** Address of the block before, 0 for an allocation. */

@@ -51,7 +51,8 @@ export interface DirectPlan {
   readonly isQuick: boolean;
   readonly limitMs: number;
   readonly dir: string;
-  readonly tell: (what: string, done: number, total: number) => void;
+  /** Whose turn it is, in which part, and how far that is. */
+  readonly tell: (name: string, part: string, done: number, total: number) => void;
 }
 
 interface Way {
@@ -82,7 +83,7 @@ export async function runDirect(plan: DirectPlan): Promise<Direct> {
   const total = PROGRAMS.length * ways.length * (plan.rounds + 1);
   for (const [i, program] of PROGRAMS.entries()) {
     let done = i * ways.length * (plan.rounds + 1);
-    const tell = (name: string) => plan.tell(`${program.name}, ${name}: run`, done++, total);
+    const tell = (name: string) => plan.tell(`${program.name}, ${name}`, 'run', done++, total);
     rows.push(...await race(plan, program, ways, counter, idle, tell));
   }
   verify(rows);

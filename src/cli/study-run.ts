@@ -20,7 +20,8 @@ export interface RunPlan {
   readonly touch: Touch;
   /** For files of regions. */
   readonly dir: string;
-  readonly tell: (what: string, done: number, total: number) => void;
+  /** Whose turn it is, in which part, and how far that is. */
+  readonly tell: (name: string, part: string, done: number, total: number) => void;
 }
 
 /** A short trace is repeated so often that a repetition is not all start-up. */
@@ -33,7 +34,7 @@ export async function runStudy(plan: RunPlan): Promise<Sample[]> {
   for (const [i, trace] of plan.traces.entries()) {
     let done = i * perTrace;
     const tell = (name: string) =>
-      plan.tell(`${trace.name}, ${name}: trial`, done++, plan.traces.length * perTrace);
+      plan.tell(`${trace.name}, ${name}`, 'trial', done++, plan.traces.length * perTrace);
     samples.push(...await race(plan, trace, tell));
   }
   return samples;

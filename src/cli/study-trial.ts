@@ -4,13 +4,14 @@
  *
  *   node study-trial.js '{"trace": "FILE", "kind": "region", "method": "best", …}'
  */
+import { methodNamed } from '../methods/registry.ts';
 import { firstSize, type Heap, heapOf, refusal, replay, type Touch } from '../trace/replay.ts';
 import type { Trace } from '../trace/trace.ts';
 import { readTrace } from '../trace/trace-file.ts';
+import { standFor } from './replay-places.ts';
 import { emptyHeap, replayBuffers } from './study-loops.ts';
 import { peakResident, startPeak } from './study-memory.ts';
 import { loadPool, PoolRefused, poolHeap, reallocFault } from './study-pool.ts';
-import { studyRegion } from './study-region.ts';
 
 export interface TrialRequest {
   /** A .vmt file, not compressed. */
@@ -57,11 +58,12 @@ function timeHeap(request: TrialRequest, trace: Trace, heap: Heap): void {
 }
 
 function timeRegion(request: TrialRequest, trace: Trace): number {
-  const { region, peakExtent, end } = studyRegion(request.method, request.discipline, request.dir);
+  const { region, close } = standFor(request.discipline, request.dir, methodNamed(request.method));
   timeHeap(request, trace, heapOf(region, firstSize(trace)));
-  const peak = peakExtent();
-  end();
-  return peak;
+  // Nothing is given back before: the extent is that of the peak.
+  const { extent } = region.stat();
+  close();
+  return extent;
 }
 
 async function timePool(request: TrialRequest, trace: Trace): Promise<number> {

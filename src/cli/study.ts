@@ -11,19 +11,20 @@ import { basename, isAbsolute, join } from 'node:path';
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import { systemError } from '../files.ts';
-import { methodNamed } from '../methods/registry.ts';
+import { methodNames } from '../methods/registry.ts';
 import { chartOf } from '../trace/chart.ts';
 import { cellsOf, type Direct, meansOf, type Setting, type Study } from '../trace/study.ts';
+import { assertDiscipline, assertMethod } from './replay.ts';
+import { PLACES } from './replay-places.ts';
 import { baseOf, type Field, findField } from './study-contenders.ts';
 import { runDirect } from './study-direct.ts';
-import { STUDY_DISCIPLINES } from './study-region.ts';
 import { runStudy } from './study-run.ts';
 import { markdown, terminalText } from './study-text.ts';
 import { prepareTrace, type StudyTrace, traceFiles } from './study-traces.ts';
 import { type Console, document, EXIT } from './verb.ts';
 
 interface Options {
-  readonly method: string;
+  readonly method?: string;
   readonly discipline: string;
   readonly touch: string;
   readonly rounds?: string;
@@ -56,8 +57,8 @@ export function study(program: Command, console: Console): void {
       'what JavaScript offers, on the same traces in one run, and run real programs under each ' +
       'method. Nothing else should run meanwhile.')
     .argument('[traces...]', 'trace files of any format, or folders of them')
-    .option('--method <list>', 'methods, separated by commas', METHODS.join(','))
-    .option('--discipline <list>', `disciplines: ${STUDY_DISCIPLINES.join(', ')}`, 'heap')
+    .option('--method <list>', `methods, separated by commas; default ${METHODS.join(',')}`)
+    .option('--discipline <list>', `disciplines: ${Object.keys(PLACES).join(', ')}`, 'heap')
     .option('--touch <what>', 'bytes of a block that are written: ends or all', 'ends')
     .option('--rounds <n>', 'rounds of trials; default 3, with --quick 1')
     .option('--limit <seconds>', 'stop a trial after so long; default 60, with --quick 10')
@@ -112,13 +113,13 @@ function read(paths: readonly string[], options: Options): Wish {
   if (options.touch !== 'ends' && options.touch !== 'all') {
     throw bad(`--touch is ${options.touch}; give ends or all`);
   }
-  const disciplines = list('--discipline', options.discipline, (name) =>
-    STUDY_DISCIPLINES.includes(name));
   const isQuick = options.quick === true;
   return {
     files: traceFiles(paths),
-    methods: methods(options.method),
-    disciplines,
+    methods: options.method === undefined
+      ? METHODS.filter((name) => methodNames().includes(name))
+      : namesIn(options.method, assertMethod),
+    disciplines: namesIn(options.discipline, assertDiscipline),
     touch: options.touch,
     rounds: number('--rounds', options.rounds, isQuick ? 1 : 3, Number.isSafeInteger),
     limitSeconds: number('--limit', options.limit, isQuick ? 10 : 60, Number.isFinite),
@@ -135,39 +136,24 @@ function number(
   throw bad(`${name} is ${given}; give a number above 0`);
 }
 
-function list(name: string, text: string, isKnown: (one: string) => boolean): string[] {
-  const all = [...new Set(text.split(',').map((one) => one.trim()))];
-  const wrong = all.find((one) => !isKnown(one));
-  if (wrong === undefined) return all;
-  throw bad(`${name} has '${wrong}'; known: ${STUDY_DISCIPLINES.join(', ')}`);
-}
-
-/** Of the methods that are compared when nobody says which, those that there are. */
-function methods(text: string): string[] {
-  const isThere = (name: string) => {
-    try {
-      return methodNamed(name).name === name;
-    } catch {
-      return false;
-    }
-  };
-  if (text === METHODS.join(',')) return METHODS.filter(isThere);
+function namesIn(text: string, assert: (name: string) => void): string[] {
   const all = [...new Set(text.split(',').map((name) => name.trim()))];
-  all.forEach(methodNamed);
+  all.forEach(assert);
   return all;
 }
 
 async function make(console: Console, wish: Wish, dir: string): Promise<Study> {
   const traces: StudyTrace[] = [];
   for (const file of wish.files) {
-    console.progress.step(`reading ${basename(file)}: trace`, traces.length, wish.files.length);
+    console.progress.step('reading traces:', traces.length, wish.files.length);
     traces.push(prepareTrace(file, dir, traces.map(({ name }) => name)));
   }
   const field: Field = traces.length === 0 ? { runners: [], missing: [], peers: {} }
     : await findField(wish.methods, wish.disciplines, dir);
   const { runners } = field;
   const limitMs = wish.limitSeconds * 1000;
-  const tell = console.progress.step;
+  const tell = (name: string, kind: string, done: number, total: number) =>
+    console.progress.step(kind, done, total, (n) => (n === total ? `${n}, ${name}` : String(n)));
   const samples = await runStudy({ ...wish, ...field, traces, limitMs, dir, tell });
   const direct: Direct | null = wish.isDirect
     ? await runDirect({ ...wish, limitMs, dir, tell }) : null;

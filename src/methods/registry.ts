@@ -21,6 +21,11 @@ export function registerMethod(method: Method): void {
 const wrappers = new Map<string, (inner: Method) => Method>([['debug', debug]]);
 const WRAPPED = /^(\w+)\((.+)\)$/;
 
+/** Names that `methodNamed` knows by themselves. */
+export function methodNames(): string[] {
+  return [...methods.keys()];
+}
+
 /** ERR_NOT_FOUND. `debug(best)` is made of what its parts are called. */
 export function methodNamed(name: string): Method {
   const method = methods.get(name);

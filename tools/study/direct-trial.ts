@@ -9,9 +9,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { standFor } from '../../src/cli/replay-places.ts';
 import type { DirectRequest, DirectResult } from '../../src/cli/study-direct.ts';
 import { peakResident, startPeak } from '../../src/cli/study-memory.ts';
-import { studyRegion } from '../../src/cli/study-region.ts';
+import { methodNamed } from '../../src/methods/registry.ts';
 import { refusal } from '../../src/trace/replay.ts';
 import { type Document, WORKLOADS, wordsOf } from './workloads.ts';
 
@@ -29,7 +30,7 @@ function documents(): Document[] {
 function run({ workload, method, discipline, passes, dir }: DirectRequest): DirectResult {
   const program = WORKLOADS.find(({ name }) => name === workload);
   const job = program?.prepare(documents(), passes) ?? null;
-  const { region, peakExtent, end } = studyRegion(method, discipline, dir);
+  const { region, close } = standFor(discipline, dir, methodNamed(method));
   // What preparing left behind is not the work's.
   globalThis.gc?.();
   const resident = startPeak();
@@ -46,11 +47,11 @@ function run({ workload, method, discipline, passes, dir }: DirectRequest): Dire
     majorFaults: after.majorPageFault - before.majorPageFault,
     peakResident: peak,
     addedResident: Math.max(0, peak - resident),
-    extent: peakExtent(),
+    extent: region.stat().extent,
     checksum: (job?.checksum() ?? 0).toString(16).padStart(8, '0'),
     refused: '',
   };
-  end();
+  close();
   return result;
 }
 
