@@ -125,7 +125,7 @@ function reportOf(console: Console, rows: readonly Row[], options: Options): Rep
   };
 }
 
-function assertMethod(name: string): void {
+export function assertMethod(name: string): void {
   try {
     methodNamed(name);
   } catch (error) {
@@ -134,7 +134,7 @@ function assertMethod(name: string): void {
   }
 }
 
-function assertDiscipline(name: string): void {
+export function assertDiscipline(name: string): void {
   const known = Object.keys(PLACES);
   if (!known.includes(name)) throw unknownName('discipline', name, known);
 }

@@ -131,7 +131,8 @@ export function measure(
   return { ms, footprint: region.stat().extent };
 }
 
-function firstSize({ records }: Trace): number {
+/** Bytes of the first block that is asked for. */
+export function firstSize({ records }: Trace): number {
   for (let i = 0; i < records.length; i += RECORD) {
     if ((records[i] & OPERATION) === ALLOC) return records[i + 1];
   }
