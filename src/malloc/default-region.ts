@@ -1,0 +1,133 @@
+/**
+ * The region behind malloc: made, or opened, when it is first asked for, as REGIONSTORE_OPTIONS
+ * says, once for each thread. When the process ends it is closed: leaks are told, a file is synced.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { file } from '../disciplines/file.ts';
+import { heap } from '../disciplines/heap.ts';
+import { mmap } from '../disciplines/mmap.ts';
+import { RegionError } from '../errors.ts';
+import { best } from '../methods/best.ts';
+import { last } from '../methods/last.ts';
+import { createRegion, openRegion, type RegionOptions } from '../region/region.ts';
+import type { Discipline, Method, Region, RegionFlags } from '../types.ts';
+import { expanded, type Output, outputTo, standardError } from './output.ts';
+import { type DisciplineChoice, type MethodChoice, type Settings, settingsFrom, VARIABLE }
+  from './settings.ts';
+import { Warnings } from './warnings.ts';
+
+const PLAIN: Record<MethodChoice['plain'], Method> = { best, last };
+const OVER_FILE = { mmap, file };
+
+/** The default region and what goes with it. */
+export interface Default {
+  readonly region: Region;
+  readonly warnings: Warnings;
+  /** free does nothing. */
+  readonly keeps: boolean;
+}
+
+/** What is known after the first call, or why there is nothing. */
+let known: Default | null = null;
+let problem: unknown = null;
+
+/**
+ * The default region, made at the first call. Throws what is wrong with REGIONSTORE_OPTIONS
+ * (ERR_BAD_OPTION) or with the file it names (ERR_LOCKED, ERR_CORRUPT, ERR_MISMATCH, ERR_IO), and
+ * the same at every later call.
+ */
+export function defaults(): Default {
+  if (known !== null) return known;
+  if (problem !== null) throw problem;
+  try {
+    known = start(settingsFrom(process.env[VARIABLE] ?? ''));
+    return known;
+  } catch (error) {
+    problem = error;
+    throw error;
+  }
+}
+
+function start(settings: Settings): Default {
+  const outputs: Output[] = [];
+  const open = (target: string, what: string): Output => {
+    const output = outputTo(target, what);
+    outputs.push(output);
+    return output;
+  };
+  const flush = () => {
+    for (const output of outputs) output.flush();
+  };
+  const { warn, abort = false, keep: keeps = false } = settings;
+  const warnings = new Warnings(warn === undefined ? standardError() : open(warn, 'warn'), abort,
+    flush);
+  const region = regionFor(settings, warnings);
+  region.configure(flagsFrom(settings));
+  process.on('exit', () => {
+    warnings.isLate = true;
+    // Memory without a file stays for handlers that run after this one.
+    if (settings.discipline !== undefined && settings.discipline.kind !== 'heap') {
+      closeAtExit(region, warnings);
+    }
+    flush();
+  });
+  return { region, warnings, keeps };
+}
+
+function flagsFrom(settings: Settings): Partial<RegionFlags> {
+  const { check = false, period, start, watch = [] } = settings;
+  const flags: Partial<RegionFlags> = {
+    check: check || period !== undefined || start !== undefined,
+    watch,
+  };
+  if (period !== undefined) flags.period = period;
+  if (start !== undefined) flags.start = start;
+  return flags;
+}
+
+function regionFor(settings: Settings, warnings: Warnings): Region {
+  const { discipline: choice = { kind: 'heap' }, method } = settings;
+  const discipline = disciplineFrom(choice, settings.capacity);
+  const on = { warning: warnings.find.bind(warnings) };
+  const options: RegionOptions = { name: 'malloc', on };
+  if (choice.kind !== 'heap' && holdsSomething(expanded(choice.file))) {
+    return opened(discipline, options, method);
+  }
+  return createRegion(discipline, methodFrom(method), options);
+}
+
+function disciplineFrom(choice: DisciplineChoice, capacity: number | undefined): Discipline {
+  const options = capacity === undefined ? {} : { capacity };
+  if (choice.kind === 'heap') return heap(options);
+  return OVER_FILE[choice.kind](expanded(choice.file), options);
+}
+
+function methodFrom(choice: MethodChoice | undefined): Method {
+  return PLAIN[choice?.plain ?? 'best'];
+}
+
+function holdsSomething(path: string): boolean {
+  return existsSync(path) && statSync(path).size > 0;
+}
+
+/** The region in a file, which has a method already. */
+function opened(
+  discipline: Discipline, options: RegionOptions, choice: MethodChoice | undefined,
+): Region {
+  const region = openRegion(discipline, options);
+  if (choice === undefined || region.method === methodFrom(choice).name) return region;
+  const { method } = region;
+  region.close();
+  throw new RegionError('ERR_MISMATCH',
+    `${VARIABLE}: the region is there with method '${method}', not ` +
+      `'${methodFrom(choice).name}'; leave method= out, or name another file`);
+}
+
+function closeAtExit(region: Region, warnings: Warnings): void {
+  try {
+    region.close();
+  } catch (error) {
+    warnings.tell(`closing the default region: ${(error as Error).message}`);
+    process.exitCode ??= 1;
+  }
+}
