@@ -18,6 +18,17 @@ export {
   type Store,
   type StoreStat,
 } from './store/store.ts';
+export {
+  type LineTrace,
+  lineTrace,
+  type TraceFile,
+  type TraceFileOptions,
+  type TraceRecorder,
+  traceFile,
+  traceRecorder,
+} from './trace/record.ts';
+export type { Origin, Trace } from './trace/trace.ts';
+export { readTrace, type TraceFormat, writeTrace } from './trace/trace-file.ts';
 export type {
   Address,
   Arena,

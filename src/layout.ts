@@ -188,6 +188,9 @@ export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
 
 /** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */
 export const TRACE_MAGIC = 0x31544d56;
+/** The bytes `VMT`: a trace of whatever version, in the low 24 bits of its first word. */
+export const TRACE_FAMILY = 0x544d56;
+export const TRACE_FAMILY_MASK = 0xffffff;
 export const TRACE = {
   magic: 0,
   headerWords: 1,
@@ -201,6 +204,8 @@ export const TRACE = {
   leftBytes: 10,
   words: 16,
 } as const;
+/** Bits of the field `flags`: nothing is left over; only the beginning was recorded. */
+export const TRACE_FLAGS = { nothingLeft: 1, cutOff: 2 } as const;
 export const TRACE_RECORD = {
   words: 2,
   operation: 3,
@@ -210,4 +215,10 @@ export const TRACE_RECORD = {
   free: 1,
   resize: 2,
   align: 3,
+  /** One past the largest slot. */
+  slots: 2 ** 29,
 } as const;
+/** First line of a line trace, and the start of its last. */
+export const TRACE_HEAD = '# regionstore trace ';
+export const TRACE_LINE_VERSION = 1;
+export const TRACE_END = '# end ';
