@@ -14,6 +14,7 @@ import type { Discipline, Method, Region, RegionFlags } from '../types.ts';
 import { expanded, type Output, outputTo, standardError } from './output.ts';
 import { type DisciplineChoice, type MethodChoice, type Settings, settingsFrom, VARIABLE }
   from './settings.ts';
+import { type TraceTarget, traceTarget } from './trace-target.ts';
 import { Warnings } from './warnings.ts';
 
 const PLAIN: Record<MethodChoice['plain'], Method> = { best, last };
@@ -61,16 +62,21 @@ function start(settings: Settings): Default {
   const { warn, abort = false, keep: keeps = false } = settings;
   const warnings = new Warnings(warn === undefined ? standardError() : open(warn, 'warn'), abort,
     flush);
+  const { trace: target, sites = false } = settings;
+  let trace: TraceTarget | null = null;
   const region = regionFor(settings, warnings);
-  region.configure(flagsFrom(settings));
+  // Before the trace is opened, which wants to complete itself at the end too.
   process.on('exit', () => {
     warnings.isLate = true;
+    trace?.close();
     // Memory without a file stays for handlers that run after this one.
     if (settings.discipline !== undefined && settings.discipline.kind !== 'heap') {
       closeAtExit(region, warnings);
     }
     flush();
   });
+  trace = target === undefined ? null : traceTarget(target, sites);
+  region.configure({ ...flagsFrom(settings), trace: trace ?? false });
   return { region, warnings, keeps };
 }
 

@@ -47,6 +47,10 @@ export function ownFile(file: string): string {
 
 const DESCRIPTOR = /^&(\d+)$/;
 
+export function isDescriptor(target: string): boolean {
+  return DESCRIPTOR.test(target);
+}
+
 /**
  * Opens `FILE` or `&n`. A file is made anew. ERR_BAD_OPTION when the descriptor is not open, ERR_IO
  * when the file cannot be made. `what` is the option that asks for it.
