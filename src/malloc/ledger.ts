@@ -60,13 +60,15 @@ class Mark extends Given {
 }
 
 export class Ledger {
-  readonly #observers: readonly Observer[];
   readonly #collected = new FinalizationRegistry<Buffered>((known) => this.#freed(known));
   #next = ADDRESS_STEP;
-  #isBusy = false;
+  #observers: readonly Observer[] = [];
+  /** Nothing is recorded: not yet, no longer, or because it is an observer that allocates. */
+  #isBusy = true;
 
-  constructor(observers: readonly Observer[]) {
+  begin(observers: readonly Observer[]): void {
     this.#observers = observers;
+    this.#isBusy = false;
   }
 
   /** From now on nothing is recorded. */

@@ -22,20 +22,19 @@ function register(): void {
   if (isMainThread && ignored.length > 0) {
     say(`register: ${ignored.join(', ')}: not for Buffers and ArrayBuffers, ignored here`);
   }
-  const ends: (() => void)[] = [];
+  if (settings.trace === undefined && settings.profile === undefined) {
+    if (isMainThread) say(`register: nothing to do; set ${VARIABLE} to trace=FILE or profile=FILE`);
+    return;
+  }
+  const ledger = new Ledger();
+  const problem = intercept(ledger);
+  if (problem !== null) return say(`register: ${problem}`);
+  const ends = [() => ledger.end()];
   // Before a trace is opened, which wants to complete itself at the end too.
   process.on('exit', () => {
     for (const end of ends) end();
   });
-  const observers = observersFor(settings, ends);
-  if (observers.length === 0) {
-    if (isMainThread) say(`register: nothing to do; set ${VARIABLE} to trace=FILE or profile=FILE`);
-    return;
-  }
-  const ledger = new Ledger(observers);
-  const problem = intercept(ledger);
-  if (problem !== null) return say(`register: ${problem}`);
-  ends.unshift(() => ledger.end());
+  ledger.begin(observersFor(settings, ends));
 }
 
 function observersFor({ trace, sites = false }: Settings, ends: (() => void)[]): Observer[] {
