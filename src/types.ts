@@ -189,7 +189,10 @@ export type TypedArrayConstructor<T> = {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
 };
 
-/** One allocation call, as Vmalloc's trace has it. */
+/**
+ * One allocation call, as Vmalloc's trace has it. Old and new address 0: every block of the region
+ * is gone, since it was cleared or its memory was reverted; what is there now follows as allocated.
+ */
 export interface TraceEvent {
   /** Address of the block before, 0 for an allocation. */
   readonly old: number;

@@ -13,6 +13,11 @@ export function registerMethod(method: Method): void {
   methods.set(method.name, method);
 }
 
+/** Names that `methodNamed` knows by themselves. */
+export function methodNames(): string[] {
+  return [...methods.keys()];
+}
+
 export function methodNamed(name: string): Method {
   const method = methods.get(name);
   if (method !== undefined) return method;

@@ -41,9 +41,10 @@ export class Calls {
     this.#host = host;
   }
 
-  /** There may be more room than before. */
-  freed(): void {
+  /** Every block was freed. */
+  cleared(): void {
     this.#frees += 1;
+    this.#watch.cleared();
   }
 
   alloc(size: number, alignment: number): Address {

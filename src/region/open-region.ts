@@ -273,7 +273,7 @@ export class OpenRegion implements Region {
     for (const tenant of tenantsOf(this)) tenant.evicted(error);
     this.roots.clear();
     for (const { blocks } of this.#space.parts) blocks.clear();
-    this.#calls.freed();
+    this.#calls.cleared();
     this.#heat(this.#space.parts[0]);
   }
 
@@ -329,7 +329,7 @@ export class OpenRegion implements Region {
     this.#space.attach();
     this.roots.revive();
     this.#adopt();
-    this.#watch.settle();
+    this.#watch.reverted();
     for (const tenant of tenantsOf(this)) tenant.reverted();
   }
 

@@ -18,7 +18,7 @@ import { TRACE_END, TRACE_HEAD, TRACE_LINE_VERSION, TRACE_RECORD } from '../layo
 import type { TraceEvent } from '../types.ts';
 import { AddressSpace, EventReader } from './events.ts';
 import type { Source } from './source.ts';
-import { decimal, linesOf, numberIn } from './text-lines.ts';
+import { type Line, linesOf } from './text-lines.ts';
 import { type Origin, type Trace, TraceBuilder } from './trace.ts';
 
 const { words: RECORD, operation: OPERATION, slotShift: SLOT, zero: ZERO } = TRACE_RECORD;
@@ -71,17 +71,28 @@ export function readLines(source: Source): Trace {
   const refuse = (number: number, why: string) => new RegionError('ERR_CORRUPT',
     `${source.path} is not a sound allocation trace: line ${number}: ${why}`);
   const reader = new LineReader();
-  for (const { text, number, isWhole } of linesOf(source.pieces(), refuse)) {
-    if (number === 1 && text.startsWith(TRACE_HEAD)) reader.begin(source.path, text, isWhole);
-    else if (!isWhole && (reader.isOurs || source.isTorn || text.startsWith('#'))) break;
-    else {
-      const broken = reader.read(text);
-      if (broken !== '' && isWhole) throw refuse(number, broken);
-      if (broken !== '') reader.isTorn = true;
+  for (const line of linesOf(source.pieces(), refuse)) {
+    if (line.number === 1 && line.startsWith(TRACE_HEAD)) {
+      reader.begin(source.path, line);
+      continue;
     }
+    // What is behind the last newline is half a line, unless somebody wrote the file by hand.
+    if (!line.isWhole && (reader.isOurs || source.isTorn)) break;
+    const start = line.at;
+    const broken = reader.read(line);
+    if (broken === '') continue;
+    line.at = start;
+    if (line.isWhole) throw refuse(line.number, `${broken}: ${JSON.stringify(line.text(SHOWN))}`);
+    reader.isTorn = true;
   }
   return reader.finish(source.isTorn);
 }
+
+/** Bytes of a wrong line that are shown. */
+const SHOWN = 60;
+const [COLON, ZERO_MARK, COMMENT] = [...':z#'].map((mark) => mark.charCodeAt(0));
+const NO_FIELDS = 'L4: not old:new:size:align:region:method';
+const NO_BYTES = new Uint8Array(0);
 
 class LineReader {
   /** It began with our own first line. */
@@ -96,40 +107,37 @@ class LineReader {
   readonly #originOf = new Map<string, number>();
   readonly #spaces = new Map<string, AddressSpace>();
   readonly #spaceOf: AddressSpace[] = [];
-  /** The end of the line before, its origin. */
-  #tail = '';
+  /** Region, method and site of the line before, their origin. */
+  #tail: Uint8Array = NO_BYTES;
   #origin = -1;
 
-  begin(path: string, line: string, isWhole: boolean): void {
-    const version = decimal(line.slice(TRACE_HEAD.length));
+  begin(path: string, line: Line): void {
     this.isOurs = true;
-    if (version === TRACE_LINE_VERSION || !isWhole) return;
+    line.at += TRACE_HEAD.length;
+    const said = line.text(SHOWN);
+    if (said === String(TRACE_LINE_VERSION) || !line.isWhole) return;
     throw new RegionError('ERR_VERSION',
-      `${path} is an allocation trace of version ${line.slice(TRACE_HEAD.length)}, ` +
-        `not ${TRACE_LINE_VERSION}; read it with a newer regionstore`);
+      `${path} is an allocation trace of version ${said}, not ${TRACE_LINE_VERSION}; ` +
+        'read it with a newer regionstore');
   }
 
   /** The rule a line breaks, or ''. */
-  read(line: string): string {
-    if (line === '') return '';
-    if (line.startsWith('#')) {
-      return this.isOurs && line.startsWith(TRACE_END) ? this.#end(line) : '';
-    }
+  read(line: Line): string {
+    if (line.isAtEnd) return '';
+    if (line.peek() === COMMENT) return this.isOurs ? this.#comment(line) : '';
     if (this.#isEnded) return 'L5: an event behind the end of the trace';
-    const a = line.indexOf(':');
-    const b = line.indexOf(':', a + 1);
-    const c = line.indexOf(':', b + 1);
-    const d = line.indexOf(':', c + 1);
-    if (a < 0 || b < 0 || c < 0 || d < 0) return noFields(line);
-    const zero = line.charCodeAt(c - 1) === ZERO_MARK;
-    const old = numberIn(line.slice(0, a));
-    const now = numberIn(line.slice(a + 1, b));
-    const size = numberIn(line.slice(b + 1, zero ? c - 1 : c));
-    const align = numberIn(line.slice(c + 1, d));
-    if (old < 0 || now < 0 || size < 0 || align < 0) return noFields(line);
-    const tail = line.slice(d + 1);
-    if (tail !== this.#tail || this.#origin < 0) {
-      const broken = this.#meet(tail);
+    const old = line.integer();
+    if (!line.skip(COLON)) return NO_FIELDS;
+    const now = line.integer();
+    if (!line.skip(COLON)) return NO_FIELDS;
+    const size = line.integer();
+    const zero = line.skip(ZERO_MARK);
+    if (!line.skip(COLON)) return NO_FIELDS;
+    const align = line.integer();
+    if (!line.skip(COLON)) return NO_FIELDS;
+    if (old < 0 || now < 0 || size < 0 || align < 0) return NO_FIELDS;
+    if (!this.#isSameTail(line)) {
+      const broken = this.#meet(line);
       if (broken !== '') return broken;
     }
     this.#events += 1;
@@ -143,37 +151,41 @@ class LineReader {
     return this.#builder.finish(cutOff, this.#origins);
   }
 
-  #end(line: string): string {
-    const said = decimal(line.slice(TRACE_END.length));
-    if (said !== this.#events || this.#isEnded) {
-      return `L5: ${JSON.stringify(line.slice(0, 40))} behind ${this.#events} events`;
+  #comment(line: Line): string {
+    if (!line.startsWith(TRACE_END)) return '';
+    line.at += TRACE_END.length;
+    const said = line.decimal();
+    if (said !== this.#events || this.#isEnded || !line.isAtEnd) {
+      return `L5: the end of another trace than of these ${this.#events} events`;
     }
     this.#isEnded = true;
     return '';
   }
 
+  #isSameTail({ bytes, at, end }: Line): boolean {
+    const tail = this.#tail;
+    if (end - at !== tail.length || this.#origin < 0) return false;
+    for (let i = 0; i < tail.length; i += 1) if (bytes[at + i] !== tail[i]) return false;
+    return true;
+  }
+
   /** Looks up region, method and site; the rule they break, or ''. */
-  #meet(tail: string): string {
+  #meet(line: Line): string {
+    const tail = line.text();
     let index = this.#originOf.get(tail);
     if (index === undefined) {
       const origin = originIn(tail);
-      if (origin === null) return `L4: ${JSON.stringify(tail.slice(0, 40))} is not region:method`;
+      if (origin === null) return NO_FIELDS;
       index = this.#origins.push(origin) - 1;
       this.#originOf.set(tail, index);
       const space = this.#spaces.get(origin.region) ?? new AddressSpace();
       this.#spaces.set(origin.region, space);
       this.#spaceOf.push(space);
     }
-    this.#tail = tail;
+    this.#tail = line.bytes.slice(line.at, line.end);
     this.#origin = index;
     return '';
   }
-}
-
-const ZERO_MARK = 'z'.charCodeAt(0);
-
-function noFields(line: string): string {
-  return `L4: ${JSON.stringify(line.slice(0, 40))} is not old:new:size:align:region:method`;
 }
 
 function originIn(tail: string): Origin | null {

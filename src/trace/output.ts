@@ -18,6 +18,7 @@ export class TraceOutput {
   #parts: (Uint8Array | string)[] = [];
   #held = 0;
   #isOpen = true;
+  #hasHead = false;
 
   /** An existing file is replaced. ERR_IO. */
   constructor(path: string, isPacked: boolean) {
@@ -56,7 +57,8 @@ export class TraceOutput {
    * of their own that is stored, not deflated, so that it has always the same length.
    */
   writeHead(bytes: Uint8Array): void {
-    this.#put(this.#isPacked ? gzipSync(bytes, { level: 0 }) : bytes, 0);
+    this.#put(this.#isPacked ? gzipSync(bytes, { level: 0 }) : bytes, this.#hasHead ? 0 : null);
+    this.#hasHead = true;
   }
 
   close(): void {

@@ -12,9 +12,9 @@
  */
 import { RegionError } from '../errors.ts';
 import { TRACE_RECORD } from '../layout.ts';
-import { SlotPool, SlotTable } from './slots.ts';
+import { FREED, SlotPool, SlotTable } from './slots.ts';
 import type { Source } from './source.ts';
-import { decimal, linesOf } from './text-lines.ts';
+import { type Line, linesOf } from './text-lines.ts';
 import { type Trace, TraceBuilder } from './trace.ts';
 
 const { words: RECORD, operation: OPERATION, slotShift: SLOT, zero: ZERO } = TRACE_RECORD;
@@ -24,8 +24,9 @@ const WEIGHT = 1;
 /** Characters of text that are written at once. */
 const PIECE = 2 ** 18;
 
-/** Numbers after the id, by operation. */
-const ARGUMENTS: Readonly<Record<string, number>> = { a: 1, z: 1, m: 2, r: 1, f: 0 };
+const [A, Z, M, R, F] = [...'azmrf'].map((letter) => letter.charCodeAt(0));
+const COMMENT = '#'.charCodeAt(0);
+const MINUS = '-'.charCodeAt(0);
 
 /** Can a text that begins with this line be one? */
 export function isRepLine(line: string): boolean {
@@ -35,87 +36,114 @@ export function isRepLine(line: string): boolean {
 export function readRep(source: Source): Trace {
   const refuse = (number: number, why: string) => new RegionError('ERR_CORRUPT',
     `${source.path} is not a sound allocation trace: line ${number}: ${why}`);
-  const header: number[] = [];
   const reader = new RepReader();
   let last = 0;
-  for (const { text, number } of linesOf(source.pieces(), refuse)) {
-    last = number;
-    const line = text.trim();
-    if (line === '' || line.startsWith('#')) continue;
-    const broken = reader.isEmpty && decimal(line) >= 0 ? headerLine(header, decimal(line))
-      : reader.read(line, header);
-    if (broken !== '') throw refuse(number, broken);
+  for (const line of linesOf(source.pieces(), refuse)) {
+    last = line.number;
+    line.skipSpaces();
+    if (line.isAtEnd || line.peek() === COMMENT) continue;
+    const start = line.at;
+    const broken = reader.read(line);
+    if (broken === '') continue;
+    line.at = start;
+    throw refuse(last, `${broken}: ${JSON.stringify(line.text(SHOWN))}`);
   }
-  const said = header.at(header.length === 2 ? 1 : 2) ?? 0;
-  if (header.length !== 2 && header.length !== 4) throw refuse(last, badHeader(header));
-  if (said !== reader.lines && said !== reader.lines - reader.skipped) {
-    throw refuse(last, `R5: the header says ${said} operations, there are ${reader.lines}; ` +
-      'copy the file again');
-  }
+  const broken = reader.end();
+  if (broken !== '') throw refuse(last, broken);
   return reader.builder.finish(false);
 }
 
-function headerLine(header: number[], n: number): string {
-  header.push(n);
-  return header.length > 4 ? badHeader(header) : '';
-}
-
-function badHeader(header: readonly number[]): string {
-  return `R1: a header of ${header.length} numbers; it has four (a size, ids, operations, 1), ` +
-    'or the two in its middle';
-}
+/** Bytes of a wrong line that are shown. */
+const SHOWN = 40;
 
 class RepReader {
   readonly builder = new TraceBuilder();
-  lines = 0;
-  skipped = 0;
+  readonly #header: number[] = [];
+  /** Known when the first operation is read. */
+  #ids = -1;
+  #lines = 0;
+  #skipped = 0;
   readonly #pool = new SlotPool();
   readonly #table = new SlotTable();
 
-  get isEmpty(): boolean {
-    return this.lines === 0;
-  }
-
-  /** An operation; the rule it breaks, or ''. */
-  read(line: string, header: readonly number[]): string {
-    if (header.length !== 2 && header.length !== 4) return badHeader(header);
-    const ids = header.length === 2 ? header[0] : header[1];
-    const [operation, idText, ...rest] = line.split(/\s+/);
-    const wanted = Object.hasOwn(ARGUMENTS, operation) ? ARGUMENTS[operation] : -1;
-    this.lines += 1;
-    if (operation === 'f' && idText === '-1' && rest.length === 0) {
-      this.skipped += 1;
-      return '';
+  /** A line; the rule it breaks, or ''. */
+  read(line: Line): string {
+    const operation = line.peek();
+    if (operation < A) return this.#headerLine(line);
+    if (this.#ids < 0) {
+      const count = this.#header.length;
+      if (count !== 2 && count !== 4) return this.#badHeader();
+      this.#ids = this.#header[count === 2 ? 0 : 1];
     }
-    const id = decimal(idText ?? '');
-    const [size = 0, align = 0] = rest.map(decimal);
-    if (rest.length !== wanted || id < 0 || size < 0 || align < 0) {
-      return `R2: ${JSON.stringify(line.slice(0, 40))} is no operation such as a ID SIZE`;
+    this.#lines += 1;
+    line.at += 1;
+    if (!line.skipSpaces()) return NO_OPERATION;
+    if (operation === F && line.skip(MINUS)) return this.#skip(line);
+    const id = line.decimal();
+    const size = operation === F ? 0 : numberBehind(line);
+    const align = operation === M ? numberBehind(line) : 0;
+    if (id < 0 || size < 0 || align < 0 || !line.skipSpaces() || !line.isAtEnd) {
+      return NO_OPERATION;
     }
-    if (id >= ids) return `R3: id ${id}, but the header says ${ids} ids`;
+    if (id >= this.#ids) return `R3: id ${id}, but the header says ${this.#ids} ids`;
     if (size >= SIZES || align >= SIZES) return `R4: ${Math.max(size, align)} bytes is no size`;
     return this.#take(operation, id, size, align);
   }
 
-  #take(operation: string, id: number, size: number, align: number): string {
+  /** The rule the file breaks as a whole, or ''. */
+  end(): string {
+    const header = this.#header;
+    if (header.length !== 2 && header.length !== 4) return this.#badHeader();
+    const said = header[header.length === 2 ? 1 : 2];
+    if (said === this.#lines || said === this.#lines - this.#skipped) return '';
+    return `R5: the header says ${said} operations, there are ${this.#lines}; copy the file again`;
+  }
+
+  #headerLine(line: Line): string {
+    const n = line.decimal();
+    if (n < 0 || !line.skipSpaces() || !line.isAtEnd || this.#ids >= 0) return NO_OPERATION;
+    this.#header.push(n);
+    return this.#header.length > 4 ? this.#badHeader() : '';
+  }
+
+  #badHeader(): string {
+    return `R1: a header of ${this.#header.length} numbers; it has four (a size, ids, ` +
+      'operations, 1), or the two in its middle';
+  }
+
+  /** `f -1`: free of a null pointer. */
+  #skip(line: Line): string {
+    this.#skipped += 1;
+    return line.decimal() === 1 && line.skipSpaces() && line.isAtEnd ? '' : NO_OPERATION;
+  }
+
+  #take(operation: number, id: number, size: number, align: number): string {
     const key = id + 1;
     const slot = this.#table.find(key);
-    if (operation === 'f') {
+    if (operation === F) {
       if (slot < 0) return `R3: id ${id} is not live`;
-      this.#table.set(key, -1);
+      this.#table.set(key, FREED);
       this.#pool.give(slot);
       return this.builder.add(slot * 2 ** SLOT + FREE, 0);
     }
-    if (slot >= 0) {
-      if (operation !== 'r') return `R3: id ${id} is live already`;
-      return this.builder.add(slot * 2 ** SLOT + RESIZE, size);
+    if (operation === R && slot >= 0) return this.builder.add(slot * 2 ** SLOT + RESIZE, size);
+    if (operation !== A && operation !== Z && operation !== M && operation !== R) {
+      return NO_OPERATION;
     }
+    if (slot >= 0) return `R3: id ${id} is live already`;
     const fresh = this.#pool.take();
     this.#table.set(key, fresh);
     const word = fresh * 2 ** SLOT;
-    const broken = operation === 'm' ? this.builder.add(word + ALIGN, align) : '';
-    return broken || this.builder.add(word + (operation === 'z' ? ZERO : 0) + ALLOC, size);
+    const broken = operation === M ? this.builder.add(word + ALIGN, align) : '';
+    return broken || this.builder.add(word + (operation === Z ? ZERO : 0) + ALLOC, size);
   }
+}
+
+const NO_OPERATION = 'R2: no operation such as a ID SIZE';
+
+/** A number behind spaces, or -1. */
+function numberBehind(line: Line): number {
+  return line.skipSpaces() ? line.decimal() : -1;
 }
 
 /**

@@ -112,7 +112,8 @@ export interface Measure {
 
 /**
  * One timed replay through a new region; its blocks are left as they are. `clock` gives
- * milliseconds. Whatever the region throws ends it.
+ * milliseconds. ERR_MISMATCH where the method cannot free or resize in the order of the trace; else
+ * whatever the region throws.
  */
 export function measure(
   trace: Trace, region: Region, touch: Touch, clock: () => number,
@@ -120,7 +121,11 @@ export function measure(
   const heap = heapOf(region, firstSize(trace));
   const live = new Float64Array(trace.slots);
   const started = clock();
-  replay(trace, heap, live, touch);
+  try {
+    replay(trace, heap, live, touch);
+  } catch (error) {
+    throw explained(error, region, live);
+  }
   const ms = clock() - started;
   return { ms, footprint: region.stat().extent };
 }
@@ -235,8 +240,19 @@ function markOf(slot: number): number {
   return 1 + (slot * 37) % 255;
 }
 
-/** Codes of a region that cannot serve a trace: not a fault of either. */
-const REFUSALS = new Set(['ERR_BAD_SIZE', 'ERR_BAD_ADDRESS', 'ERR_NO_SPACE']);
+/**
+ * A method that refuses an address is either one that does not serve this order (`last`), or it has
+ * lost a block: then not all that are live are known to it.
+ */
+function explained(error: unknown, region: Region, live: Float64Array): unknown {
+  if (!(error instanceof RegionError) || error.code !== 'ERR_BAD_ADDRESS') return error;
+  for (const address of live) if (address !== 0 && region.offsetOf(address) !== 0) return error;
+  return new RegionError('ERR_MISMATCH',
+    `${region.method} cannot free or resize blocks in the order of this trace`, error);
+}
+
+/** Codes of a region that cannot serve a trace, which is a fault of neither. */
+const REFUSALS = new Set(['ERR_BAD_SIZE', 'ERR_MISMATCH', 'ERR_NO_SPACE']);
 
 /** Why a method cannot serve a trace, for what a replay threw; null = something else is wrong. */
 export function refusal(error: unknown): string | null {
