@@ -4,6 +4,8 @@ export { heap } from './disciplines/heap.ts';
 export { mmap } from './disciplines/mmap.ts';
 export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
+export { debug } from './methods/debug.ts';
+export type { DebugOptions } from './methods/debug-state.ts';
 export { last } from './methods/last.ts';
 export { registerMethod } from './methods/registry.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';

@@ -18,6 +18,8 @@ export interface Finding {
   readonly allocatedAt?: string;
   readonly freedAt?: string;
   readonly detectedAt?: string;
+  /** What the program did to its blocks, as a debugging method saw it: the region is sound. */
+  readonly byProgram?: boolean;
 }
 
 /**
@@ -151,10 +153,10 @@ export interface Blocks {
   /** Derives the free structures again from the ground truth (headers, bitmap). false = damaged. */
   rebuild(): boolean;
   /**
-   * Only methods that debug: why `free` or `resize` of this granule is refused, when more is known
-   * than that it is not the start of a live block (a double free, say).
+   * Only methods that debug: why an address, bytes from the start of the arena, is refused, when
+   * more is known than that it is not the start of a live block (a double free, say).
    */
-  accuse?(granule: number): Finding | null;
+  accuse?(address: number): Finding | null;
   /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
   leaks?(report: (finding: Finding) => void): void;
 }

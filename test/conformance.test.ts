@@ -6,6 +6,7 @@ import { heap } from '../src/disciplines/heap.ts';
 import { mmap } from '../src/disciplines/mmap.ts';
 import { mmapIoProblem } from '../src/disciplines/mmap-io.ts';
 import { best } from '../src/methods/best.ts';
+import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { describeRegion, type Implementation, REGION_FILE } from './support/conformance.ts';
@@ -15,6 +16,8 @@ type Memory = Omit<Implementation, 'method' | 'order'>;
 const methods = [
   { method: best, order: 'any' },
   { method: last, order: 'newest' },
+  { method: debug(best), order: 'any' },
+  { method: debug(last), order: 'newest' },
 ] as const;
 
 const memories: Memory[] = [

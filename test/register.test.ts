@@ -119,7 +119,8 @@ describe('a trace', () => {
         }
         console.log(buffer.byteLength);
       }`;
-    const { stdout, stderr, events } = traced(['--expose-gc', '--input-type=module', '--eval', text]);
+    const args = ['--expose-gc', '--input-type=module', '--eval', text];
+    const { stdout, stderr, events } = traced(args);
     expect(stderr).toBe('');
     const own = events.filter(({ size }) => /^30\d\d/.test(size));
     if (stdout === 'none\n') return expect(own).toEqual([]);
@@ -177,9 +178,9 @@ describe('where the preload does less', () => {
   });
 
   test('frozen intrinsics are refused with a message, and the program runs', () => {
+    const text = 'console.log(new ArrayBuffer(3).byteLength)';
     const { status, stdout, stderr } = runNode(
-      ['--frozen-intrinsics', '--no-warnings', '--eval', 'console.log(new ArrayBuffer(3).byteLength)'],
-      'trace=&1');
+      ['--frozen-intrinsics', '--no-warnings', '--eval', text], 'trace=&1');
     expect(status).toBe(0);
     expect(stderr).toMatch(/regionstore: register: \w+ is frozen/);
     expect(stdout).toBe('3\n');

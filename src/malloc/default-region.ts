@@ -1,23 +1,21 @@
 /**
  * The region behind malloc: made, or opened, when it is first asked for, as REGIONSTORE_OPTIONS
- * says, once for each thread. When the process ends it is closed: leaks are told, a file is synced.
+ * says, once for each thread. When the process ends traces are completed, leaks are told and a file
+ * is closed.
  */
 import { existsSync, statSync } from 'node:fs';
 import { file } from '../disciplines/file.ts';
 import { heap } from '../disciplines/heap.ts';
 import { mmap } from '../disciplines/mmap.ts';
 import { RegionError } from '../errors.ts';
-import { best } from '../methods/best.ts';
-import { last } from '../methods/last.ts';
+import { methodNamed } from '../methods/registry.ts';
 import { createRegion, openRegion, type RegionOptions } from '../region/region.ts';
-import type { Discipline, Method, Region, RegionFlags } from '../types.ts';
+import type { Discipline, Region, RegionFlags } from '../types.ts';
 import { expanded, type Output, outputTo, standardError } from './output.ts';
-import { type DisciplineChoice, type MethodChoice, type Settings, settingsFrom, VARIABLE }
-  from './settings.ts';
+import { type DisciplineChoice, type Settings, settingsFrom, VARIABLE } from './settings.ts';
 import { type TraceTarget, traceTarget } from './trace-target.ts';
 import { Warnings } from './warnings.ts';
 
-const PLAIN: Record<MethodChoice['plain'], Method> = { best, last };
 const OVER_FILE = { mmap, file };
 
 /** The default region and what goes with it. */
@@ -50,34 +48,24 @@ export function defaults(): Default {
 }
 
 function start(settings: Settings): Default {
-  const outputs: Output[] = [];
-  const open = (target: string, what: string): Output => {
-    const output = outputTo(target, what);
-    outputs.push(output);
-    return output;
-  };
-  const flush = () => {
-    for (const output of outputs) output.flush();
-  };
-  const { warn, abort = false, keep: keeps = false } = settings;
-  const warnings = new Warnings(warn === undefined ? standardError() : open(warn, 'warn'), abort,
-    flush);
-  const { trace: target, sites = false } = settings;
+  const { abort = false, keep: keeps = false, sites = false } = settings;
+  const warn = warningsTo(settings.warn);
   let trace: TraceTarget | null = null;
+  const warnings = new Warnings(warn, abort, () => trace?.close());
   const region = regionFor(settings, warnings);
   // Before the trace is opened, which wants to complete itself at the end too.
   process.on('exit', () => {
     warnings.isLate = true;
     trace?.close();
-    // Memory without a file stays for handlers that run after this one.
-    if (settings.discipline !== undefined && settings.discipline.kind !== 'heap') {
-      closeAtExit(region, warnings);
-    }
-    flush();
+    if (isClosedAtExit(settings, region)) closeAtExit(region, warnings);
   });
-  trace = target === undefined ? null : traceTarget(target, sites);
+  if (settings.trace !== undefined) trace = traceTarget(settings.trace, sites);
   region.configure({ ...flagsFrom(settings), trace: trace ?? false });
   return { region, warnings, keeps };
+}
+
+function warningsTo(target: string | undefined): Output {
+  return target === undefined ? standardError() : outputTo(target, 'warn');
 }
 
 function flagsFrom(settings: Settings): Partial<RegionFlags> {
@@ -99,7 +87,7 @@ function regionFor(settings: Settings, warnings: Warnings): Region {
   if (choice.kind !== 'heap' && holdsSomething(expanded(choice.file))) {
     return opened(discipline, options, method);
   }
-  return createRegion(discipline, methodFrom(method), options);
+  return createRegion(discipline, methodNamed(method ?? 'best'), options);
 }
 
 function disciplineFrom(choice: DisciplineChoice, capacity: number | undefined): Discipline {
@@ -108,25 +96,27 @@ function disciplineFrom(choice: DisciplineChoice, capacity: number | undefined):
   return OVER_FILE[choice.kind](expanded(choice.file), options);
 }
 
-function methodFrom(choice: MethodChoice | undefined): Method {
-  return PLAIN[choice?.plain ?? 'best'];
-}
-
 function holdsSomething(path: string): boolean {
   return existsSync(path) && statSync(path).size > 0;
 }
 
 /** The region in a file, which has a method already. */
-function opened(
-  discipline: Discipline, options: RegionOptions, choice: MethodChoice | undefined,
-): Region {
+function opened(discipline: Discipline, options: RegionOptions, wanted?: string): Region {
   const region = openRegion(discipline, options);
-  if (choice === undefined || region.method === methodFrom(choice).name) return region;
   const { method } = region;
+  if (wanted === undefined || method === wanted) return region;
   region.close();
   throw new RegionError('ERR_MISMATCH',
-    `${VARIABLE}: the region is there with method '${method}', not ` +
-      `'${methodFrom(choice).name}'; leave method= out, or name another file`);
+    `${VARIABLE}: the region is there with method '${method}', not '${wanted}'; leave method= ` +
+      'out, or name another file');
+}
+
+/**
+ * A file has to be closed, a debugging method tells leaks then. Other memory stays, for handlers of
+ * the program that run after this.
+ */
+function isClosedAtExit({ discipline }: Settings, region: Region): boolean {
+  return (discipline?.kind ?? 'heap') !== 'heap' || region.method.startsWith('debug(');
 }
 
 function closeAtExit(region: Region, warnings: Warnings): void {

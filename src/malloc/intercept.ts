@@ -23,7 +23,7 @@ const VIEWS = ['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Ui
   'BigUint64Array'] as const;
 const BUFFER_CALLS = ['alloc', 'allocUnsafe', 'allocUnsafeSlow', 'from', 'of', 'concat',
   'copyBytesFrom'] as const;
-/** Of typed arrays. Where the species is a class of Node's own, no constructor of ours is called. */
+/** Of typed arrays: of a Buffer they make a class of Node's own, which no proxy stands for. */
 const COPYING_CALLS = ['slice', 'map', 'filter', 'with', 'toReversed', 'toSorted'] as const;
 
 /** A property that is to be replaced, and by what. */

@@ -4,6 +4,7 @@
  * `watch` adds up.
  */
 import { RegionError } from '../errors.ts';
+import { methodNames } from '../methods/registry.ts';
 import {
   count, flag, listOf, nearest, type Reader, type Readers, readOptions, size, text,
 } from '../options.ts';
@@ -11,28 +12,21 @@ import { wordsOf } from './words.ts';
 
 export const VARIABLE = 'REGIONSTORE_OPTIONS';
 
-/** Methods that stand alone, and those that watch another one. */
-export const PLAIN_METHODS = ['best', 'last'] as const;
-export const WATCHING_METHODS = [] as const;
+/** Methods that watch another one: `debug` is `debug(best)`. */
+const WATCHING: readonly string[] = ['debug', 'profile'];
 /** Disciplines over a file. */
 export const FILE_DISCIPLINES = ['mmap', 'file'] as const;
-
-export type PlainMethod = (typeof PLAIN_METHODS)[number];
-export type WatchingMethod = (typeof WATCHING_METHODS)[number];
-
-/** `debug(slab)`: watching = 'debug', plain = 'slab'. */
-export interface MethodChoice {
-  readonly plain: PlainMethod;
-  readonly watching: WatchingMethod | null;
-}
 
 export type DisciplineChoice =
   | { readonly kind: 'heap' }
   | { readonly kind: (typeof FILE_DISCIPLINES)[number]; readonly file: string };
 
 export interface Settings {
-  /** Missing: best for a new region, what is stored for one that is there. */
-  method?: MethodChoice;
+  /**
+   * As `methodNamed` knows it. Missing: best for a new region, what is stored for one that is
+   * there.
+   */
+  method?: string;
   discipline?: DisciplineChoice;
   /** Bytes the region may grow to. */
   capacity?: number;
@@ -54,7 +48,7 @@ export interface Settings {
 }
 
 const READERS: Readers<Settings> = {
-  method: methodChoice,
+  method: methodName,
   discipline: disciplineChoice,
   capacity: size,
   check: flag,
@@ -76,7 +70,7 @@ const FLAGS: readonly string[] = ['check', 'abort', 'keep', 'sites'] satisfies (
  * The settings a text asks for. ERR_BAD_OPTION says what it does not understand, and the nearest
  * name it knows.
  *
- * @example settingsFrom('method=last,check') // { method: { plain: 'last', … }, check: true }
+ * @example settingsFrom('method=debug,check') // { method: 'debug(best)', check: true }
  */
 export function settingsFrom(given: string): Settings {
   const read: Record<string, unknown> = Object.create(null);
@@ -108,14 +102,16 @@ function number(reader: Reader<number>): Reader<number> {
   };
 }
 
-function methodChoice(value: unknown, name: string): MethodChoice {
-  const [, outer, inner] = /^(\w+)(?:\((\w+)\))?$/.exec(String(value)) ?? [];
-  const watching = WATCHING_METHODS.find((known) => known === outer) ?? null;
-  const known = watching === null ? [...PLAIN_METHODS, ...WATCHING_METHODS] : PLAIN_METHODS;
-  const wanted = watching === null ? outer : inner ?? 'best';
-  const plain = PLAIN_METHODS.find((one) => one === wanted);
-  if (plain !== undefined && (watching !== null || inner === undefined)) return { plain, watching };
-  throw unknownName(`${name} is '${String(value)}'`, wanted ?? String(value), known);
+function methodName(value: unknown, name: string): string {
+  const given = String(value);
+  const [, outer = given, inner] = /^(\w+)(?:\((\w+)\))?$/.exec(given) ?? [];
+  const plain = methodNames();
+  if (WATCHING.includes(outer)) {
+    if (plain.includes(inner ?? 'best')) return `${outer}(${inner ?? 'best'})`;
+    throw unknownName(`${name} is '${given}'`, inner ?? '', plain);
+  }
+  if (plain.includes(given)) return given;
+  throw unknownName(`${name} is '${given}'`, outer, [...plain, ...WATCHING]);
 }
 
 function disciplineChoice(value: unknown, name: string): DisciplineChoice {

@@ -140,8 +140,8 @@ export class Calls {
 
   /** What is thrown for an address that is not the start of a live block. */
   refused(address: number): RegionError {
-    const part = this.#space.partOf(address);
-    const finding = part?.blocks.accuse?.((address - part.base) / GRANULE) ?? null;
+    const part = this.#space.partOf(Math.floor(address / GRANULE) * GRANULE);
+    const finding = part?.blocks.accuse?.(address - part.base) ?? null;
     if (finding !== null && part !== null) {
       this.#watch.warn({ ...finding, address: part.base + finding.address });
     }

@@ -293,7 +293,7 @@ function recover(space: Space, header: Header, name: string): void {
   verifySegments(space, header, name);
   const isRebuilt = space.parts.every((part) => part.blocks.rebuild());
   const findings = isRebuilt ? checkRegion(space, header.regionId) : [];
-  const broken = findings.filter(({ id }) => id !== 'R8');
+  const broken = findings.filter(({ id, byProgram }) => id !== 'R8' && byProgram !== true);
   if (isRebuilt && broken.length === 0) return;
   const where = broken.slice(0, 3).map((f) => `${f.id} at ${f.address}: ${f.detail}`).join('; ');
   throw new RegionError('ERR_CORRUPT',
