@@ -157,6 +157,35 @@ describe('a trace', () => {
   });
 });
 
+describe('signals', () => {
+  const RAISE = `new ArrayBuffer(4321); process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => console.log('went on'), 500);`;
+
+  test('on: a signal ends the program as it would, with its trace complete', () => {
+    const { signal, stdout, trace, events } = traced(['--eval', RAISE], 'signals');
+    expect({ signal, stdout }).toEqual({ signal: 'SIGTERM', stdout: '' });
+    expect(trace.cutOff).toBe(false);
+    expect(events.map(({ size }) => size)).toContain('4321z');
+  });
+
+  test('off: the trace is cut off, and marked so', () => {
+    const { signal, trace } = traced(['--eval', RAISE]);
+    expect(signal).toBe('SIGTERM');
+    expect(trace.cutOff).toBe(true);
+  });
+
+  test('on: a handler of the program decides', () => {
+    const { status, stdout, trace } = traced(['--eval',
+      `process.on('SIGTERM', () => console.log('handled')); ${RAISE}`], 'signals');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'handled\nwent on\n' });
+    expect(trace.cutOff).toBe(false);
+  });
+
+  test('on: the program ends when it has nothing to do', () => {
+    expect(traced(['--eval', '1'], 'signals')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+});
+
 describe('where the preload does less', () => {
   test('worker threads and forked processes write files of their own', () => {
     const folder = temporaryDirectory();

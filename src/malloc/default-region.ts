@@ -11,6 +11,7 @@ import { RegionError } from '../errors.ts';
 import { methodNamed } from '../methods/registry.ts';
 import { createRegion, openRegion, type RegionOptions } from '../region/region.ts';
 import type { Discipline, Region, RegionFlags } from '../types.ts';
+import { atEnd } from './ending.ts';
 import { expanded, type Output, outputTo, standardError } from './output.ts';
 import { type DisciplineChoice, type Settings, settingsFrom, VARIABLE } from './settings.ts';
 import { type TraceTarget, traceTarget } from './trace-target.ts';
@@ -54,11 +55,11 @@ function start(settings: Settings): Default {
   const warnings = new Warnings(warn, abort, () => trace?.close());
   const region = regionFor(settings, warnings);
   // Before the trace is opened, which wants to complete itself at the end too.
-  process.on('exit', () => {
+  atEnd(() => {
     warnings.isLate = true;
     trace?.close();
     if (isClosedAtExit(settings, region)) closeAtExit(region, warnings);
-  });
+  }, settings.signals ?? false);
   if (settings.trace !== undefined) trace = traceTarget(settings.trace, sites);
   region.configure({ ...flagsFrom(settings), trace: trace ?? false });
   return { region, warnings, keeps };

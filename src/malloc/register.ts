@@ -1,20 +1,19 @@
 /**
  * `node --import regionstore/register app.mjs`: records what an unmodified program allocates as
- * ArrayBuffers, typed arrays and Buffers. Of REGIONSTORE_OPTIONS `trace`, `profile` and `sites` are
- * heard; the others are for `regionstore/malloc`.
- *
- * What was recorded is complete when the process ends by itself, by process.exit() or by an error.
- * No handler for signals is installed, since that would change how the program ends.
+ * ArrayBuffers, typed arrays and Buffers. Of REGIONSTORE_OPTIONS `trace`, `profile`, `sites` and
+ * `signals` are heard; the others are for `regionstore/malloc`.
  */
 import { isMainThread } from 'node:worker_threads';
 import { callSite } from '../sites.ts';
+import { atEnd } from './ending.ts';
 import { intercept } from './intercept.ts';
 import { Ledger, type Observer, tracing } from './ledger.ts';
 import { say } from './output.ts';
 import { type Settings, settingsFrom, VARIABLE } from './settings.ts';
 import { traceTarget } from './trace-target.ts';
 
-const HEARD: readonly string[] = ['trace', 'profile', 'sites'] satisfies (keyof Settings)[];
+const HEARD: readonly string[] =
+  ['trace', 'profile', 'sites', 'signals'] satisfies (keyof Settings)[];
 
 function register(): void {
   const settings = settingsFrom(process.env[VARIABLE] ?? '');
@@ -31,9 +30,9 @@ function register(): void {
   if (problem !== null) return say(`register: ${problem}`);
   const ends = [() => ledger.end()];
   // Before a trace is opened, which wants to complete itself at the end too.
-  process.on('exit', () => {
+  atEnd(() => {
     for (const end of ends) end();
-  });
+  }, settings.signals ?? false);
   ledger.begin(observersFor(settings, ends));
 }
 

@@ -45,6 +45,8 @@ export interface Settings {
   /** Lines of the trace name their call site. */
   sites?: boolean;
   profile?: string;
+  /** Files are completed too when a signal ends the process that the program does not handle. */
+  signals?: boolean;
 }
 
 const READERS: Readers<Settings> = {
@@ -61,10 +63,12 @@ const READERS: Readers<Settings> = {
   trace: text,
   sites: flag,
   profile: text,
+  signals: flag,
 };
 
 /** Options that are on when they are there. */
-const FLAGS: readonly string[] = ['check', 'abort', 'keep', 'sites'] satisfies (keyof Settings)[];
+const FLAGS: readonly string[] =
+  ['check', 'abort', 'keep', 'sites', 'signals'] satisfies (keyof Settings)[];
 
 /**
  * The settings a text asks for. ERR_BAD_OPTION says what it does not understand, and the nearest

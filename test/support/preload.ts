@@ -11,16 +11,24 @@ export function fixture(name: string): string {
   return join(root, 'test', 'fixtures', 'preload', name);
 }
 
-/** `options` null = without the preload. */
+const PRELOAD = join(root, 'dist', 'src', 'malloc', 'register.js');
+
+/** `options` null = without the preload; `nodeOptions` instead of an argument. */
 export function runNode(
-  args: readonly string[], options: string | null, cwd = root,
+  args: readonly string[], options: string | null, cwd = root, nodeOptions?: string,
 ): Ended {
-  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1' };
-  delete env.FORCE_COLOR;
+  const env: NodeJS.ProcessEnv = { NO_COLOR: '1' };
+  for (const [name, value] of Object.entries(process.env)) {
+    // What vitest tells its own processes.
+    if (!/^(VITEST|VITE_|FORCE_COLOR$|NODE_ENV$|TEST$|MODE$|DEV$|PROD$)/.test(name)) {
+      env[name] = value;
+    }
+  }
   if (options !== null) env.REGIONSTORE_OPTIONS = options;
-  const preload = join(root, 'dist', 'src', 'malloc', 'register.js');
-  const all = options === null ? args : ['--import', preload, ...args];
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, all,
+  if (nodeOptions !== undefined) env.NODE_OPTIONS = nodeOptions;
+  const isLoaded = options === null || nodeOptions !== undefined;
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath,
+    isLoaded ? args : ['--import', PRELOAD, ...args],
     { cwd, encoding: 'utf8', env, timeout: 120_000, maxBuffer: 64 * 2 ** 20 });
   return { status, signal, stdout, stderr };
 }
