@@ -1,20 +1,18 @@
 /**
- * Sees what a program allocates by putting proxies in the place of the constructors and functions
- * of JavaScript and Node that make buffers. A proxy keeps what its target is: name, length, static
- * members, subclasses, species, `instanceof`, what Reflect.construct is given. Copies made through
- * a species constructor (`slice`, `map`, `filter`, `from`, `of`) come by the proxies too.
+ * Sees what a program allocates by putting stand-ins in the place of the constructors and functions
+ * of JavaScript and Node that make buffers (stand-ins.ts). Copies made through a species
+ * constructor (`slice`, `map`, `filter`, `from`, `of`) come by the stand-ins too.
  *
  * Nothing is replaced unless everything can be. Other realms (node:vm) and what Node's own C++
  * allocates are not seen.
  */
 import { types } from 'node:util';
 import type { Ledger } from './ledger.ts';
+import { type Callable, type Constructor, constructorFor, functionFor } from './stand-ins.ts';
 
 type AnyBuffer = ArrayBuffer | SharedArrayBuffer;
-type Callable = (...given: unknown[]) => unknown;
-type Constructor = new (...given: unknown[]) => object;
 
-const { apply, construct, getOwnPropertyDescriptor } = Reflect;
+const { apply, getOwnPropertyDescriptor } = Reflect;
 const { isAnyArrayBuffer } = types;
 
 const BUFFERS = ['ArrayBuffer', 'SharedArrayBuffer'] as const;
@@ -23,7 +21,7 @@ const VIEWS = ['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Ui
   'BigUint64Array'] as const;
 const BUFFER_CALLS = ['alloc', 'allocUnsafe', 'allocUnsafeSlow', 'from', 'of', 'concat',
   'copyBytesFrom'] as const;
-/** Of typed arrays: of a Buffer they make a class of Node's own, which no proxy stands for. */
+/** Of typed arrays: of a Buffer they make a class of Node's own, which has no stand-in. */
 const COPYING_CALLS = ['slice', 'map', 'filter', 'with', 'toReversed', 'toSorted'] as const;
 
 /** A property that is to be replaced, and by what. */
@@ -33,7 +31,7 @@ interface Change {
   readonly value: unknown;
 }
 
-/** Puts the proxies in place; null, or why they cannot be. */
+/** Puts the stand-ins in place; null, or why they cannot be. */
 export function intercept(ledger: Ledger): string | null {
   const changes = [
     ...BUFFERS.flatMap((name) => constructorChanges(name, (made, by) =>
@@ -65,16 +63,10 @@ function constructorChanges(name: string, met: Met): Change[] {
   const target: unknown = Reflect.get(globalThis, name);
   if (typeof target !== 'function') return [];
   const original = target as unknown as Constructor;
-  const proxy: Constructor = new Proxy(original, {
-    construct(_target, given, newTarget) {
-      const made = construct(original, given, newTarget === proxy ? original : newTarget);
-      met(made, name, given);
-      return made;
-    },
-  });
+  const value = constructorFor(original, (made, given) => met(made, name, given));
   return [
-    { owner: globalThis, key: name, value: proxy },
-    { owner: original.prototype, key: 'constructor', value: proxy },
+    { owner: globalThis, key: name, value },
+    { owner: original.prototype, key: 'constructor', value },
   ];
 }
 
@@ -102,13 +94,8 @@ type After = (self: unknown, made: object, given: readonly unknown[]) => void;
 function callChange(owner: object, key: string, done: After): Change[] {
   const original: unknown = Reflect.get(owner, key);
   if (typeof original !== 'function' || !Object.hasOwn(owner, key)) return [];
-  const value = new Proxy(original as Callable, {
-    apply(target, self, given) {
-      const made = apply(target, self, given);
-      done(self, made as object, given);
-      return made;
-    },
-  });
+  const value = functionFor(original as Callable, (self, made, given) =>
+    done(self, made as object, given));
   return [{ owner, key, value }];
 }
 
