@@ -167,6 +167,114 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
   throw new Error('layout: last');
 }
 
+// ---- slab ------------------------------------------------------------------------------------
+
+/**
+ * State of the method `slab`: offsets in words from its first granule. `none` is a bitmap word
+ * without a free slot; `spans` is the sentinel of the list of spans with free pages; `hidden` holds
+ * granules; a class has four words, by its size in granules; `spanBits` has a bit per 64 KiB of the
+ * window. A heap of `best` follows.
+ */
+export const SLAB = {
+  magic: 0,
+  none: 1,
+  spans: 4,
+  hidden: 8,
+  classes: 48,
+  spanBits: 180,
+  words: 2228,
+} as const;
+
+export const SLAB_MAGIC = 0x42414c53;
+export const SLAB_HIDDEN = 40;
+/** Blocks of 1 … 32 granules lie in slabs. */
+export const SLAB_CLASSES = 32;
+/** A class: the bitmap word in use, the list of its pages, the granule of that word's first bit. */
+export const SLAB_CLASS = { current: 0, next: 1, previous: 2, base: 3, words: 4 } as const;
+/**
+ * A span: 64 KiB at a multiple of that, sixteen pages. Its tables are the last 192 words of it: the
+ * pages' (SLAB_PAGE), then its own.
+ */
+export const SLAB_SPAN = {
+  free: 16368,
+  next: 16369,
+  previous: 16370,
+  pages: 16192,
+  words: 16384,
+  pageShift: 8,
+  shift: 12,
+} as const;
+/** A page of a span: what it is, the list of its class, a bit per slot that is free. */
+export const SLAB_PAGE = { kind: 0, next: 1, previous: 2, bits: 3, words: 11 } as const;
+/** Kind of a page: its class, how many slots it has, 4096 / class rounded up. 0 = free. */
+export const SLAB_KIND = { classBits: 6, slotsShift: 6, slotsBits: 9, inverseShift: 15 } as const;
+
+if (SLAB.hidden + SLAB_HIDDEN > SLAB.classes) throw new Error('layout: hidden blocks of slab');
+if (SLAB.classes + (SLAB_CLASSES + 1) * SLAB_CLASS.words > SLAB.spanBits) {
+  throw new Error('layout: classes');
+}
+if (SLAB.spanBits + SLOT_GRANULES / 2 ** SLAB_SPAN.shift / 32 !== SLAB.words) {
+  throw new Error('layout: span bits');
+}
+if (SLAB_SPAN.pages + 16 * SLAB_PAGE.words !== SLAB_SPAN.free) throw new Error('layout: span');
+
+// ---- debug -----------------------------------------------------------------------------------
+
+/**
+ * State of the method `debug`: offsets in words from its first granule. `front` = granules before
+ * the inner method's; `quarantine` and `held` are granules, `slots` is the length of the ring that
+ * starts at `ring`; behind it lies the table of call sites, of `siteWords` words.
+ */
+export const DEBUG = {
+  magic: 0,
+  front: 1,
+  flags: 2,
+  fresh: 3,
+  freed: 4,
+  quarantine: 5,
+  slots: 6,
+  head: 7,
+  count: 8,
+  held: 9,
+  sequence: 10,
+  pending: 11,
+  siteWords: 12,
+  check: 13,
+  ring: 16,
+} as const;
+export const DEBUG_MAGIC = 0x47554244;
+/** Bits of `flags`: call sites are recorded; new memory is filled. */
+export const DEBUG_FLAGS = { sites: 1, fresh: 2 } as const;
+/** What `pending` says is under way: a kind, and from `shift` up the granule of the payload. */
+export const DEBUG_PENDING = { alloc: 1, free: 2, resize: 3, shift: 2 } as const;
+/** Header in front of a payload: offsets in words from it. Free lists may use the first three. */
+export const DEBUG_HEADER = {
+  tag: -8,
+  front: -7,
+  sequence: -6,
+  size: -5,
+  allocatedAt: -4,
+  freedAt: -3,
+  check: -2,
+  guard: -1,
+} as const;
+/** Granules of the header; guard words behind the word that holds the last byte of a payload. */
+export const DEBUG_BLOCK = { head: 2, rearWords: 3 } as const;
+/** First word of a block whose payload is further in, for its alignment; then how far, granules. */
+export const LEAD = { tag: 0, front: 1, check: 2 } as const;
+export const LEAD_MAGIC = 0x4441454c;
+/** The word in front of a payload that is live, or freed; the words behind it. */
+export const GUARD = { live: 0x3ca5c35a, freed: 0x55aa0ff0, rear: 0x7eb15ac6 } as const;
+
+if (DEBUG_HEADER.tag !== -DEBUG_BLOCK.head * 4) throw new Error('layout: debug header');
+
+/**
+ * A table of interned keys: offsets in words from its start; entries follow the buckets. An entry
+ * is named by its offset; `extra` words that belong to its owner lie between its fields and key.
+ */
+export const SITES = { magic: 0, words: 1, used: 2, count: 3, extra: 4, buckets: 6 } as const;
+export const SITES_MAGIC = 0x45544953;
+export const SITE = { next: 0, hash: 1, keyBytes: 2, words: 4 } as const;
 // ---- regions shared by threads -----------------------------------------------------------------
 
 /**
@@ -227,10 +335,50 @@ export const JOURNAL = {
 } as const;
 export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
 
+// ---- compressed regions ----------------------------------------------------------------------
+
+/**
+ * File of the discipline `compressed`: two slots, a page each, that say what the file holds; then,
+ * in whole units, anywhere, the table and the chunks it lists. A chunk number counts chunks of the
+ * region's address space. `tableCrc` is of the table, `crc` of the slot before it.
+ */
+export const COMPRESSED_MAGIC = 'RGNCOMP1';
+export const COMPRESSED_VERSION = 1;
+export const COMPRESSED = {
+  magic: 0,
+  version: 8,
+  codec: 12,
+  regionId: 16,
+  sequence: 32,
+  capacity: 40,
+  tableAt: 48,
+  chunkCount: 56,
+  tableCrc: 60,
+  segmentPages: 128,
+  crc: 508,
+  bytes: 512,
+} as const;
+/** Table entry of a chunk that is not all zero, by chunk number. */
+export const COMPRESSED_CHUNK = { chunk: 0, length: 4, place: 8, digest: 16, bytes: 32 } as const;
+export const COMPRESSED_SLOTS = [0, PAGE] as const;
+/** Where units begin, and how long one is. */
+export const COMPRESSED_START = 2 * PAGE;
+export const COMPRESSED_UNIT = 64;
+export const CHUNK = 64 * 1024;
+export const CHUNKS_PER_SEGMENT = SLOT_BYTES / CHUNK;
+export const CODEC = { deflate: 1, zstd: 2 } as const;
+
+if (COMPRESSED.segmentPages + MAX_SEGMENTS * 4 > COMPRESSED.crc) {
+  throw new Error('layout: compressed segment table');
+}
+
 // ---- traces ----------------------------------------------------------------------------------
 
 /** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */
 export const TRACE_MAGIC = 0x31544d56;
+/** The bytes `VMT`: a trace of whatever version, in the low 24 bits of its first word. */
+export const TRACE_FAMILY = 0x544d56;
+export const TRACE_FAMILY_MASK = 0xffffff;
 export const TRACE = {
   magic: 0,
   headerWords: 1,
@@ -244,6 +392,8 @@ export const TRACE = {
   leftBytes: 10,
   words: 16,
 } as const;
+/** Bits of the field `flags`: nothing is left over; only the beginning was recorded. */
+export const TRACE_FLAGS = { nothingLeft: 1, cutOff: 2 } as const;
 export const TRACE_RECORD = {
   words: 2,
   operation: 3,
@@ -253,4 +403,10 @@ export const TRACE_RECORD = {
   free: 1,
   resize: 2,
   align: 3,
+  /** One past the largest slot. */
+  slots: 2 ** 29,
 } as const;
+/** First line of a line trace, and the start of its last. */
+export const TRACE_HEAD = '# regionstore trace ';
+export const TRACE_LINE_VERSION = 1;
+export const TRACE_END = '# end ';

@@ -20,6 +20,8 @@ export interface Finding {
   readonly allocatedAt?: string;
   readonly freedAt?: string;
   readonly detectedAt?: string;
+  /** What the program did to its blocks, as a debugging method saw it: the region is sound. */
+  readonly byProgram?: boolean;
 }
 
 /**
@@ -160,10 +162,10 @@ export interface Blocks {
   /** Derives the free structures again from the ground truth (headers, bitmap). false = damaged. */
   rebuild(): boolean;
   /**
-   * Only methods that debug: why `free` or `resize` of this granule is refused, when more is known
-   * than that it is not the start of a live block (a double free, say).
+   * Only methods that debug: why an address, bytes from the start of the arena, is refused, when
+   * more is known than that it is not the start of a live block (a double free, say).
    */
-  accuse?(granule: number): Finding | null;
+  accuse?(address: number): Finding | null;
   /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
   leaks?(report: (finding: Finding) => void): void;
 }
@@ -198,7 +200,10 @@ export type TypedArrayConstructor<T> = {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
 };
 
-/** One allocation call, as Vmalloc's trace has it. */
+/**
+ * One allocation call, as Vmalloc's trace has it. Old and new address 0: every block of the region
+ * is gone, since it was cleared or its memory was reverted; what is there now follows as allocated.
+ */
 export interface TraceEvent {
   /** Address of the block before, 0 for an allocation. */
   readonly old: number;

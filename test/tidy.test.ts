@@ -44,6 +44,7 @@ const LAYERS = [
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],
   ['src/store/', 'src/trace/'],
+  ['src/malloc/'],
   ['src/cli/', 'src/index.ts'],
 ];
 

@@ -41,9 +41,10 @@ export class Calls {
     this.#host = host;
   }
 
-  /** There may be more room than before. */
-  freed(): void {
+  /** Every block was freed. */
+  cleared(): void {
     this.#frees += 1;
+    this.#watch.cleared();
   }
 
   alloc(size: number, alignment: number): Address {
@@ -62,7 +63,7 @@ export class Calls {
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
-        if (found.isNew) claimWindow(found.part.window, this.#region, found.part.base);
+        if (found.isNew) claimWindow(found.part, this.#region);
         this.#host.heat(found.part);
         return (found.part.base + found.granule * GRANULE) as Address;
       }
@@ -139,8 +140,8 @@ export class Calls {
 
   /** What is thrown for an address that is not the start of a live block. */
   refused(address: number): RegionError {
-    const part = this.#space.partOf(address);
-    const finding = part?.blocks.accuse?.((address - part.base) / GRANULE) ?? null;
+    const part = this.#space.partOf(Math.floor(address / GRANULE) * GRANULE);
+    const finding = part?.blocks.accuse?.(address - part.base) ?? null;
     if (finding !== null && part !== null) {
       this.#watch.warn({ ...finding, address: part.base + finding.address });
     }

@@ -9,14 +9,14 @@
  */
 import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
-import { tenantsOf } from '../tenants.ts';
+import { revert, vacate } from '../tenants.ts';
 import type { Address, Discipline, Finding, Method, Region, RegionEvents, RegionFlags, RegionStat,
   ResizeHow, Roots, Segment, TraceSink, TypedArrayConstructor } from '../types.ts';
-import { arrayBytes, assertAlignment, assertLength, copyWords } from './arguments.ts';
+import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
 import { exchange } from './exchange.ts';
-import { GONE } from './gone.ts';
+import { evicted, GONE } from './gone.ts';
 import { RootTable } from './roots.ts';
 import { sharedRoots } from './shared-roots.ts';
 import type { QuickBlocks } from './shards.ts';
@@ -29,9 +29,8 @@ import { claimWindow, placeOf, releaseWindow } from './windows.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
 const NO_WORDS = new Int32Array(0);
-const UNIT = GRANULE + 0;
 const UNIT_SHIFT = GRANULE_SHIFT + 0;
-const LOW_BITS = UNIT - 1;
+const LOW_BITS = GRANULE - 1;
 
 /** What a region needs of whoever made it, and what its program said about it. */
 export interface Ties {
@@ -55,6 +54,7 @@ export class OpenRegion implements Region {
   readonly #calls: Calls;
   #hot: QuickBlocks = GONE;
   #hotBase = 0;
+  /** The first segment's blocks while that is the one asked first. */
   #first: QuickBlocks = GONE;
   #words: Int32Array = NO_WORDS;
   #gone: RegionError | null = null;
@@ -87,11 +87,11 @@ export class OpenRegion implements Region {
     });
     space.ear.warn = (finding) => this.#watch.warn(finding);
     shards?.hear(space.ear);
-    this.#adopt();
     space.discipline.lend?.({
       reverted: () => this.#gone === null && this.revive(),
       evicted: (error) => this.#evict(error),
     });
+    this.#adopt();
   }
 
   get closed(): boolean {
@@ -100,10 +100,10 @@ export class OpenRegion implements Region {
 
   alloc(size: number): Address {
     if (size >>> 0 === size) {
-      const granule = this.#hot.alloc(size);
-      if (granule !== 0) return (this.#hotBase + granule * UNIT) as Address;
+      const granule = this.#first.alloc(size);
+      if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
     }
-    return this.#calls.alloc(size, GRANULE);
+    return this.#allocLater(size);
   }
 
   align(size: number, alignment: number): Address {
@@ -117,8 +117,8 @@ export class OpenRegion implements Region {
       if (how === undefined) {
         const granule = low >>> UNIT_SHIFT;
         if (this.#first.resize(granule, size)) return address as Address;
-        const moved = this.#moveInFirst(granule, size);
-        if (moved !== 0) return moved as Address;
+        const moved = moveWithin(this.#first, this.#words, granule, size);
+        if (moved !== 0) return ((moved << UNIT_SHIFT) >>> 0) as Address;
       }
     }
     return this.#calls.resize(address, size, how);
@@ -126,9 +126,8 @@ export class OpenRegion implements Region {
 
   free(address: Address | number): void {
     const low = address >>> 0;
-    if (low === address && (low & LOW_BITS) === 0 && this.#first.free(low >>> UNIT_SHIFT)) {
-      if (this.#hotBase !== 0) this.#heat(this.#space.parts[0]);
-      return;
+    if (low === address && (low & LOW_BITS) === 0) {
+      if (this.#first.free(low >>> UNIT_SHIFT) === true) return;
     }
     this.#calls.free(address);
   }
@@ -261,13 +260,12 @@ export class OpenRegion implements Region {
 
   clear(): void {
     this.assertUsable();
-    const error = new RegionError('ERR_STALE', `region '${this.name}' was cleared`);
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, new RegionError('ERR_STALE', `region '${this.name}' was cleared`));
     this.#space.whole(() => {
       this.#table.clear();
       for (const { blocks } of this.#space.parts) blocks.clear();
     });
-    this.#calls.freed();
+    this.#calls.cleared();
     this.#heat(this.#space.parts[0]);
   }
 
@@ -306,7 +304,7 @@ export class OpenRegion implements Region {
   /** From now on every call throws `error`. The discipline is left alone. */
   retire(error: RegionError): void {
     if (this.#gone !== null) return;
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, error);
     this.#gone = error;
     this.#closed = true;
     this.#hot = GONE;
@@ -323,27 +321,31 @@ export class OpenRegion implements Region {
     this.#space.attach();
     this.#table.revive();
     this.#adopt();
-    this.#watch.settle();
-    for (const tenant of tenantsOf(this)) tenant.reverted();
+    this.#watch.reverted();
+    revert(this);
   }
 
   #shut(error: RegionError): void {
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, error);
     try {
       leaksOf(this.#space, (finding) => this.#watch.warn(finding));
       this.#ties.beforeClose();
     } finally {
-      this.retire(error);
-      this.#space.discipline.close();
+      this.#leave(error);
     }
   }
 
-  /** The region that holds this one's memory is closed, cleared or gone. */
+  #leave(error: RegionError): void {
+    this.retire(error);
+    this.#space.discipline.close();
+  }
+
+  /** The memory is about to be closed, or is no longer this region's: then it is not touched. */
   #evict(error: Error): void {
     if (this.#gone !== null) return;
-    const { code } = error as RegionError;
-    this.#shut(new RegionError(code === 'ERR_CLOSED' ? code : 'ERR_STALE',
-      `region '${this.name}' lies in another region's memory, which is gone: ${error.message}`));
+    const why = evicted(this.name, error);
+    if (why.code === 'ERR_CLOSED') this.#shut(why);
+    else this.#leave(why);
   }
 
   /** May calls go to the blocks at once? */
@@ -355,9 +357,8 @@ export class OpenRegion implements Region {
     const { parts, shards } = this.#space;
     const [first] = parts;
     assert(first !== undefined, 'a first segment');
-    this.#first = this.#isQuick ? shards ?? first.blocks : GONE;
     this.#words = (shards ?? first.arena).words;
-    for (const { window, base } of parts) claimWindow(window, this, base);
+    for (const part of parts) claimWindow(part, this);
     this.#heat(first);
   }
 
@@ -366,19 +367,16 @@ export class OpenRegion implements Region {
     const { shards } = this.#space;
     this.#hot = this.#isQuick ? shards ?? part.blocks : GONE;
     this.#hotBase = shards === null ? part.base : 0;
+    this.#first = this.#hotBase === 0 ? this.#hot : GONE;
   }
 
-  /** Moves a block within the first segment, contents kept; 0 = the slow path has to look at it. */
-  #moveInFirst(granule: number, size: number): number {
-    const blocks = this.#first;
-    const old = blocks.sizeOf(granule);
-    if (old < 0) return 0;
-    const fresh = blocks.alloc(size);
-    if (fresh === 0) return 0;
-    copyWords(this.#words, granule, fresh, Math.min(old, blocks.sizeOf(fresh)));
-    if (blocks.discard === undefined) blocks.free(granule);
-    else blocks.discard(granule);
-    return fresh * GRANULE;
+  /** The segment that is asked first may be a later one. */
+  #allocLater(size: number): Address {
+    if (this.#hotBase !== 0 && size >>> 0 === size) {
+      const granule = this.#hot.alloc(size);
+      if (granule !== 0) return (this.#hotBase + granule * GRANULE) as Address;
+    }
+    return this.#calls.alloc(size, GRANULE);
   }
 
   #partOf(address: number): Part | null {

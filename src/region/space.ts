@@ -114,13 +114,13 @@ export class Space {
     const page = this.discipline.window(index).subarray(0, PAGE);
     if (index > 0) page.fill(0);
     this.#pages[index] = first / PAGE;
-    const part = this.#take(index);
-    if (!this.method.format(part.arena)) {
-      this.drop();
+    if (!this.method.format(new SegmentArena(this, index, this.discipline.window(index)))) {
+      this.#pages[index] = 0;
+      this.#resize(index, 0);
       return null;
     }
     if (index > 0) writeSegmentHeader(page, regionId, index);
-    return part;
+    return this.#take(index);
   }
 
   /** Gives the last segment back. */

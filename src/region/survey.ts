@@ -55,7 +55,8 @@ export function offsetIn(space: Space, address: number): number {
   const start = part.blocks.startOf(Math.floor(offset / GRANULE));
   if (start === 0) return -1;
   const inside = offset - start * GRANULE;
-  return inside < part.blocks.sizeOf(start) ? inside : -1;
+  // A block of no bytes still starts somewhere.
+  return inside === 0 || inside < part.blocks.sizeOf(start) ? inside : -1;
 }
 
 /**

@@ -122,6 +122,22 @@ export class Watch {
     if (check) this.#checkNow();
   }
 
+  /** Every block is gone. */
+  cleared(): void {
+    const { trace } = this.#flags;
+    if (trace !== false) this.#trace({ old: 0, new: 0, size: 0, align: 0, zero: false }, trace);
+  }
+
+  /** Other blocks are there than before, and growing counts from here on. */
+  reverted(): void {
+    this.settle();
+    const { trace } = this.#flags;
+    if (trace === false) return;
+    this.cleared();
+    const record = (event: TraceEvent): void => this.on.trace?.(event, this.#region);
+    this.#region.busyTrace(trace === true ? { record } : trace);
+  }
+
   /** Growth and shrinking since the last call. */
   tellSize(): void {
     const more = this.#extent() - this.#held;
@@ -151,7 +167,9 @@ export class Watch {
   #trace(operation: Operation, trace: true | TraceSink): void {
     const { name, method } = this.#region;
     const wantsSite = trace === true || trace.sites === true;
-    const event: TraceEvent = { ...operation, region: name, method,
+    const { old, new: now, size, align, zero } = operation;
+    // Not by spreading the operation, which takes two microseconds.
+    const event: TraceEvent = { old, new: now, size, align, zero, region: name, method,
       site: wantsSite ? callSite() : '' };
     if (trace === true) this.on.trace?.(event, this.#region);
     else trace.record(event);
