@@ -135,7 +135,7 @@ describe.each([best, last])('$name', (method) => {
       expectCode('ERR_CORRUPT', () => one.stat());
       expectCode('ERR_CORRUPT', () => one.compact());
       expect(one.check().map(({ id, address }) => [id, address]))
-        .toContainEqual(['S2', SHARED.lock]);
+        .toContainEqual(['T2', SHARED.lock]);
       for (let i = 0; i < 200; i++) {
         expect(one.alloc(100)).toBeGreaterThan(2 ** 21);
       }
@@ -163,13 +163,13 @@ describe.each([best, last])('$name', (method) => {
     expect(region.string(kept)).toBe('kept');
   });
 
-  test('S1: the words about the buffer', () => {
+  test('T1: the words about the buffer', () => {
     const memory = shared({ capacity: '4MiB', shards: 2 });
     using region = createRegion(memory, method);
     for (const at of [SHARED.shards, SHARED.slotShift, SHARED.capacity]) {
       const words = new Int32Array(memory.buffer);
       words[at / 4] += 1;
-      expect(region.check().map(({ id }) => id)).toEqual(['S1']);
+      expect(region.check().map(({ id }) => id)).toEqual(['T1']);
       expectCode('ERR_CORRUPT', () => openRegion(shared(memory.buffer)));
       words[at / 4] -= 1;
     }

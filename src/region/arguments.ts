@@ -8,7 +8,8 @@ const SHORT = 48;
 
 /** Moves a block within its arena, contents kept; 0 = the slow path has to look at it. */
 export function moveWithin(
-  blocks: Pick<Blocks, 'alloc' | 'free' | 'sizeOf' | 'discard'>, words: Int32Array, granule: number, size: number,
+  blocks: Pick<Blocks, 'alloc' | 'free' | 'sizeOf' | 'discard'>, words: Int32Array,
+  granule: number, size: number,
 ): number {
   const old = blocks.sizeOf(granule);
   if (old < 0) return 0;
