@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { shared } from '../src/disciplines/shared-buffer.ts';
 import { SHARED } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
+import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
+import { methodNamed } from '../src/methods/registry.ts';
+import { slab } from '../src/methods/slab.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Address } from '../src/types.ts';
 import { newSeed, randomFrom } from './support/oracle.ts';
@@ -49,13 +52,15 @@ async function deadTicket(buffer: SharedArrayBuffer): Promise<number> {
 }
 
 describe('side by side', () => {
-  test.each([1, 2, 8])('threads hammer one region of %i shards', async (shards) => {
+  test.each([
+    [1, 'best'], [2, 'best'], [8, 'best'], [2, 'slab'], [2, 'debug(best)'],
+  ] as const)('threads hammer one region of %i shards: %s', async (shards, method) => {
     const seed = newSeed();
     const memory = shared({ capacity: 64 * MIB, shards });
-    using region = createRegion(memory, best);
+    using region = createRegion(memory, methodNamed(method));
     const control = newControl();
     const running = Array.from({ length: 4 }, (_, index) => startJob<Hammered>(jobOf(
-      memory.buffer, { control, index, seed: seed + index, steps: 5000 })));
+      memory.buffer, { control, index, seed: seed + index, steps: method === 'best' ? 5000 : 2000 })));
     const answers = await Promise.all(running.map(({ done }) => done));
     const blocks = answers.flatMap((answer) => (answer?.blocks ?? []) as Address[]);
     blocks.push(...mailIn(control));
@@ -135,7 +140,7 @@ describe('threads that die', () => {
     expect(held.filter((address) => !isWhole(region, address))).toEqual([]);
   });
 
-  test.each([best, last])('in its lock, at any store: $name', async (method) => {
+  test.each([best, last, slab, debug(best)])('in its lock, at any store: $name', async (method) => {
     const memory = shared({ capacity: 16 * MIB, shards: 1 });
     using region = createRegion(memory, method);
     region.alloc(50);
