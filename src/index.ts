@@ -5,6 +5,7 @@ export { mmap } from './disciplines/mmap.ts';
 export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
 export { last } from './methods/last.ts';
+export { pool, poolOf } from './methods/pool.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';

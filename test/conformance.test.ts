@@ -7,16 +7,18 @@ import { mmap } from '../src/disciplines/mmap.ts';
 import { mmapIoProblem } from '../src/disciplines/mmap-io.ts';
 import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
+import { pool } from '../src/methods/pool.ts';
 import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { describeRegion, type Implementation, REGION_FILE } from './support/conformance.ts';
 
-type Memory = Omit<Implementation, 'method' | 'order'>;
+type Memory = Omit<Implementation, 'method' | 'order' | 'sizes'>;
 
 const methods = [
-  { method: best, order: 'any' },
-  { method: last, order: 'newest' },
-  { method: slab, order: 'any' },
+  { method: best, order: 'any', sizes: 'any' },
+  { method: last, order: 'newest', sizes: 'any' },
+  { method: slab, order: 'any', sizes: 'any' },
+  { method: pool, order: 'any', sizes: 1000 },
 ] as const;
 
 const memories: Memory[] = [
@@ -40,8 +42,8 @@ function given(capacity: string | undefined) {
   return capacity === undefined ? {} : { capacity };
 }
 
-for (const { method, order } of methods) {
-  for (const memory of memories) describeRegion({ method, order, ...memory });
+for (const method of methods) {
+  for (const memory of memories) describeRegion({ ...method, ...memory });
 }
 
 describe('mappers', () => {

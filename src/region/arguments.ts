@@ -19,8 +19,17 @@ export function copyWords(words: Int32Array, from: number, to: number, bytes: nu
   words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
+/** `alignment` 0 = a hidden block. */
 export function take(blocks: Blocks, size: number, alignment: number): number {
+  if (alignment === 0) return takeHidden(blocks, size);
   return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
+}
+
+function takeHidden(blocks: Blocks, size: number): number {
+  if (blocks.allocHidden !== undefined) return blocks.allocHidden(size);
+  const granule = blocks.alloc(size);
+  if (granule !== 0) blocks.hide(granule);
+  return granule;
 }
 
 export function copyBytes(from: Uint8Array, to: Uint8Array): void {
