@@ -27,6 +27,7 @@ for (const [method, order] of [[best, 'any'], [last, 'newest']] as const) {
   describeRegion({
     method,
     order,
+    sizes: 'any',
     discipline: 'sealed',
     open: (dir, capacity = '64MiB') =>
       sealed(join(dir, REGION_FILE), KEY, parseSize(capacity, 'capacity')),
