@@ -52,9 +52,11 @@ export function lineOf(event: TraceEvent): string {
 
 const NAME_MARKS = /[%:\p{Cc}]/gu;
 const SITE_MARKS = /[%\p{Cc}]/gu;
+/** Names that need no encoding, which most are. */
+const PLAIN = /^[\w. -]*$/;
 
 function encodeText(text: string, marks: RegExp): string {
-  return text.replace(marks, encodeURIComponent);
+  return PLAIN.test(text) ? text : text.replace(marks, encodeURIComponent);
 }
 
 /** null = it cannot be decoded. */
