@@ -133,7 +133,7 @@ describe('on traces', () => {
     expect(found.traces.map(({ name }) => name)).toEqual(['queue', 'stack']);
     for (const last of ['last', 'last, store']) {
       expect(cellOf(found, last, 'queue')).toMatchObject({ state: 'refused', ns: null });
-      expect(cellOf(found, last, 'queue').why).toContain('not the start of a live block');
+      expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks in the order');
       expect(cellOf(found, last, 'stack')).toMatchObject({ state: 'measured', why: '' });
     }
   });
