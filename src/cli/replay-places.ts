@@ -31,7 +31,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
   nested: (_dir, method) => over(nested(createRegion(heap(), best)), method),
   shared: (_dir, method) => over(shared({ capacity: '1GiB' }), method),
   store: (dir, method) => {
-    // A throwaway: any file system will do.
+    // It is thrown away, so every file system will do.
     const store = openStore(dir, { unsafeFileSystem: true });
     return { region: store.region('replay', { method }), close: () => store.abandon() };
   },
