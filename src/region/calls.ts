@@ -41,9 +41,10 @@ export class Calls {
     this.#host = host;
   }
 
-  /** There may be more room than before. */
-  freed(): void {
+  /** Every block was freed. */
+  cleared(): void {
     this.#frees += 1;
+    this.#watch.cleared();
   }
 
   alloc(size: number, alignment: number): Address {
@@ -62,7 +63,7 @@ export class Calls {
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
-        if (found.isNew) claimWindow(found.part.window, this.#region, found.part.base);
+        if (found.isNew) claimWindow(found.part, this.#region);
         this.#host.heat(found.part);
         return (found.part.base + found.granule * GRANULE) as Address;
       }

@@ -75,15 +75,16 @@ export class Watch {
   on: RegionEvents;
   readonly #region: Region;
   readonly #extent: () => number;
-  #flags = OFF;
+  #flags: RegionFlags;
   #held = 0;
   /** Operations that counted for checks; operations the watch list saw. */
   #operations = 0;
   #seen = 0;
   readonly #told = new Set<string>();
 
-  constructor(region: Region, on: RegionEvents, extent: () => number) {
+  constructor(region: Region, on: RegionEvents, extent: () => number, isShared: boolean) {
     this.#region = region;
+    this.#flags = { ...OFF, shared: isShared };
     this.on = on;
     this.#extent = extent;
     this.settle();
@@ -128,6 +129,22 @@ export class Watch {
     if (check) this.#checkNow();
   }
 
+  /** Every block is gone. */
+  cleared(): void {
+    const { trace } = this.#flags;
+    if (trace !== false) this.#trace({ old: 0, new: 0, size: 0, align: 0, zero: false }, trace);
+  }
+
+  /** Other blocks are there than before, and growing counts from here on. */
+  reverted(): void {
+    this.settle();
+    const { trace } = this.#flags;
+    if (trace === false) return;
+    this.cleared();
+    const record = (event: TraceEvent): void => this.on.trace?.(event, this.#region);
+    this.#region.busyTrace(trace === true ? { record } : trace);
+  }
+
   /** Growth and shrinking since the last call. */
   tellSize(): void {
     const more = this.#extent() - this.#held;
@@ -157,7 +174,9 @@ export class Watch {
   #trace(operation: Operation, trace: true | TraceSink): void {
     const { name, method } = this.#region;
     const wantsSite = trace === true || trace.sites === true;
-    const event: TraceEvent = { ...operation, region: name, method,
+    const { old, new: now, size, align, zero } = operation;
+    // Not by spreading the operation, which takes two microseconds.
+    const event: TraceEvent = { old, new: now, size, align, zero, region: name, method,
       site: wantsSite ? callSite() : '' };
     if (trace === true) this.on.trace?.(event, this.#region);
     else trace.record(event);

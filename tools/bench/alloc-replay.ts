@@ -3,68 +3,19 @@
  * through one allocator and prints JSON: nanoseconds per operation of each repetition, the peak
  * footprint.
  *
- *   node alloc-replay.js TRACE REPETITIONS heap|store|loop|buffer DIRECTORY
- *   node alloc-replay.js - BLOCKS crowd -
+ *   node alloc-replay.js TRACE REPETITIONS heap|store|loop|buffer DIRECTORY [METHOD]
+ *   node alloc-replay.js - BLOCKS crowd - [METHOD]
  */
 import { fileURLToPath } from 'node:url';
-import { best, createRegion, heap, openStore, type Region } from '../../src/index.ts';
+import { best, createRegion, heap, last, type Method, openStore, type Region, slab }
+  from '../../src/index.ts';
 import { TRACE_RECORD } from '../../src/layout.ts';
-import { readTrace, type Trace } from '../../src/trace/trace-file.ts';
+import { type Heap, heapOf, replay } from '../../src/trace/replay.ts';
+import { readTrace } from '../../src/trace/trace-file.ts';
+import type { Trace } from '../../src/trace/trace.ts';
 
 const { words: RECORD, operation: OPERATION, zero: ZERO, slotShift: SLOT } = TRACE_RECORD;
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
-
-/** What a replay needs: addresses are byte offsets into `memory`. */
-export interface Heap {
-  readonly memory: Uint8Array;
-  /** The same memory. */
-  readonly doubles: Float64Array;
-  alloc(size: number): number;
-  align(size: number, alignment: number): number;
-  free(address: number): void;
-  resize(address: number, size: number): number;
-}
-
-/** Replays the trace once; returns what is left live, by slot. */
-export function replay(trace: Trace, heap: Heap, live: Float64Array): void {
-  const { records } = trace;
-  const { memory } = heap;
-  let alignment = 0;
-  for (let i = 0; i < records.length; i += RECORD) {
-    const word = records[i] as number;
-    const size = records[i + 1] as number;
-    const slot = word >>> SLOT;
-    const operation = word & OPERATION;
-    let at = 0;
-    if (operation === FREE) {
-      heap.free(live[slot] as number);
-      live[slot] = 0;
-      continue;
-    }
-    if (operation === ALLOC) {
-      at = alignment > 16 ? heap.align(size, alignment) : heap.alloc(size);
-      alignment = 0;
-      if ((word & ZERO) !== 0) clear(heap, at, size);
-    } else if (operation === RESIZE) {
-      at = heap.resize(live[slot] as number, size);
-    } else {
-      alignment = size;
-      continue;
-    }
-    live[slot] = at;
-    if (size > 0) {
-      memory[at] = 1;
-      memory[at + size - 1] = 2;
-    }
-  }
-}
-
-/** Usable sizes are whole granules, so eight bytes at a time; a call of fill costs 128 of them. */
-function clear(heap: Heap, at: number, size: number): void {
-  const { doubles } = heap;
-  if (size > 1024) heap.memory.fill(0, at, at + size);
-  else for (let i = at >>> 3, end = (at + size + 7) >>> 3; i < end; i += 1) doubles[i] = 0;
-}
 
 /** Blocks of the garbage collector: one Buffer each, the way most programs get memory. */
 function replayBuffers(trace: Trace, live: (Buffer | null)[]): void {
@@ -104,20 +55,6 @@ function loopHeap(): Heap {
   };
 }
 
-function heapOf(region: Region): Heap {
-  const probe = region.alloc(1);
-  const memory = new Uint8Array(region.bytes(probe).buffer as ArrayBuffer);
-  region.free(probe);
-  return {
-    memory,
-    doubles: new Float64Array(memory.buffer),
-    alloc: (size) => region.alloc(size),
-    align: (size, alignment) => region.align(size, alignment),
-    free: (address) => region.free(address),
-    resize: (address, size) => region.resize(address, size),
-  };
-}
-
 interface Timing {
   /** Nanoseconds per operation of each repetition. */
   readonly ns: number[];
@@ -148,8 +85,8 @@ function timeRegion(trace: Trace, repetitions: number, region: Region): Timing {
 }
 
 /** Nanoseconds of a free and an alloc with `blocks` live blocks of 16 to 256 bytes. */
-function timeCrowd(blocks: number): Timing {
-  const region = createRegion(heap({ capacity: '4GiB' }), best);
+function timeCrowd(blocks: number, method: Method): Timing {
+  const region = createRegion(heap({ capacity: '4GiB' }), method);
   const live = new Float64Array(blocks);
   let state = 1;
   const next = (n: number) => {
@@ -168,13 +105,15 @@ function timeCrowd(blocks: number): Timing {
   return { ns: timed(7, 2 * pairs, once, () => {}), extent: region.stat().extent };
 }
 
-function main(path: string, repetitions: number, kind: string, dir: string): Timing {
-  if (kind === 'crowd') return timeCrowd(repetitions);
+const METHODS = { best, last, slab };
+
+function main(path: string, repetitions: number, kind: string, dir: string, method: Method) {
+  if (kind === 'crowd') return timeCrowd(repetitions, method);
   const trace = readTrace(path);
-  if (kind === 'heap') return timeRegion(trace, repetitions, createRegion(heap(), best));
+  if (kind === 'heap') return timeRegion(trace, repetitions, createRegion(heap(), method));
   if (kind === 'store') {
     const store = openStore(dir);
-    const timing = timeRegion(trace, repetitions, store.region('trace'));
+    const timing = timeRegion(trace, repetitions, store.region('trace', { method }));
     store.abandon();
     return timing;
   }
@@ -191,6 +130,7 @@ function main(path: string, repetitions: number, kind: string, dir: string): Tim
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [path, repetitions, kind, dir] = process.argv.slice(2) as [string, string, string, string];
-  process.stdout.write(JSON.stringify(main(path, Number(repetitions), kind, dir)));
+  const [path, repetitions, kind, dir, name = 'best'] = process.argv.slice(2) as
+    [string, string, string, string, keyof typeof METHODS | undefined];
+  process.stdout.write(JSON.stringify(main(path, Number(repetitions), kind, dir, METHODS[name])));
 }
