@@ -1,15 +1,21 @@
 /** Everything a program uses, under the names of the contract. */
+export { compressed } from './disciplines/compressed.ts';
 export { file } from './disciplines/file.ts';
 export { heap } from './disciplines/heap.ts';
 export { mmap } from './disciplines/mmap.ts';
+export { nested } from './disciplines/nested.ts';
+export { type SharedDiscipline, type SharedOptions, shared } from
+  './disciplines/shared-buffer.ts';
 export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
 export { debug } from './methods/debug.ts';
 export type { DebugOptions } from './methods/debug-state.ts';
 export { last } from './methods/last.ts';
 export { registerMethod } from './methods/registry.ts';
+export { slab } from './methods/slab.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
-export { regionOf } from './region/windows.ts';
+export { regionOf, walkRegions } from './region/windows.ts';
+export type { Sharing } from './sharing.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
 export {

@@ -167,6 +167,57 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
   throw new Error('layout: last');
 }
 
+// ---- slab ------------------------------------------------------------------------------------
+
+/**
+ * State of the method `slab`: offsets in words from its first granule. `none` is a bitmap word
+ * without a free slot; `spans` is the sentinel of the list of spans with free pages; `hidden` holds
+ * granules; a class has four words, by its size in granules; `spanBits` has a bit per 64 KiB of the
+ * window. A heap of `best` follows.
+ */
+export const SLAB = {
+  magic: 0,
+  none: 1,
+  spans: 4,
+  hidden: 8,
+  classes: 48,
+  spanBits: 180,
+  words: 2228,
+} as const;
+
+export const SLAB_MAGIC = 0x42414c53;
+export const SLAB_HIDDEN = 40;
+/** Blocks of 1 … 32 granules lie in slabs. */
+export const SLAB_CLASSES = 32;
+/** A class: the bitmap word in use, the list of its pages, the granule of that word's first bit. */
+export const SLAB_CLASS = { current: 0, next: 1, previous: 2, base: 3, words: 4 } as const;
+/**
+ * A span: 64 KiB at a multiple of that, sixteen pages. Its tables are the last 192 words of it: the
+ * pages' (SLAB_PAGE), then its own.
+ */
+export const SLAB_SPAN = {
+  free: 16368,
+  next: 16369,
+  previous: 16370,
+  pages: 16192,
+  words: 16384,
+  pageShift: 8,
+  shift: 12,
+} as const;
+/** A page of a span: what it is, the list of its class, a bit per slot that is free. */
+export const SLAB_PAGE = { kind: 0, next: 1, previous: 2, bits: 3, words: 11 } as const;
+/** Kind of a page: its class, how many slots it has, 4096 / class rounded up. 0 = free. */
+export const SLAB_KIND = { classBits: 6, slotsShift: 6, slotsBits: 9, inverseShift: 15 } as const;
+
+if (SLAB.hidden + SLAB_HIDDEN > SLAB.classes) throw new Error('layout: hidden blocks of slab');
+if (SLAB.classes + (SLAB_CLASSES + 1) * SLAB_CLASS.words > SLAB.spanBits) {
+  throw new Error('layout: classes');
+}
+if (SLAB.spanBits + SLOT_GRANULES / 2 ** SLAB_SPAN.shift / 32 !== SLAB.words) {
+  throw new Error('layout: span bits');
+}
+if (SLAB_SPAN.pages + 16 * SLAB_PAGE.words !== SLAB_SPAN.free) throw new Error('layout: span');
+
 // ---- debug -----------------------------------------------------------------------------------
 
 /**
@@ -188,6 +239,7 @@ export const DEBUG = {
   sequence: 10,
   pending: 11,
   siteWords: 12,
+  check: 13,
   ring: 16,
 } as const;
 export const DEBUG_MAGIC = 0x47554244;
@@ -223,6 +275,48 @@ if (DEBUG_HEADER.tag !== -DEBUG_BLOCK.head * 4) throw new Error('layout: debug h
 export const SITES = { magic: 0, words: 1, used: 2, count: 3, extra: 4, buckets: 6 } as const;
 export const SITES_MAGIC = 0x45544953;
 export const SITE = { next: 0, hash: 1, keyBytes: 2, words: 4 } as const;
+// ---- regions shared by threads -----------------------------------------------------------------
+
+/**
+ * Page 1 of the segments of a region in a SharedArrayBuffer, offsets of the segment. Each segment
+ * has its `lock`; the rest is segment 0's alone. Every field is a 32-bit word; `capacity` counts
+ * pages.
+ */
+export const SHARED = {
+  lock: PAGE + 512,
+  magic: PAGE + 576,
+  shards: PAGE + 580,
+  slotShift: PAGE + 584,
+  capacity: PAGE + 588,
+  maker: PAGE + 592,
+  isReady: PAGE + 596,
+  takeovers: PAGE + 600,
+  rootsLock: PAGE + 640,
+  threads: PAGE + 704,
+} as const;
+export const SHARED_MAGIC = 0x52485347;
+/** Shards a region may have: their numbers are bits of a word. */
+export const MAX_SHARDS = 32;
+/** One entry of the table of threads: whose it is (u64, 0 = nobody's), the how-manieth. */
+export const THREAD = { identity: 0, generation: 8, threadId: 12, bytes: 16 } as const;
+export const MAX_THREADS = 200;
+/** Identity of a thread: its id in the system above, when it started below. */
+export const THREAD_ID_SHIFT = 32n;
+/** Marks the identity of a thread whose id in the system is not known. */
+export const THREAD_UNKNOWN = 2n ** 62n;
+/**
+ * A lock word: FREE, LEFT half done, CONDEMNED, or its owner's ticket: whether others wait, place
+ * in the table of threads + 1, generation.
+ */
+export const LOCK = { free: 0, left: -2, condemned: -4 } as const;
+export const LOCK_WAITING = 1;
+export const TICKET = {
+  placeShift: 1, placeBits: 8, generationShift: 9, generationBits: 22,
+} as const;
+
+if (SHARED.lock < STATE.at + STATE.bytes) throw new Error('layout: lock of a segment');
+if (SHARED.threads + MAX_THREADS * THREAD.bytes > METHOD_START) throw new Error('layout: threads');
+if (MAX_THREADS >= 2 ** TICKET.placeBits) throw new Error('layout: tickets');
 
 // ---- files of direct regions -----------------------------------------------------------------
 
@@ -240,6 +334,43 @@ export const JOURNAL = {
   bytes: 40,
 } as const;
 export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
+
+// ---- compressed regions ----------------------------------------------------------------------
+
+/**
+ * File of the discipline `compressed`: two slots, a page each, that say what the file holds; then,
+ * in whole units, anywhere, the table and the chunks it lists. A chunk number counts chunks of the
+ * region's address space. `tableCrc` is of the table, `crc` of the slot before it.
+ */
+export const COMPRESSED_MAGIC = 'RGNCOMP1';
+export const COMPRESSED_VERSION = 1;
+export const COMPRESSED = {
+  magic: 0,
+  version: 8,
+  codec: 12,
+  regionId: 16,
+  sequence: 32,
+  capacity: 40,
+  tableAt: 48,
+  chunkCount: 56,
+  tableCrc: 60,
+  segmentPages: 128,
+  crc: 508,
+  bytes: 512,
+} as const;
+/** Table entry of a chunk that is not all zero, by chunk number. */
+export const COMPRESSED_CHUNK = { chunk: 0, length: 4, place: 8, digest: 16, bytes: 32 } as const;
+export const COMPRESSED_SLOTS = [0, PAGE] as const;
+/** Where units begin, and how long one is. */
+export const COMPRESSED_START = 2 * PAGE;
+export const COMPRESSED_UNIT = 64;
+export const CHUNK = 64 * 1024;
+export const CHUNKS_PER_SEGMENT = SLOT_BYTES / CHUNK;
+export const CODEC = { deflate: 1, zstd: 2 } as const;
+
+if (COMPRESSED.segmentPages + MAX_SEGMENTS * 4 > COMPRESSED.crc) {
+  throw new Error('layout: compressed segment table');
+}
 
 // ---- traces ----------------------------------------------------------------------------------
 

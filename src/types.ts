@@ -3,6 +3,8 @@
  * comes from, how blocks are managed) and what a region reports.
  */
 
+import type { Sharing } from './sharing.ts';
+
 declare const brand: unique symbol;
 
 /** Bytes from the region's start; 0 = none. */
@@ -60,6 +62,13 @@ export interface Discipline {
   sync(): void;
   /** Gives up the windows: views of them become empty, or zero where they cannot be detached. */
   close(): void;
+  /** Address space of one segment, bytes, a power of two; default 4 GiB. */
+  readonly slotBytes?: number;
+  /**
+   * Only where several threads use the memory at once, from `open` or the first `resize` on. The
+   * windows lie one behind the other in one buffer then, which is blank when a region is made.
+   */
+  readonly sharing?: Sharing | null;
   /**
    * Only where the memory lies inside another region: tells who has to know when that region's
    * memory is reverted, or goes.
@@ -232,7 +241,7 @@ export interface RegionFlags {
   start: number;
   /** Throw what was found as ERR_CORRUPT, after the handler `warning`. Default false. */
   abort: boolean;
-  /** Several threads use the region: what its discipline says; cannot be changed. */
+  /** Several threads use the region: what its discipline says; it cannot be changed. */
   shared: boolean;
   /** Operations on a block that holds one of these addresses are reported as finding W1. */
   watch: readonly number[];

@@ -82,7 +82,7 @@ describe('findings', () => {
     }
   });
 
-  test('D2 underrun: any byte in front of a block', () => {
+  test('D2 underrun: each byte in front of a block', () => {
     for (let before = 1; before <= 32; before++) {
       const { region, told } = watched();
       const a = make(region);

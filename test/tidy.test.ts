@@ -39,7 +39,7 @@ const native = filesBelow('native-shim', /\.(c|h|mjs)$/);
 const LAYERS = [
   ['src/errors.ts'],
   ['src/layout.ts', 'src/types.ts', 'src/files.ts', 'src/size.ts', 'src/options.ts',
-    'src/sites.ts', 'src/tenants.ts'],
+    'src/sites.ts', 'src/tenants.ts', 'src/sharing.ts'],
   ['src/native/'],
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],

@@ -19,6 +19,7 @@ import { ls } from './ls.ts';
 import { type Output, OutputClosed, outputTo } from './output.ts';
 import { progressOn } from './progress.ts';
 import { replay } from './replay.ts';
+import { study } from './study.ts';
 import { printable } from './table.ts';
 import { trace } from './trace.ts';
 import { type AddVerb, type Console, document, EXIT, type Exit } from './verb.ts';
@@ -33,6 +34,7 @@ const VERBS: readonly AddVerb[] = [
   checkpoints,
   trace,
   replay,
+  study,
 ];
 
 interface Failure {

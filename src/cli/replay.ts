@@ -25,7 +25,7 @@ import { PLACES } from './replay-places.ts';
 import { NOTHING, type Outcome, runTrial, type Spec } from './replay-trial.ts';
 import { type Column, counted, humanSize, percent, printable, table } from './table.ts';
 import { readShown } from './trace.ts';
-import { type Common, type Console, document, EXIT, tell, traceVerb } from './verb.ts';
+import { type Common, type Console, document, EXIT, type Report, tell, traceVerb } from './verb.ts';
 
 interface Options extends Common {
   readonly method: readonly string[];
@@ -99,29 +99,33 @@ async function run(console: Console, paths: readonly string[], options: Options)
   for (const name of options.method) assertMethod(name);
   for (const name of options.discipline) assertDiscipline(name);
   const scratch = scratchIn(options.dir);
-  const interrupt = (): void => {
-    scratch.remove();
-    process.exit(INTERRUPTED);
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort();
+  // Trials in this process would not let a handler run; they end as the signal says.
+  if (!options.inProcess) process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
-    const rows = await rowsOf(console, paths, options, scratch.dir);
+    const rows = await rowsOf(console, paths, options, { dir: scratch.dir, stop: stop.signal });
     console.progress.clear();
-    const { touch, repeat } = options;
-    const hasFindings = rows.some((row) => row.findings.length > 0 || row.crash !== null);
-    await tell(console, options, {
-      json: () => document({ touch, repeat, rows }),
-      text: () => textRows(console, rows, options),
-      exit: hasFindings ? EXIT.findings : EXIT.fine,
-    });
+    if (!stop.signal.aborted) await tell(console, options, reportOf(console, rows, options));
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     console.progress.clear();
     scratch.remove();
+    if (stop.signal.aborted) process.exit(INTERRUPTED);
   }
 }
 
-function assertMethod(name: string): void {
+function reportOf(console: Console, rows: readonly Row[], options: Options): Report {
+  const { touch, repeat } = options;
+  const isBad = rows.some((row) => row.findings.length > 0 || row.crash !== null);
+  return {
+    json: () => document({ touch, repeat, rows }),
+    text: () => textRows(console, rows, options),
+    exit: isBad ? EXIT.findings : EXIT.fine,
+  };
+}
+
+export function assertMethod(name: string): void {
   try {
     methodNamed(name);
   } catch (error) {
@@ -130,7 +134,7 @@ function assertMethod(name: string): void {
   }
 }
 
-function assertDiscipline(name: string): void {
+export function assertDiscipline(name: string): void {
   const known = Object.keys(PLACES);
   if (!known.includes(name)) throw unknownName('discipline', name, known);
 }
@@ -153,8 +157,14 @@ function scratchIn(dir: string): { readonly dir: string; remove(): void } {
   }
 }
 
+/** Where trials put files, and who ends them. */
+interface Yard {
+  readonly dir: string;
+  readonly stop: AbortSignal;
+}
+
 async function rowsOf(
-  console: Console, paths: readonly string[], options: Options, dir: string,
+  console: Console, paths: readonly string[], options: Options, { dir, stop }: Yard,
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const total = paths.length * options.method.length * options.discipline.length;
@@ -169,7 +179,8 @@ async function rowsOf(
         const step = (): void => console.progress.step('trial', rows.length, total);
         step();
         const outcome = options.inProcess ? runTrial(spec, trace, () => performance.now(), step)
-          : await runApart(spec);
+          : await runApart(spec, stop);
+        if (stop.aborted) return rows;
         rows.push(rowOf(basename(path), trace, spec, outcome));
       }
     }
@@ -179,9 +190,9 @@ async function rowsOf(
 }
 
 /** A trial in a process of its own. */
-async function runApart(spec: Spec): Promise<Outcome> {
+async function runApart(spec: Spec, signal: AbortSignal): Promise<Outcome> {
   const child = spawn(process.execPath, [SCRIPT, JSON.stringify(spec)],
-    { stdio: ['ignore', 'pipe', 'pipe'] });
+    { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
   const ended = new Promise<string>((done) => {
     child.once('error', (error) => done(error.message));
     child.once('close', (status, signal) =>

@@ -25,12 +25,13 @@
  *   B8 caches hold idle blocks of their size; `cached` is their sum
  *   B9 an idle block is free, cached, the map or hidden: none is lost
  */
-import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE, METHOD_START } from '../layout.ts';
 import { assert } from '../errors.ts';
-import type { Arena, Blocks, Method } from '../types.ts';
+import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
 import { checkBest } from './best-check.ts';
-import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
+import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord }
+  from './best-map.ts';
 import { clearBest, layEmpty, rebuildBest, settleBest, trimBest } from './best-rebuild.ts';
 import {
   bump,
@@ -43,7 +44,7 @@ import {
   setEnd,
   shrinkTo,
 } from './best-space.ts';
-import { countInto, startOfBest, walkBest } from './best-walk.ts';
+import { countInto, startOfBest, type Visit, walkBest } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
 const { cacheLimit: CACHE_LIMIT, hidden: HIDDEN } = BEST;
@@ -52,6 +53,13 @@ const SMALL = BEST_SMALL;
 const MOST_CACHED = BEST_CACHED;
 const CACHED_BYTES = BEST_CACHED * GRANULE;
 const REACH = BEST_MAP.reach;
+/** The state lies at the same place in every arena. */
+const S = METHOD_START / 4;
+const S_CACHES = S + CACHES;
+const S_MAP = S + MAP;
+const S_COVER = S + COVER;
+const S_CACHED = S + CACHED;
+const S_LIMIT = S + CACHE_LIMIT;
 const MAX_GRANULES = 2 ** 28 - 1;
 /** When this many granules are not to be had the map may lie in their way. */
 const WORTH_SETTLING = 4096;
@@ -61,23 +69,9 @@ function granulesFor(size: number): number {
   return size <= CACHED_BYTES ? (size + 15) >>> 4 || 1 : Math.ceil(size / GRANULE);
 }
 
-function alloc(words: Int32Array, s: number, arena: Arena, size: number): number {
+function allocSlow(words: Int32Array, s: number, arena: Arena, size: number): number {
   if (size > CACHED_BYTES) return allocLarge(words, s, arena, size);
-  const n = (size + 15) >>> 4 || 1;
-  const head = words[s + CACHES + n] as number;
-  if (head !== 0) {
-    const next = ~(words[head << 2] as number);
-    const pair = (words[s + MAP] as number) + ((head >>> 5) << 1);
-    const live = words[pair + 1] as number;
-    const idle = (words[pair] as number) & ~live & (1 << head);
-    if (idle !== 0 && next >= 0 && head < (words[s + COVER] as number)) {
-      words[s + CACHES + n] = next;
-      words[s + CACHED]! -= n;
-      words[pair + 1] = live | (1 << head);
-      return head;
-    }
-    words[s + CACHES + n] = 0;
-  }
+  const n = (size + 15) >>> 4;
   const at = carve(words, s, arena, n);
   if (at !== 0) setLive(words, words[s + MAP] as number, at);
   return at;
@@ -95,14 +89,11 @@ function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): n
   return at;
 }
 
-function free(words: Int32Array, s: number, at: number): boolean {
-  if (at >>> 0 >= (words[s + COVER] as number)) return false;
+/** Frees a live block that is larger than two words of the map tell, or finds the caches full. */
+function freeSlow(words: Int32Array, s: number, at: number): boolean {
   const map = words[s + MAP] as number;
-  const pair = map + ((at >>> 5) << 1);
-  const live = words[pair + 1] as number;
-  if ((live & (words[pair] as number) & (1 << at)) === 0) return false;
   const n = sizeAt(words, map, at);
-  words[pair + 1] = live & ~(1 << at);
+  dropLive(words, map, at);
   const cached = (words[s + CACHED] as number) + n;
   if (n <= MOST_CACHED && cached <= (words[s + CACHE_LIMIT] as number)) {
     words[at << 2] = ~(words[s + CACHES + n] as number);
@@ -225,31 +216,110 @@ function hide(words: Int32Array, s: number, at: number): void {
   dropLive(words, words[s + MAP] as number, at);
 }
 
-function attach(arena: Arena): Blocks {
-  const words = arena.words;
-  const s = arena.start * 4;
-  return {
-    alloc: (size) => alloc(words, s, arena, size),
-    align: (size, alignment) => align(words, s, arena, size, alignment / GRANULE),
-    free: (granule) => free(words, s, granule),
-    resize: (granule, size) => resize(words, s, arena, granule, size),
-    sizeOf: (granule) => {
-      const n = liveSize(words, s, granule);
-      return n === 0 ? -1 : n * GRANULE;
-    },
-    startOf: (granule) => startOfBest(words, s, granule),
-    hide: (granule) => hide(words, s, granule),
-    walk: (visit) => walkBest(words, s, visit),
-    stat: (into) => walkBest(words, s, countInto(into)),
-    check: (report) => checkBest(words, s, arena, report),
-    trim: () => trimBest(words, s, arena),
-    clear: () => clearBest(words, s, arena),
-    rebuild: () => rebuildBest(words, s, arena),
-  };
+class Best implements Blocks {
+  readonly #words: Int32Array;
+  readonly #arena: Arena;
+
+  constructor(arena: Arena) {
+    this.#words = arena.words;
+    this.#arena = arena;
+  }
+
+  alloc(size: number): number {
+    if (size <= CACHED_BYTES) {
+      const words = this.#words;
+      const cache = (S_CACHES + ((size + 15) >>> 4)) | 0;
+      const head = words[cache] as number;
+      if (head > 0) {
+        const next = ~(words[head << 2] as number);
+        const pair = (words[S_MAP] as number) + ((head >>> 5) << 1);
+        const bit = 1 << head;
+        const live = words[pair | 1] as number;
+        const idle = (words[pair | 0] as number) & ~live & bit;
+        if (idle !== 0 && next >= 0 && head < (words[S_COVER] as number)) {
+          words[cache] = next;
+          words[S_CACHED] = (words[S_CACHED] as number) + S_CACHES - cache;
+          words[pair | 1] = live | bit;
+          return head;
+        }
+        words[cache] = 0;
+      }
+    }
+    return size === 0 ? this.alloc(1) : allocSlow(this.#words, S, this.#arena, size) | 0;
+  }
+
+  free(at: number): boolean {
+    const words = this.#words;
+    if (at >>> 0 >= (words[S_COVER] as number)) return false;
+    const pair = (words[S_MAP] as number) + ((at >>> 5) << 1);
+    const live = words[pair | 1] as number;
+    const bounds = words[pair | 0] as number;
+    const bit = 1 << at;
+    if ((live & bounds & bit) === 0) return false;
+    let bits = (bounds >>> at) >>> 1;
+    let n = 32 - Math.clz32(bits & -bits);
+    if (bits === 0) {
+      bits = words[(pair | 0) + 2] as number;
+      n = 63 - (at & 31) - Math.clz32(bits & -bits);
+    }
+    const cached = (words[S_CACHED] as number) + n;
+    if (bits === 0 || cached > (words[S_LIMIT] as number)) return freeSlow(words, S, at);
+    words[pair | 1] = live & ~bit;
+    const cache = (S_CACHES + n) | 0;
+    words[at << 2] = ~(words[cache] as number);
+    words[cache] = at;
+    words[S_CACHED] = cached;
+    return true;
+  }
+
+  align(size: number, alignment: number): number {
+    return align(this.#words, S, this.#arena, size, alignment / GRANULE);
+  }
+
+  resize(granule: number, size: number): boolean {
+    return resize(this.#words, S, this.#arena, granule, size);
+  }
+
+  sizeOf(granule: number): number {
+    const n = liveSize(this.#words, S, granule);
+    return n === 0 ? -1 : n * GRANULE;
+  }
+
+  startOf(granule: number): number {
+    return startOfBest(this.#words, S, granule);
+  }
+
+  hide(granule: number): void {
+    hide(this.#words, S, granule);
+  }
+
+  walk(visit: Visit): void {
+    walkBest(this.#words, S, visit);
+  }
+
+  stat(into: BlockStat): void {
+    walkBest(this.#words, S, countInto(into));
+  }
+
+  check(report: (finding: Finding) => void): void {
+    checkBest(this.#words, S, this.#arena, report);
+  }
+
+  trim(): void {
+    trimBest(this.#words, S, this.#arena);
+  }
+
+  clear(): void {
+    clearBest(this.#words, S, this.#arena);
+  }
+
+  rebuild(): boolean {
+    return rebuildBest(this.#words, S, this.#arena);
+  }
 }
 
 export const best: Method = {
   name: 'best',
-  format: (arena) => layEmpty(arena.words, arena.start * 4, arena),
-  attach,
+  format: (arena) => layEmpty(arena.words, S, arena),
+  attach: (arena) => new Best(arena),
 };

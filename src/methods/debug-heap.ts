@@ -79,7 +79,8 @@ export class DebugHeap {
    * the inner block has room for.
    */
   sizeAt(p: number, i: number, bytes: number): number {
-    const room = roomIn(bytes, p - i);
+    const inArena = (this.gate.end() - i) * GRANULE;
+    const room = roomIn(bytes <= inArena ? bytes : inArena, p - i);
     const size = sizeBefore(this.words, p);
     return size <= room ? size : Math.max(0, room);
   }

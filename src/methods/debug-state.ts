@@ -72,6 +72,11 @@ function frontFor(slots: number, siteWords: number): number {
   return Math.ceil(granules / GRANULES_PER_PAGE) * GRANULES_PER_PAGE;
 }
 
+/** The parts of the state are found by these numbers: they are there twice. */
+function checkOf(front: number, slots: number, siteWords: number): number {
+  return Math.imul(Math.imul(front, 31) + slots, 31) + siteWords ^ DEBUG_MAGIC;
+}
+
 function between(least: number, wanted: number, most: number): number {
   return Math.min(most, Math.max(least, Math.floor(wanted)));
 }
@@ -97,6 +102,7 @@ export function formatState(arena: Arena, options: Partial<DebugOptions>): Geome
   words[s + DEBUG.quarantine] = Math.min(2 ** 28, Math.floor(bytes / GRANULE));
   words[s + DEBUG.slots] = slots;
   words[s + DEBUG.siteWords] = siteWords;
+  words[s + DEBUG.check] = checkOf(front, slots, siteWords);
   formatSites(words, tableAt(s, slots), siteWords);
   words[s + DEBUG.magic] = DEBUG_MAGIC;
   return { slots, siteWords, front };
@@ -119,7 +125,8 @@ export function geometryOf(arena: Arena): Geometry | null {
   const siteWords = words[s + DEBUG.siteWords];
   const front = words[s + DEBUG.front];
   const isSane = words[s + DEBUG.magic] === DEBUG_MAGIC && slots >= 0 && slots <= MOST_SLOTS
-    && siteWords >= 64 && siteWords <= MOST_TABLE / 4 + 2 && front === frontFor(slots, siteWords);
+    && siteWords >= 64 && siteWords <= MOST_TABLE / 4 + 2 && front === frontFor(slots, siteWords)
+    && words[s + DEBUG.check] === checkOf(front, slots, siteWords);
   return isSane && start + front <= arena.end() ? { front, slots, siteWords } : null;
 }
 

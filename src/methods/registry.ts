@@ -4,8 +4,11 @@ import type { Method } from '../types.ts';
 import { best } from './best.ts';
 import { debug } from './debug.ts';
 import { last } from './last.ts';
+import { slab } from './slab.ts';
 
-const methods = new Map<string, Method>([best, last].map((method) => [method.name, method]));
+const methods = new Map<string, Method>(
+  [best, last, slab].map((method) => [method.name, method]),
+);
 
 /**
  * Makes a method known, so that regions that name it can be opened. The last one of a name wins.

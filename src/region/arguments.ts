@@ -6,8 +6,22 @@ import type { Blocks, Finding } from '../types.ts';
 /** Below so many words a loop is faster than a call. */
 const SHORT = 48;
 
+/** Moves a block within its arena, contents kept; 0 = the slow path has to look at it. */
+export function moveWithin(
+  blocks: Pick<Blocks, 'alloc' | 'free' | 'sizeOf' | 'discard'>, words: Int32Array, granule: number, size: number,
+): number {
+  const old = blocks.sizeOf(granule);
+  if (old < 0) return 0;
+  const fresh = blocks.alloc(size);
+  if (fresh === 0) return 0;
+  copyWords(words, granule, fresh, size < old ? Math.min(old, blocks.sizeOf(fresh)) : old);
+  if (blocks.discard === undefined) blocks.free(granule);
+  else blocks.discard(granule);
+  return fresh;
+}
+
 /** Copies `bytes` of a block to another of the same arena; places are granules. */
-export function copyWords(words: Int32Array, from: number, to: number, bytes: number): void {
+function copyWords(words: Int32Array, from: number, to: number, bytes: number): void {
   const count = bytes >>> 2;
   const source = from << 2;
   const target = to << 2;
@@ -19,7 +33,9 @@ export function copyWords(words: Int32Array, from: number, to: number, bytes: nu
   words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
-export function take(blocks: Blocks, size: number, alignment: number): number {
+export function take(
+  blocks: Pick<Blocks, 'alloc' | 'align'>, size: number, alignment: number,
+): number {
   return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
 }
 

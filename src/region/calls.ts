@@ -63,7 +63,7 @@ export class Calls {
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
-        if (found.isNew) claimWindow(found.part.window, this.#region, found.part.base);
+        if (found.isNew) claimWindow(found.part, this.#region);
         this.#host.heat(found.part);
         return (found.part.base + found.granule * GRANULE) as Address;
       }
@@ -93,10 +93,11 @@ export class Calls {
     this.#host.assertUsable();
     const how = given === undefined ? {} : readOptions(given, HOW, 'resize');
     assertSize(size);
+    const held = this.#heldBy(address);
     const place = address === 0 ? this.#resizeNothing(size, how) : this.#move(address, size, how);
     if (this.#watch.isOn && place !== 0) {
       const { zero = false } = how;
-      this.#watch.after({ old: address, new: place, size, align: 0, zero });
+      this.#watch.after({ old: address, new: place, size, align: 0, zero }, held);
     }
     return place;
   }
@@ -128,14 +129,21 @@ export class Calls {
     this.#host.assertUsable();
     if (address === 0) return;
     const part = this.#space.partOf(address);
+    const held = this.#heldBy(address);
     if (part === null || !part.blocks.free((address - part.base) / GRANULE)) {
       throw this.refused(address);
     }
     this.#frees += 1;
     this.#host.heatLower(part);
     if (this.#watch.isOn) {
-      this.#watch.after({ old: address, new: 0, size: 0, align: 0, zero: false });
+      this.#watch.after({ old: address, new: 0, size: 0, align: 0, zero: false }, held);
     }
+  }
+
+  /** Bytes of a block, where the watch list needs to know; else 0. */
+  #heldBy(address: number): number {
+    const part = this.#watch.isWatching ? this.#space.partOf(address) : null;
+    return part === null ? 0 : part.blocks.sizeOf((address - part.base) / GRANULE);
   }
 
   /** What is thrown for an address that is not the start of a live block. */

@@ -31,6 +31,7 @@ export function checkRegion(space: Space, id: string): Finding[] {
   checkState(space, id, report);
   checkSegments(space, id, report);
   checkRoots(space, report);
+  space.shards?.check(({ id: rule, address, detail }) => report(rule, address, detail));
   for (const part of space.parts) {
     part.blocks.check((finding) => {
       found.push(detected({ ...finding, address: part.base + finding.address }));
@@ -47,7 +48,7 @@ function detected(finding: Finding): Finding {
 
 function checkHeader(space: Space, report: Report): void {
   const header = readHeader(space.discipline.window(0).subarray(0, PAGE));
-  const found = 'problem' in header ? header : extentProblem(header);
+  const found = 'problem' in header ? header : extentProblem(header, space.slotBytes);
   if (found !== null) report(found.id, found.at, found.problem);
 }
 

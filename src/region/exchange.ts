@@ -27,6 +27,7 @@ function problemOf(space: Space, next: Discipline): string | null {
   if (typeof next?.window !== 'function' || typeof next.resize !== 'function') {
     return 'it is no discipline';
   }
+  if (space.shards !== null || next.sharing) return 'it is shared by threads, whose locks stay';
   const { round, durable } = next;
   if (!(round > 0) || round % PAGE !== 0) return `its round of ${round} bytes is no page multiple`;
   if (durable !== space.discipline.durable) return 'one of the two is not durable';

@@ -13,6 +13,7 @@ import { methodNamed } from '../methods/registry.ts';
 import { heap } from '../disciplines/heap.ts';
 import { best } from '../methods/best.ts';
 import { type Readers, readOptions, text } from '../options.ts';
+import { vacate } from '../tenants.ts';
 import type { Address, Discipline, Method, Region, RegionEvents, RegionFlags } from '../types.ts';
 import {
   decodeState,
@@ -48,6 +49,8 @@ export interface RegionHandle {
   revive(): void;
   /** From now on every call throws `error`; the discipline is not touched, views stay harmless. */
   retire(error: RegionError): void;
+  /** The store is about to close: regions in this one's memory are closed first. */
+  vacate(error: RegionError): void;
   /** The store calls it by another name from now on. */
   rename(name: string): void;
 }
@@ -85,6 +88,7 @@ export function createRegion(
     if (discipline.durable) writeState(space, id, false);
     if (discipline.lend === undefined) discipline.sync();
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
+    discipline.sharing?.publish();
     region.announce('created');
     return region;
   });
@@ -106,7 +110,7 @@ export function openRegion(discipline: Discipline, options?: RegionOptions): Reg
       else verifySegments(space, header, name);
       writeState(space, id, false);
       if (discipline.lend === undefined) discipline.sync();
-    }
+    } else verifySegments(space, header, name);
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
     region.announce('opened');
     return region;
@@ -149,6 +153,7 @@ function handleOf(region: OpenRegion): RegionHandle {
     listen: (on) => region.listen(on),
     revive: () => region.revive(),
     retire: (error) => region.retire(error),
+    vacate: (error) => vacate(region, error),
     rename: (name) => {
       region.name = name;
     },
@@ -192,16 +197,19 @@ function format(
     throw new RegionError('ERR_NO_SPACE',
       `a region needs at least ${first} bytes; give it a larger capacity`);
   }
-  discipline.window(0).fill(0, 0, METHOD_START);
+  // Memory that threads share is blank, and its locks are there already.
+  if (!discipline.sharing) discipline.window(0).fill(0, 0, METHOD_START);
   const space = new Space(discipline, method);
-  if (space.add(id) === null) {
+  const count = discipline.sharing?.shards ?? 1;
+  while (space.parts.length < count && space.add(id) !== null);
+  if (space.parts.length < count) {
     throw new RegionError('ERR_NO_SPACE',
       `no room to lay out a region of method '${method.name}'; give it a larger capacity`,
       space.refusal ?? undefined);
   }
-  const pages = space.pages(0);
+  const pages = space.parts.map(({ index }) => space.pages(index));
   writeHeader(discipline.window(0).subarray(0, PAGE), { ...identity, method: method.name });
-  space.setPages(0, pages);
+  pages.forEach((held, index) => space.setPages(index, held));
   return { space, id };
 }
 
@@ -230,7 +238,7 @@ function attach(
   const header = readHeader(discipline.window(0).subarray(0, PAGE));
   if ('problem' in header) throw headerError(header, what);
   admit(header);
-  const problem = extentProblem(header);
+  const problem = extentProblem(header, discipline.slotBytes);
   if (problem !== null) throw headerError(problem, what);
   header.segmentPages.forEach((pages, i) => {
     const held = sizes[i] ?? 0;

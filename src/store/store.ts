@@ -280,6 +280,8 @@ class DirectoryStore implements Store {
     if (core.closed) return;
     const { poison } = core;
     if (poison === null && !core.options.readOnly) {
+      // Regions in their memory leave their last words there before it is captured.
+      for (const { handle } of core.current.values()) handle?.vacate(closedError(core));
       takeCheckpoint(core, null, Date.now());
       if (core.catalog.applied < core.sequence) settle(core);
     }
@@ -310,7 +312,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.closed = true;
     const writable = core.poison === null && !core.options.readOnly;
-    const error = new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
+    const error = closedError(core);
     const steps = [
       () => writable && core.catalog.applied === core.sequence && trimTails(core),
       () => core.images.close(writable ? core.catalog.parts() : null),
@@ -330,6 +332,10 @@ class DirectoryStore implements Store {
     }
     if (failures.length > 0) throw systemError(`closing the store ${core.dir}`, failures[0]);
   }
+}
+
+function closedError(core: StoreCore): RegionError {
+  return new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
 }
 
 function trimTails(core: StoreCore): void {

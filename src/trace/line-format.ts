@@ -35,7 +35,7 @@ export function linesEnd(events: number): string {
   return `${TRACE_END}${events}\n`;
 }
 
-const EVENT_START = /^(0x[\da-f]+|\d+):(0x[\da-f]+|\d+):/i;
+const EVENT_START = /^\d\w*:\w*:/;
 
 /** Can a text that begins with this line be one? */
 export function isEventLine(line: string): boolean {

@@ -172,9 +172,14 @@ export function traceFile(path: string, options?: TraceFileOptions): TraceFile {
       `traceFile: the format ${form} has no call sites; record lines, as in app.trace`);
   }
   const output = new TraceOutput(name, isPacked);
-  const writer = form === 'lines' ? lineWriter(output)
-    : form === 'vmt' ? vmtWriter(output) : repWriter(output, format);
-  return guarded(name, sites, writer);
+  try {
+    const writer = form === 'lines' ? lineWriter(output)
+      : form === 'vmt' ? vmtWriter(output) : repWriter(output, format);
+    return guarded(name, sites, writer);
+  } catch (error) {
+    output.abandon();
+    throw error;
+  }
 }
 
 /** One format of a file that is being recorded. */

@@ -8,6 +8,7 @@
  *   V1  the contents of a block are what was written into it until it is freed, over resizes too
  *   V2  a block has the alignment that was asked for
  *   V3  at least as many bytes can be used as were asked for
+ *   V4  a block that is live is known to the region
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE, TRACE_RECORD } from '../layout.ts';
@@ -15,7 +16,7 @@ import type { Address, Finding, Region } from '../types.ts';
 import type { Trace } from './trace.ts';
 
 const { words: RECORD, operation: OPERATION, zero: ZERO, slotShift: SLOT } = TRACE_RECORD;
-const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
+const { alloc: ALLOC, free: FREE, resize: RESIZE, align: ALIGN } = TRACE_RECORD;
 
 /** Which bytes of a block are written when it is allocated or resized. */
 export const TOUCHES = ['none', 'ends', 'all'] as const;
@@ -130,7 +131,8 @@ export function measure(
   return { ms, footprint: region.stat().extent };
 }
 
-function firstSize({ records }: Trace): number {
+/** Bytes of the first block that is asked for. */
+export function firstSize({ records }: Trace): number {
   for (let i = 0; i < records.length; i += RECORD) {
     if ((records[i] & OPERATION) === ALLOC) return records[i + 1];
   }
@@ -147,85 +149,109 @@ const MOST_FINDINGS = 100;
 
 /**
  * Replays the trace through a new region, writing every byte of every block and reading it again
- * before it goes. Then the region's own check. [] = sound.
+ * before it goes. Then the region's own check. [] = sound. ERR_MISMATCH where the method cannot
+ * free or resize in the order of the trace; else whatever the region throws.
  */
 export function verify(trace: Trace, region: Region): Finding[] {
-  const { records } = trace;
   const checker = new Checker(region, trace.slots);
+  try {
+    replayChecked(trace, checker);
+  } catch (error) {
+    const known = explained(error, region, checker.addresses);
+    if ((known as RegionError).code !== 'ERR_BAD_ADDRESS') throw known;
+    checker.lost(known as RegionError);
+  }
+  return [...checker.findings, ...region.check()];
+}
+
+function replayChecked({ records }: Trace, checker: Checker): void {
   let alignment = 0;
   for (let i = 0; i < records.length; i += RECORD) {
-    const word = records[i] as number;
-    const size = records[i + 1] as number;
-    const operation = word & OPERATION;
+    const word = records[i];
+    const value = records[i + 1];
     const slot = word >>> SLOT;
-    if (operation === FREE) checker.free(slot, i / RECORD);
-    else if (operation === RESIZE) checker.resize(slot, size, i / RECORD);
-    else if (operation === ALLOC) {
-      checker.alloc(slot, size, alignment, i / RECORD);
-      alignment = 0;
-    } else alignment = size;
-    if (checker.findings.length >= MOST_FINDINGS) return checker.findings;
+    const operation = word & OPERATION;
+    checker.begin(i / RECORD, slot);
+    if (operation === FREE) checker.free();
+    else if (operation === RESIZE) checker.resize(value);
+    else if (operation === ALLOC) checker.alloc(value, alignment);
+    alignment = operation === ALIGN ? value : 0;
+    if (checker.findings.length >= MOST_FINDINGS) return;
   }
-  checker.finish(records.length / RECORD);
-  return [...checker.findings, ...region.check()];
+  checker.finish();
 }
 
 /** The blocks of a replay that is verified. */
 class Checker {
   readonly findings: Finding[] = [];
-  readonly #region: Region;
-  readonly #addresses: Float64Array;
+  /** By slot, 0 = empty. */
+  readonly addresses: Float64Array;
   readonly #sizes: Float64Array;
+  readonly #region: Region;
+  #record = 0;
+  #slot = 0;
 
   constructor(region: Region, slots: number) {
     this.#region = region;
-    this.#addresses = new Float64Array(slots);
+    this.addresses = new Float64Array(slots);
     this.#sizes = new Float64Array(slots);
   }
 
-  alloc(slot: number, size: number, alignment: number, record: number): void {
+  /** The next calls are those of this record. */
+  begin(record: number, slot: number): void {
+    this.#record = record;
+    this.#slot = slot;
+  }
+
+  alloc(size: number, alignment: number): void {
     const at = alignment > GRANULE ? this.#region.align(size, alignment) : this.#region.alloc(size);
     if (alignment > 0 && at % alignment !== 0) {
-      this.#found('V2', at, `record ${record} asked for alignment ${alignment}`);
+      this.#found('V2', at, `record ${this.#record} asked for alignment ${alignment}`);
     }
-    this.#hold(slot, at, size, record);
+    this.#hold(at, size);
   }
 
-  resize(slot: number, size: number, record: number): void {
-    const at = this.#region.resize(this.#addresses[slot], size);
-    const kept = Math.min(size, this.#sizes[slot]);
-    this.#expect(slot, at, kept, `after the resize of record ${record}`);
-    this.#hold(slot, at, size, record);
+  resize(size: number): void {
+    const at = this.#region.resize(this.addresses[this.#slot], size);
+    this.addresses[this.#slot] = at;
+    this.#expect(Math.min(size, this.#sizes[this.#slot]), 'after the resize of');
+    this.#hold(at, size);
   }
 
-  free(slot: number, record: number): void {
-    const at = this.#addresses[slot];
-    this.#expect(slot, at, this.#sizes[slot], `before the free of record ${record}`);
-    this.#region.free(at);
-    this.#addresses[slot] = 0;
+  free(): void {
+    this.#expect(this.#sizes[this.#slot], 'before the free of');
+    this.#region.free(this.addresses[this.#slot]);
+    this.addresses[this.#slot] = 0;
   }
 
-  finish(records: number): void {
-    for (let slot = 0; slot < this.#addresses.length; slot += 1) {
-      const at = this.#addresses[slot];
-      if (at !== 0) this.#expect(slot, at, this.#sizes[slot], `after all ${records} records`);
+  finish(): void {
+    for (let slot = 0; slot < this.addresses.length; slot += 1) {
+      this.#slot = slot;
+      if (this.addresses[slot] !== 0) this.#expect(this.#sizes[slot], 'at the end, after');
     }
   }
 
-  #hold(slot: number, at: Address, size: number, record: number): void {
-    this.#addresses[slot] = at;
+  lost(error: RegionError): void {
+    this.#found('V4', this.addresses[this.#slot], `record ${this.#record}: ${error.message}`);
+  }
+
+  #hold(at: Address, size: number): void {
+    this.addresses[this.#slot] = at;
     const usable = this.#region.sizeOf(at);
-    if (usable < size) this.#found('V3', at, `record ${record}: ${usable} bytes of ${size}`);
-    this.#sizes[slot] = Math.min(size, usable);
-    this.#region.bytes(at, this.#sizes[slot]).fill(markOf(slot));
+    if (usable < size) this.#found('V3', at, `record ${this.#record}: ${usable} bytes of ${size}`);
+    this.#sizes[this.#slot] = Math.min(size, usable);
+    this.#region.bytes(at, this.#sizes[this.#slot]).fill(markOf(this.#slot));
   }
 
-  #expect(slot: number, at: number, size: number, when: string): void {
+  /** The first `size` bytes of the slot's block are as they were filled. */
+  #expect(size: number, when: string): void {
+    const at = this.addresses[this.#slot];
     const bytes = this.#region.bytes(at, Math.min(size, this.#region.sizeOf(at)));
-    const mark = markOf(slot);
+    const mark = markOf(this.#slot);
     for (let i = 0; i < bytes.length; i += 1) {
       if (bytes[i] === mark) continue;
-      this.#found('V1', at, `byte ${i} of ${size} is ${bytes[i]}, not ${mark}, ${when}`);
+      this.#found('V1', at,
+        `byte ${i} of ${size} is ${bytes[i]}, not ${mark}, ${when} record ${this.#record}`);
       return;
     }
   }
@@ -246,9 +272,17 @@ function markOf(slot: number): number {
  */
 function explained(error: unknown, region: Region, live: Float64Array): unknown {
   if (!(error instanceof RegionError) || error.code !== 'ERR_BAD_ADDRESS') return error;
-  for (const address of live) if (address !== 0 && region.offsetOf(address) !== 0) return error;
+  for (const address of live) if (address !== 0 && !isLive(region, address)) return error;
   return new RegionError('ERR_MISMATCH',
     `${region.method} cannot free or resize blocks in the order of this trace`, error);
+}
+
+function isLive(region: Region, address: number): boolean {
+  try {
+    return region.sizeOf(address) >= 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Codes of a region that cannot serve a trace, which is a fault of neither. */

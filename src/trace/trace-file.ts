@@ -39,9 +39,14 @@ export function readTrace(path: string, watch: Watcher = () => {}): Trace {
   return withSource(path, watch, (source) => {
     const { head } = source;
     if (head.length === 0) throw noTrace(path, 'it is empty');
-    if (isVmt(head)) return readVmt(path, source.whole());
-    return readText(source);
+    return isVmt(head) ? unlessTorn(source, readVmt(path, source.whole())) : readText(source);
   });
+}
+
+/** Lines can be used as far as they go; so can a recording that says that it was cut off. */
+function unlessTorn({ path, isTorn }: Source, trace: Trace): Trace {
+  if (!isTorn || trace.cutOff) return trace;
+  throw new RegionError('ERR_CORRUPT', `the end of the trace ${path} is missing; copy it again`);
 }
 
 /** Bytes at the start of a text in which something must stand. */
@@ -56,7 +61,7 @@ function readText(source: Source): Trace {
   for (const line of text.split(/\r?\n/)) {
     if (isEventLine(line)) return readLines(source);
     if (line === '' || line.startsWith('#')) continue;
-    if (isRepLine(line)) return readRep(source);
+    if (isRepLine(line)) return unlessTorn(source, readRep(source));
     throw noTrace(path, `it begins with ${JSON.stringify(line.slice(0, 40))}`);
   }
   throw noTrace(path, 'no event stands in it');

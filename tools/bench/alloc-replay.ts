@@ -3,11 +3,12 @@
  * through one allocator and prints JSON: nanoseconds per operation of each repetition, the peak
  * footprint.
  *
- *   node alloc-replay.js TRACE REPETITIONS heap|store|loop|buffer DIRECTORY
- *   node alloc-replay.js - BLOCKS crowd -
+ *   node alloc-replay.js TRACE REPETITIONS heap|store|loop|buffer DIRECTORY [METHOD]
+ *   node alloc-replay.js - BLOCKS crowd - [METHOD]
  */
 import { fileURLToPath } from 'node:url';
-import { best, createRegion, heap, openStore, type Region } from '../../src/index.ts';
+import { best, createRegion, heap, last, type Method, openStore, type Region, slab }
+  from '../../src/index.ts';
 import { TRACE_RECORD } from '../../src/layout.ts';
 import { type Heap, heapOf, replay } from '../../src/trace/replay.ts';
 import { readTrace } from '../../src/trace/trace-file.ts';
@@ -84,8 +85,8 @@ function timeRegion(trace: Trace, repetitions: number, region: Region): Timing {
 }
 
 /** Nanoseconds of a free and an alloc with `blocks` live blocks of 16 to 256 bytes. */
-function timeCrowd(blocks: number): Timing {
-  const region = createRegion(heap({ capacity: '4GiB' }), best);
+function timeCrowd(blocks: number, method: Method): Timing {
+  const region = createRegion(heap({ capacity: '4GiB' }), method);
   const live = new Float64Array(blocks);
   let state = 1;
   const next = (n: number) => {
@@ -104,13 +105,15 @@ function timeCrowd(blocks: number): Timing {
   return { ns: timed(7, 2 * pairs, once, () => {}), extent: region.stat().extent };
 }
 
-function main(path: string, repetitions: number, kind: string, dir: string): Timing {
-  if (kind === 'crowd') return timeCrowd(repetitions);
+const METHODS = { best, last, slab };
+
+function main(path: string, repetitions: number, kind: string, dir: string, method: Method) {
+  if (kind === 'crowd') return timeCrowd(repetitions, method);
   const trace = readTrace(path);
-  if (kind === 'heap') return timeRegion(trace, repetitions, createRegion(heap(), best));
+  if (kind === 'heap') return timeRegion(trace, repetitions, createRegion(heap(), method));
   if (kind === 'store') {
     const store = openStore(dir);
-    const timing = timeRegion(trace, repetitions, store.region('trace'));
+    const timing = timeRegion(trace, repetitions, store.region('trace', { method }));
     store.abandon();
     return timing;
   }
@@ -127,6 +130,7 @@ function main(path: string, repetitions: number, kind: string, dir: string): Tim
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [path, repetitions, kind, dir] = process.argv.slice(2) as [string, string, string, string];
-  process.stdout.write(JSON.stringify(main(path, Number(repetitions), kind, dir)));
+  const [path, repetitions, kind, dir, name = 'best'] = process.argv.slice(2) as
+    [string, string, string, string, keyof typeof METHODS | undefined];
+  process.stdout.write(JSON.stringify(main(path, Number(repetitions), kind, dir, METHODS[name])));
 }
