@@ -308,6 +308,24 @@ describe('the outer region', () => {
   });
 });
 
+test.each([best, last])('in memory that is full of what was there before: $name', (method) => {
+  const seed = newSeed();
+  const random = randomFrom(seed);
+  using outer = outerRegion();
+  const dirty = outer.alloc(30_000_000);
+  const words = outer.array(Int32Array, dirty);
+  for (let i = 0; i < words.length; i++) words[i] = random(2) === 0 ? -1 : random(2 ** 20);
+  outer.free(dirty);
+  using inner = createRegion(nested(outer, { size: '64KiB' }), method);
+  const oracle = new Oracle(inner, method === last ? 'newest' : 'any');
+  for (let i = 0; i < 400; i++) randomStep(oracle, random, 40_000);
+  oracle.verify();
+  inner.close();
+  oracle.region = openRegion(nested(outer));
+  oracle.verify();
+  oracle.region.close();
+});
+
 test.each([1, 2])('random steps in two regions and around them, run %i', (run) => {
   const seed = newSeed() + run;
   const random = randomFrom(seed);
