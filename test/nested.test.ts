@@ -119,6 +119,7 @@ describe('the block', () => {
     expect(outer.sizeOf(at)).toBe(2 ** 21);
     inner.close();
     inner = openRegion(nested(outer));
+    inner.compact();
     expect(outer.sizeOf(at)).toBe(2 ** 21);
     const block = inner.alloc(2_000_000);
     inner.free(block);
@@ -128,6 +129,11 @@ describe('the block', () => {
     inner = openRegion(nested(outer, { size: '1MiB' }));
     inner.compact();
     expect(outer.sizeOf(at)).toBe(2 ** 20);
+    inner.close();
+    inner = openRegion(nested(outer, { size: 0 }));
+    inner.alloc(300_000);
+    inner.compact();
+    expect(outer.sizeOf(at)).toBe(inner.stat().extent);
     expect(inner.check()).toEqual([]);
     inner.close();
   });
@@ -287,6 +293,16 @@ describe('the outer region', () => {
       if (close === 'inner') expect(new Set(outer.bytes(other))).toEqual(new Set([0xee]));
       if (!outer.closed) outer.clear();
     }
+  });
+
+  test('freed it, and nothing is there yet: stale all the same', () => {
+    using outer = outerRegion();
+    const inner = createRegion(nested(outer, { size: '1MiB' }), best);
+    outer.free(outer.roots.get('nested'));
+    expectCode('ERR_STALE', () => inner.check());
+    expectCode('ERR_STALE', () => inner.alloc(2_000_000));
+    outer.close();
+    expectCode('ERR_STALE', () => inner.alloc(1));
   });
 
   test('a damaged header, every byte of it: an error, or a region that is checked', () => {
