@@ -23,8 +23,8 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
   'align']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
-  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'JOURNAL', 'SHARED', 'THREAD',
-  'TRACE'] as const;
+  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'JOURNAL', 'SHARED', 'THREAD', 'TRACE',
+  'COMPRESSED', 'COMPRESSED_CHUNK'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
@@ -35,7 +35,7 @@ describe('FORMAT.md', () => {
 
   test('magics and versions', () => {
     for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC,
-      layout.JOURNAL_MAGIC]) {
+      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC]) {
       expect(text).toContain(`\`${magic}\``);
     }
     expect(text).toContain(`0x${layout.TRACE_MAGIC.toString(16)}, \`VMT1\``);
