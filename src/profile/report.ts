@@ -16,7 +16,7 @@ const UNKNOWN = '(outside the program)';
 /**
  * A line for each call site, most bytes first, under a line for all of them.
  *
- * @example process.stdout.write(profileText(profile));
+ * @example writeFileSync('profile.txt', profileText(profile));
  */
 export function profileText(profile: Profile): string {
   const rows = [
