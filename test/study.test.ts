@@ -1,9 +1,12 @@
 /** `regionstore study` as a process, and the programs it runs directly. No time is judged. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { heap } from '../src/disciplines/heap.ts';
 import { methodNamed } from '../src/methods/registry.ts';
@@ -12,7 +15,7 @@ import { geometricMean, LARGE, median, type Study } from '../src/trace/study.ts'
 import { readTrace } from '../src/trace/trace-file.ts';
 import type { Region } from '../src/types.ts';
 import { type Document, WORKLOADS } from '../tools/study/workloads.ts';
-import { cli } from './support/cli.ts';
+import { cli, MAIN } from './support/cli.ts';
 import { temporaryDirectory } from './support/temp.ts';
 import { elementsOf } from './support/xml.ts';
 
@@ -133,7 +136,7 @@ describe('on traces', () => {
     expect(found.traces.map(({ name }) => name)).toEqual(['queue', 'stack']);
     for (const last of ['last', 'last, store']) {
       expect(cellOf(found, last, 'queue')).toMatchObject({ state: 'refused', ns: null });
-      expect(cellOf(found, last, 'queue').why).toContain('not the start of a live block');
+      expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks in the order');
       expect(cellOf(found, last, 'stack')).toMatchObject({ state: 'measured', why: '' });
     }
   });
@@ -155,6 +158,19 @@ describe('on traces', () => {
     expect(read(md)).not.toContain(dir);
     expect(elementsOf(read(chart))[0]?.name).toBe('svg');
   });
+});
+
+test('an interrupt ends the trial that runs and leaves no files', async () => {
+  const dir = temporaryDirectory();
+  const args = [MAIN, 'study', MAKE, '--no-direct', '--method', 'best'];
+  const child = spawn(process.execPath, args,
+    { env: { ...process.env, ...NO_COMPILER, TMPDIR: dir }, stdio: 'ignore' });
+  const trial = () => readdirSync(dir, { recursive: true }).some((name) => /trial-/.test(`${name}`));
+  while (!trial()) await setTimeout(20);
+  const ended = once(child, 'exit');
+  child.kill('SIGINT');
+  expect(await ended).toEqual([130, null]);
+  expect(readdirSync(dir)).toEqual([]);
 });
 
 describe('usage', () => {

@@ -41,13 +41,16 @@ export function runProcess(trial: Trial, limitMs: number): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(trial.program, trial.args,
       { env: { ...process.env, ...trial.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Whatever ends this process ends its trial.
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
     let isStopped = false;
     let stdout = '';
     let stderr = '';
     let started = performance.now();
     const stop = () => {
       isStopped = true;
-      child.kill('SIGKILL');
+      kill();
     };
     let timer = setTimeout(stop, START_MS);
     child.stdout.setEncoding('utf8').once('data', () => {
@@ -60,9 +63,14 @@ export function runProcess(trial: Trial, limitMs: number): Promise<Ended> {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
-    child.on('error', reject);
+    child.on('error', (error) => {
+      process.off('exit', kill);
+      clearTimeout(timer);
+      reject(error);
+    });
     child.on('close', (status, signal) => {
       clearTimeout(timer);
+      process.off('exit', kill);
       resolve({ stdout, stderr, isStopped, status, signal, ms: performance.now() - started });
     });
   });

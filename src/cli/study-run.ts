@@ -66,7 +66,7 @@ async function race(
 }
 
 function repetitionsOf({ isQuick }: RunPlan, { operations }: StudyTrace): number {
-  if (isQuick) return 2;
+  if (isQuick) return 3;
   return Math.max(3, Math.min(20, Math.ceil(ENOUGH_OPERATIONS / Math.max(1, operations))));
 }
 

@@ -84,7 +84,7 @@ async function act(console: Console, paths: string[], options: Options): Promise
     drop();
     process.exit(130);
   };
-  process.once('SIGINT', interrupt);
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     const found = await make(console, wish, dir);
     console.progress.clear();
@@ -97,7 +97,7 @@ async function act(console: Console, paths: string[], options: Options): Promise
     console.exit = EXIT.fine;
   } finally {
     console.progress.clear();
-    process.off('SIGINT', interrupt);
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     drop();
   }
 }

@@ -385,9 +385,6 @@ export class OpenRegion implements Region {
   }
 
   #allocHidden(bytes: number): Address {
-    const address = this.#calls.serve(bytes, GRANULE);
-    const { blocks, base } = this.#partOf(address) as Part;
-    blocks.hide((address - base) / GRANULE);
-    return address;
+    return this.#calls.serve(bytes, 0);
   }
 }

@@ -261,8 +261,11 @@ function repWriter(output: TraceOutput, format: TraceFormat): Writer {
 
 /** Files that are recorded into, to be completed when the process exits. */
 const recording = new Set<TraceFile>();
+/** What regions do while the process exits is not recorded any more. */
+let isExiting = false;
 
 function closeAll(): void {
+  isExiting = true;
   for (const file of recording) {
     try {
       file.close();
@@ -291,6 +294,7 @@ function guarded(path: string, sites: boolean, writer: Writer): TraceFile {
       return failed;
     },
     record(event) {
+      if (!isOpen && isExiting) return;
       if (!isOpen) throw closed(path);
       if (failed === null) attempt(() => writer.record(event));
     },
