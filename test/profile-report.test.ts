@@ -76,6 +76,7 @@ describe('a flame graph', () => {
     expect(top.width / all.width).toBeCloseTo(0.5, 3);
     expect(outer.width / all.width).toBeCloseTo(0.25, 3);
     expect([all.y > top.y, top.y === outer.y]).toEqual([true, true]);
+    expect(box('(outside the program): 100 bytes, 25.0 %').y).toBe(top.y);
     const inner = box('/a/b.js:3:inner: 200', top.x);
     expect(inner.width).toBe(top.width);
     expect(inner.y).toBeLessThan(top.y);

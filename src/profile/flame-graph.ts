@@ -3,7 +3,7 @@
  * wide as what was allocated below it, the outermost frames are at the bottom; the mouse shows the
  * whole name and the bytes.
  */
-import { partsOfSite, type Profile, type StackUse } from './profile.ts';
+import { partsOfSite, type Profile, type StackUse, UNKNOWN } from './profile.ts';
 
 interface Frame {
   readonly name: string;
@@ -41,7 +41,7 @@ function treeOf(stacks: readonly StackUse[], name: string): Frame {
     if (liveBytes <= 0) continue;
     let frame = root;
     frame.bytes += liveBytes;
-    for (const site of stack.toReversed()) {
+    for (const site of stack.length === 0 ? [UNKNOWN] : stack.toReversed()) {
       const next: Frame = frame.inner.get(site) ?? { name: site, bytes: 0, inner: new Map() };
       frame.inner.set(site, next);
       next.bytes += liveBytes;

@@ -36,6 +36,9 @@ export interface Profile extends Use {
   readonly stacks: readonly StackUse[];
 }
 
+/** What stands for no frame of the program. */
+export const UNKNOWN = '(outside the program)';
+
 export function noUse(): Use {
   return { allocations: 0, frees: 0, bytes: 0, live: 0, liveBytes: 0 };
 }

@@ -1,5 +1,5 @@
 /** A profile as people and programs read it: a table by call site, and JSON. */
-import type { Profile, SiteUse } from './profile.ts';
+import { type Profile, type SiteUse, UNKNOWN } from './profile.ts';
 
 type Column = readonly [name: string, value: (site: SiteUse | Profile) => number];
 
@@ -11,7 +11,6 @@ const COLUMNS: readonly Column[] = [
   ['live', ({ live }) => live],
   ['live bytes', ({ liveBytes }) => liveBytes],
 ];
-const UNKNOWN = '(outside the program)';
 
 /**
  * A line for each call site, most bytes first, under a line for all of them.
