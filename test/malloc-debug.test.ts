@@ -115,6 +115,13 @@ describe('trace', () => {
     expect(readTrace(file)).toMatchObject({ cutOff: false, operations: 6 });
   });
 
+  test.each([['signals', false], ['', true]])('ended by a signal, with %j', (more, cutOff) => {
+    const file = join(temporaryDirectory(), 'trace');
+    const raised = `${text} process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 9999);`;
+    expect(program(raised, `trace=${file} ${more}`).signal).toBe('SIGTERM');
+    expect(readTrace(file).cutOff).toBe(cutOff);
+  });
+
   test('what runs after the end is left out, and works', () => {
     const file = join(temporaryDirectory(), 'trace');
     const late = "process.on('exit', () => console.log(malloc(7) > 0));";
