@@ -43,7 +43,7 @@ const LAYERS = [
   ['src/native/'],
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],
-  ['src/store/', 'src/trace/'],
+  ['src/store/', 'src/trace/', 'src/profile/'],
   ['src/malloc/'],
   ['src/cli/', 'src/index.ts'],
 ];
