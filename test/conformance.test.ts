@@ -26,6 +26,7 @@ const methods = [
   { method: slab, order: 'any' },
   { method: debug(best), order: 'any' },
   { method: debug(last), order: 'newest' },
+  { method: debug(slab), order: 'any' },
 ] as const;
 
 const memories: Memory[] = [
