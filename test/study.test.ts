@@ -165,8 +165,9 @@ test('an interrupt ends the trial that runs and leaves no files', async () => {
   const args = [MAIN, 'study', MAKE, '--no-direct', '--method', 'best'];
   const child = spawn(process.execPath, args,
     { env: { ...process.env, ...NO_COMPILER, TMPDIR: dir }, stdio: 'ignore' });
-  const trial = () => readdirSync(dir, { recursive: true }).some((name) => /trial-/.test(`${name}`));
-  while (!trial()) await setTimeout(20);
+  const isRunning = () => readdirSync(dir).flatMap((name) => readdirSync(join(dir, name)))
+    .some((name) => name.startsWith('trial-'));
+  while (!isRunning()) await setTimeout(20);
   const ended = once(child, 'exit');
   child.kill('SIGINT');
   expect(await ended).toEqual([130, null]);
