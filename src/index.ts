@@ -11,6 +11,7 @@ export { best } from './methods/best.ts';
 export { debug } from './methods/debug.ts';
 export type { DebugOptions } from './methods/debug-state.ts';
 export { last } from './methods/last.ts';
+export { pool, poolOf } from './methods/pool.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';

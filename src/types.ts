@@ -145,6 +145,16 @@ export interface Blocks {
   /** Takes a live block out of sight: free, sizeOf, startOf, walk, stat ignore it from now on. */
   hide(granule: number): void;
   /**
+   * A block of any size for the region itself, hidden from the start; 0 = no space. Where it is
+   * missing, `alloc` and `hide` do it: only methods that do not give blocks of every size need it.
+   */
+  allocHidden?(size: number): number;
+  /**
+   * Only methods that do not give blocks of every size: why none of this size, or alignment in
+   * bytes, can be had whatever is free, or null. The region throws it as ERR_BAD_SIZE.
+   */
+  misfit?(size: number, alignment: number): string | null;
+  /**
    * Gives up a live block whose contents were moved elsewhere. Only for methods that cannot free
    * every live block; where it is missing, `free` does it.
    */

@@ -55,7 +55,7 @@ describe('what is wrong', () => {
 });
 
 describe('method', () => {
-  test.each(['best', 'last'])('%s', (method) => {
+  test.each(['best', 'last', 'slab'])('%s', (method) => {
     expect(printed('console.log(defaultRegion().method)', `method=${method}`)).toBe(method);
   });
 });
@@ -79,7 +79,7 @@ describe('discipline', () => {
     expect(printed(`console.log(defaultRegion().roots.get('text'))`, 'discipline=heap')).toBe('0');
   });
 
-  test.each(['mmap', 'file'])('%s: a second process opens what the first one made', (kind) => {
+  test.each(['mmap', 'file', 'compressed'])('%s: a second process opens what the first one made', (kind) => {
     const file = join(temporaryDirectory(), 'a, region');
     const options = `discipline=${kind}:"${file}"`;
     expect(printed(WRITE, `${options} method=best`)).toBe('true');

@@ -10,9 +10,9 @@ import { open, temporaryFolder } from './support/stores.ts';
 
 const given = (capacity?: string) => (capacity === undefined ? {} : { capacity });
 
-describeRegion({ method: firstFit, order: 'any', discipline: 'heap', reopens: false, shrinks: true,
+describeRegion({ method: firstFit, order: 'any', sizes: 'any', discipline: 'heap', reopens: false, shrinks: true,
   open: (_dir, capacity) => heap(given(capacity)) });
-describeRegion({ method: firstFit, order: 'any', discipline: 'file', reopens: true, shrinks: true,
+describeRegion({ method: firstFit, order: 'any', sizes: 'any', discipline: 'file', reopens: true, shrinks: true,
   open: (dir, capacity) => file(join(dir, REGION_FILE), given(capacity)) });
 
 test('it serves a region of a store', () => {

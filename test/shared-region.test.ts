@@ -264,7 +264,7 @@ describe('flags', () => {
 
   test('what a method reports in a call is told when the locks are left', () => {
     const told: string[] = [];
-    const finding: Finding = { id: 'T1', address: 16, detail: 'found in the middle of work' };
+    const finding: Finding = { id: 'X1', address: 16, detail: 'found in the middle of work' };
     const loud: Method = { ...best, name: 'loud', attach: (arena) => loudBlocks(arena, finding) };
     registerMethod(loud);
     const memory = shared({ capacity: '8MiB', shards: 2 });
@@ -274,7 +274,7 @@ describe('flags', () => {
       self.stat();
     } } });
     const a = region.alloc(4321);
-    expect(told).toEqual(['T1 true']);
+    expect(told).toEqual(['X1 true']);
     expect(region.sizeOf(a)).toBeGreaterThanOrEqual(4321);
     region.configure({ abort: true });
     expect(region.check()).toEqual([]);

@@ -4,6 +4,7 @@
  * is closed.
  */
 import { existsSync, statSync } from 'node:fs';
+import { compressed } from '../disciplines/compressed.ts';
 import { file } from '../disciplines/file.ts';
 import { heap } from '../disciplines/heap.ts';
 import { mmap } from '../disciplines/mmap.ts';
@@ -17,7 +18,7 @@ import { type DisciplineChoice, type Settings, settingsFrom, VARIABLE } from './
 import { type TraceTarget, traceTarget } from './trace-target.ts';
 import { Warnings } from './warnings.ts';
 
-const OVER_FILE = { mmap, file };
+const OVER_FILE = { mmap, file, compressed };
 
 /** The default region and what goes with it. */
 export interface Default {

@@ -4,7 +4,6 @@
  * `signals` are heard; the others are for `regionstore/malloc`.
  */
 import { isMainThread } from 'node:worker_threads';
-import { callSite } from '../sites.ts';
 import { atEnd } from './ending.ts';
 import { intercept } from './intercept.ts';
 import { Ledger, type Observer, tracing } from './ledger.ts';
@@ -41,7 +40,7 @@ function observersFor({ trace, sites = false }: Settings, ends: (() => void)[]):
   if (trace !== undefined) {
     const target = traceTarget(trace, sites);
     ends.push(() => target.close());
-    observers.push(tracing(target, callSite));
+    observers.push(tracing(target));
   }
   return observers;
 }

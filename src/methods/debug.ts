@@ -76,11 +76,11 @@ class DebugBlocks implements Blocks {
   }
 
   alloc(size: number): number {
-    return this.#take(size, HEAD, GRANULE);
+    return this.#take(size, HEAD, GRANULE, this.#heap.here());
   }
 
   align(size: number, alignment: number): number {
-    return this.#take(size, Math.max(HEAD, alignment / GRANULE), alignment);
+    return this.#take(size, Math.max(HEAD, alignment / GRANULE), alignment, this.#heap.here());
   }
 
   free(p: number): boolean {
@@ -90,7 +90,9 @@ class DebugBlocks implements Blocks {
     const held = this.#inner.sizeOf(i);
     const size = heap.sizeAt(p, i, held);
     if (!isWhole(heap, p, size)) faultsOfLive(heap, p, size, (fault) => heap.seen.push(fault));
-    const isDone = this.discard === undefined ? this.#hold(p, i, size, held) : this.#pop(p, i, size);
+    const header = this.#header(p, i, size, heap.here());
+    const isDone = this.discard === undefined ? this.#hold(p, i, header, held)
+      : this.#pop(p, i, header);
     if (!isDone) heap.seen.length = 0;
     if (heap.seen.length > 0) heap.tell();
     return isDone;
@@ -214,12 +216,11 @@ class DebugBlocks implements Blocks {
     });
   }
 
-  #take(size: number, front: number, alignment: number): number {
+  #take(size: number, front: number, alignment: number, site: number): number {
     const heap = this.#heap;
     const words = this.#words;
     const padded = paddedBytes(size, front);
     if (padded >= MOST_BYTES) return 0;
-    const site = heap.here();
     const i = this.#takeInner(padded, alignment);
     if (i === 0) return 0;
     const p = i + front;
@@ -263,15 +264,14 @@ class DebugBlocks implements Blocks {
   }
 
   /** A block is freed: it shows as that, and waits in the quarantine or goes at once. */
-  #hold(p: number, i: number, size: number, held: number): boolean {
+  #hold(p: number, i: number, header: Header, held: number): boolean {
     const heap = this.#heap;
     const words = this.#words;
     const s = this.#s;
     const granules = held >>> GRANULE_SHIFT;
-    const header = this.#header(p, i, size);
     heap.begin(FREE, p);
-    fillPayload(words, p, 0, size, words[s + FREED]);
-    writeRear(words, p, size);
+    fillPayload(words, p, 0, header.size, words[s + FREED]);
+    writeRear(words, p, header.size);
     seal(words, p, header, false);
     if (this.#slots === 0 || granules > words[s + LIMIT]) {
       this.#inner.free(i);
@@ -289,12 +289,11 @@ class DebugBlocks implements Blocks {
   }
 
   /** The newest block of an ordered method, if it is that; its memory is nobody's then. */
-  #pop(p: number, i: number, size: number): boolean {
-    const header = this.#header(p, i, size);
+  #pop(p: number, i: number, header: Header): boolean {
     this.#heap.begin(FREE, p);
     const isFree = this.#inner.free(i);
     if (isFree) {
-      fillPayload(this.#words, p, 0, size, this.#words[this.#s + FREED]);
+      fillPayload(this.#words, p, 0, header.size, this.#words[this.#s + FREED]);
       sealRest(this.#words, p, header, false);
     }
     this.#heap.done();
@@ -309,7 +308,7 @@ class DebugBlocks implements Blocks {
     if (!isWhole(this.#heap, p, size)) {
       faultsOfLive(this.#heap, p, size, (fault) => faults.push(fault));
     }
-    const header = this.#header(p, i, size);
+    const header = this.#header(p, i, size, this.#heap.here());
     this.#heap.begin(FREE, p);
     this.#inner.discard?.(i);
     sealRest(this.#words, p, header, false);
@@ -318,9 +317,9 @@ class DebugBlocks implements Blocks {
     this.#heap.tell();
   }
 
-  #header(p: number, i: number, size: number): Header {
+  #header(p: number, i: number, size: number, freedAt: number): Header {
     const { sequence, allocatedAt } = readHeader(this.#words, p);
-    return { front: p - i, sequence, size, allocatedAt, freedAt: this.#heap.here() };
+    return { front: p - i, sequence, size, allocatedAt, freedAt };
   }
 
   /** Blocks that are held back; of a damaged ring nothing is known. */

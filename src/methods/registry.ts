@@ -4,10 +4,11 @@ import type { Method } from '../types.ts';
 import { best } from './best.ts';
 import { debug } from './debug.ts';
 import { last } from './last.ts';
+import { pool } from './pool.ts';
 import { slab } from './slab.ts';
 
 const methods = new Map<string, Method>(
-  [best, last, slab].map((method) => [method.name, method]),
+  [best, last, pool, slab].map((method) => [method.name, method]),
 );
 
 /**

@@ -8,7 +8,8 @@ const SHORT = 48;
 
 /** Moves a block within its arena, contents kept; 0 = the slow path has to look at it. */
 export function moveWithin(
-  blocks: Pick<Blocks, 'alloc' | 'free' | 'sizeOf' | 'discard'>, words: Int32Array, granule: number, size: number,
+  blocks: Pick<Blocks, 'alloc' | 'free' | 'sizeOf' | 'discard'>, words: Int32Array,
+  granule: number, size: number,
 ): number {
   const old = blocks.sizeOf(granule);
   if (old < 0) return 0;
@@ -33,10 +34,19 @@ function copyWords(words: Int32Array, from: number, to: number, bytes: number): 
   words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
-export function take(
-  blocks: Pick<Blocks, 'alloc' | 'align'>, size: number, alignment: number,
-): number {
+type Taking = Pick<Blocks, 'alloc' | 'align' | 'hide' | 'allocHidden'>;
+
+/** `alignment` 0 = a hidden block. */
+export function take(blocks: Taking, size: number, alignment: number): number {
+  if (alignment === 0) return takeHidden(blocks, size);
   return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
+}
+
+export function takeHidden(blocks: Taking, size: number): number {
+  if (blocks.allocHidden !== undefined) return blocks.allocHidden(size);
+  const granule = blocks.alloc(size);
+  if (granule !== 0) blocks.hide(granule);
+  return granule;
 }
 
 export function copyBytes(from: Uint8Array, to: Uint8Array): void {

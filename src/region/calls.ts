@@ -2,7 +2,7 @@
  * The complete forms of alloc, resize and free: every segment, every option, handlers, tracing. The
  * region takes a shorter way where it can.
  */
-import type { RegionError } from '../errors.ts';
+import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
 import { count, flag, type Readers, readOptions } from '../options.ts';
 import type { Address, Region, ResizeHow } from '../types.ts';
@@ -56,10 +56,11 @@ export class Calls {
     return address;
   }
 
-  /** A block, wherever there is room or the program makes some. */
+  /** A block, wherever there is room or the program makes some; `alignment` 0 = a hidden one. */
   serve(size: number, alignment: number): Address {
     this.#host.assertUsable();
     assertSize(size);
+    if (alignment !== 0) this.#assertFits(size, alignment);
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
@@ -69,6 +70,14 @@ export class Calls {
       }
       if (!this.#askForRoom(size)) throw noSpace(this.#space, this.#region.name, size, alignment);
     }
+  }
+
+  #assertFits(size: number, alignment: number): void {
+    const why = this.#space.parts[0]?.blocks.misfit?.(size, alignment) ?? null;
+    if (why === null) return;
+    const aligned = alignment > GRANULE ? ` at a multiple of ${alignment}` : '';
+    throw new RegionError('ERR_BAD_SIZE',
+      `no block of ${size} bytes${aligned} in region '${this.#region.name}': ${why}`);
   }
 
   /** The handler may free blocks. true = it did, and wants another try. */
@@ -93,10 +102,11 @@ export class Calls {
     this.#host.assertUsable();
     const how = given === undefined ? {} : readOptions(given, HOW, 'resize');
     assertSize(size);
+    const held = this.#heldBy(address);
     const place = address === 0 ? this.#resizeNothing(size, how) : this.#move(address, size, how);
     if (this.#watch.isOn && place !== 0) {
       const { zero = false } = how;
-      this.#watch.after({ old: address, new: place, size, align: 0, zero });
+      this.#watch.after({ old: address, new: place, size, align: 0, zero }, held);
     }
     return place;
   }
@@ -109,6 +119,7 @@ export class Calls {
 
   #move(address: number, size: number, how: ResizeHow): Address {
     const old = this.#region.sizeOf(address);
+    this.#assertFits(size, GRANULE);
     const { blocks, base } = this.#space.partOf(address) as Part;
     const granule = (address - base) / GRANULE;
     let place = address;
@@ -128,14 +139,21 @@ export class Calls {
     this.#host.assertUsable();
     if (address === 0) return;
     const part = this.#space.partOf(address);
+    const held = this.#heldBy(address);
     if (part === null || !part.blocks.free((address - part.base) / GRANULE)) {
       throw this.refused(address);
     }
     this.#frees += 1;
     this.#host.heatLower(part);
     if (this.#watch.isOn) {
-      this.#watch.after({ old: address, new: 0, size: 0, align: 0, zero: false });
+      this.#watch.after({ old: address, new: 0, size: 0, align: 0, zero: false }, held);
     }
+  }
+
+  /** Bytes of a block, where the watch list needs to know; else 0. */
+  #heldBy(address: number): number {
+    const part = this.#watch.isWatching ? this.#space.partOf(address) : null;
+    return part === null ? 0 : part.blocks.sizeOf((address - part.base) / GRANULE);
   }
 
   /** What is thrown for an address that is not the start of a live block. */

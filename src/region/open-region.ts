@@ -276,10 +276,7 @@ export class OpenRegion implements Region {
 
   close(): void {
     if (this.#gone !== null) return;
-    if (this.#watch.on.close?.(this) === false) {
-      throw new RegionError('ERR_BUSY',
-        `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
-    }
+    this.askToClose();
     this.#shut(new RegionError('ERR_CLOSED', `region '${this.name}' is closed; open it again`));
   }
 
@@ -294,6 +291,13 @@ export class OpenRegion implements Region {
   /** It is ready: the program may know. */
   announce(how: 'created' | 'opened'): void {
     this.#watch.on.open?.(this, how);
+  }
+
+  /** ERR_BUSY where the program vetoes closing it. */
+  askToClose(): void {
+    if (this.#gone !== null || this.#watch.on.close?.(this) !== false) return;
+    throw new RegionError('ERR_BUSY',
+      `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
   }
 
   listen(on: RegionEvents): void {
@@ -385,9 +389,6 @@ export class OpenRegion implements Region {
   }
 
   #allocHidden(bytes: number): Address {
-    const address = this.#calls.serve(bytes, GRANULE);
-    const { blocks, base } = this.#partOf(address) as Part;
-    blocks.hide((address - base) / GRANULE);
-    return address;
+    return this.#calls.serve(bytes, 0);
   }
 }

@@ -43,6 +43,8 @@ export interface RegionHandle {
   readonly region: Region;
   /** It can be used: the handler `open` is called. */
   announce(how: 'created' | 'opened'): void;
+  /** Before its store is closed: ERR_BUSY where its handler vetoes. */
+  askToClose(): void;
   /** Other handlers for its events. */
   listen(on: RegionEvents): void;
   /** Its memory was reverted or loaded again: drops everything derived. */
@@ -150,6 +152,7 @@ function handleOf(region: OpenRegion): RegionHandle {
   return {
     region,
     announce: (how) => region.announce(how),
+    askToClose: () => region.askToClose(),
     listen: (on) => region.listen(on),
     revive: () => region.revive(),
     retire: (error) => region.retire(error),

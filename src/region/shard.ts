@@ -10,6 +10,7 @@
 import { RegionError } from '../errors.ts';
 import type { Sharing } from '../sharing.ts';
 import type { Blocks, BlockStat, Finding } from '../types.ts';
+import { takeHidden } from './arguments.ts';
 
 /** What the segments of a region have in common. */
 export interface Watchers {
@@ -30,6 +31,7 @@ export class Shard implements Blocks {
   readonly #all: Watchers;
   declare readonly discard?: (granule: number) => void;
   declare readonly accuse?: (granule: number) => Finding | null;
+  declare readonly misfit?: (size: number, alignment: number) => string | null;
 
   constructor(blocks: Blocks, lock: number, sharing: Sharing, all: Watchers) {
     this.lock = lock;
@@ -41,6 +43,10 @@ export class Shard implements Blocks {
     }
     if (blocks.accuse !== undefined) {
       this.accuse = (granule) => this.#guarded(() => blocks.accuse?.(granule) ?? null);
+    }
+    if (blocks.misfit !== undefined) {
+      this.misfit = (size, alignment) =>
+        this.#guarded(() => blocks.misfit?.(size, alignment) ?? null);
     }
   }
 
@@ -102,6 +108,10 @@ export class Shard implements Blocks {
 
   startOf(granule: number): number {
     return this.#guarded(() => this.#blocks.startOf(granule));
+  }
+
+  allocHidden(size: number): number {
+    return this.#guarded(() => takeHidden(this.#blocks, size));
   }
 
   hide(granule: number): void {

@@ -12,7 +12,7 @@ import { HELD, Shard, type Watchers } from './shard.ts';
 
 /** What the short ways of a region need of its blocks. */
 export type QuickBlocks =
-  Pick<Blocks, 'alloc' | 'align' | 'free' | 'resize' | 'sizeOf' | 'discard'>;
+  Pick<Blocks, 'alloc' | 'align' | 'free' | 'resize' | 'sizeOf' | 'discard' | 'hide'>;
 
 /** So often in a row the own segment is passed over. */
 const PATIENCE = 64;
@@ -77,6 +77,19 @@ export class Shards implements QuickBlocks, Watchers {
     const granule = this.#all[this.#home].tryAlign(size, alignment);
     if (granule > 0) return (this.#home << this.#shift) + granule;
     return this.#elsewhere(size, alignment, granule);
+  }
+
+  /** From the first segment that has room: the region needs few, and no thread waits for them. */
+  allocHidden(size: number): number {
+    for (const [index, shard] of this.#all.entries()) {
+      const granule = shard.allocHidden(size);
+      if (granule > 0) return (index << this.#shift) + granule;
+    }
+    return 0;
+  }
+
+  hide(granule: number): void {
+    this.#all[granule >>> this.#shift]?.hide(granule & this.#mask);
   }
 
   free(granule: number): boolean {

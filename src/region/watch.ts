@@ -77,7 +77,9 @@ export class Watch {
   readonly #extent: () => number;
   #flags: RegionFlags;
   #held = 0;
+  /** Operations that counted for checks; operations the watch list saw. */
   #operations = 0;
+  #seen = 0;
   readonly #told = new Set<string>();
 
   constructor(region: Region, on: RegionEvents, extent: () => number, isShared: boolean) {
@@ -95,9 +97,14 @@ export class Watch {
       || this.on.grow !== undefined || this.on.shrink !== undefined;
   }
 
+  /** Does anyone want to know what was in a block before a call? */
+  get isWatching(): boolean {
+    return this.#flags.watch.length > 0;
+  }
+
   /** All flags as they were. */
   configure(given: unknown): RegionFlags {
-    const before = { ...this.#flags, watch: [...this.#flags.watch] };
+    const before = this.#flags;
     const read = readOptions<RegionFlags>(given, FLAGS, 'configure');
     if (read.shared !== undefined && read.shared !== before.shared) {
       throw new RegionError('ERR_BAD_OPTION',
@@ -110,15 +117,15 @@ export class Watch {
     }
     if (read.period !== undefined || read.start !== undefined) this.#operations = 0;
     this.#flags = { ...before, ...read };
-    return before;
+    return { ...before, watch: [...before.watch] };
   }
 
-  /** After a call did its work. */
-  after(operation: Operation): void {
+  /** After a call did its work; `held` = bytes of the block it was given, while that is watched. */
+  after(operation: Operation, held = 0): void {
     const { trace, check, watch } = this.#flags;
     this.tellSize();
     if (trace !== false) this.#trace(operation, trace);
-    if (watch.length > 0) this.#lookFor(operation);
+    if (watch.length > 0) this.#lookFor(operation, held);
     if (check) this.#checkNow();
   }
 
@@ -175,12 +182,14 @@ export class Watch {
     else trace.record(event);
   }
 
-  #lookFor({ old, new: now, size }: Operation): void {
+  #lookFor({ old, new: now, size }: Operation, held: number): void {
+    this.#seen += 1;
+    const isIn = (address: number, start: number, bytes: number) =>
+      start !== 0 && address >= start && address < start + Math.max(1, bytes);
     for (const address of this.#flags.watch) {
-      const holds = now !== 0 && address >= now && address < now + Math.max(1, size);
-      if (!holds && address !== old) continue;
+      if (!isIn(address, now, size) && !isIn(address, old, held)) continue;
       const what = old === 0 ? 'allocated' : now === 0 ? 'freed' : 'resized';
-      const detail = `the block that holds ${address} was ${what}: operation ${++this.#operations}`;
+      const detail = `the block that holds ${address} was ${what} by operation ${this.#seen}`;
       this.warn({ id: 'W1', address, detail, detectedAt: callSite() });
     }
   }

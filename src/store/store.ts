@@ -100,7 +100,10 @@ export interface Store extends Disposable {
   /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
   check(options?: { pages?: boolean }): Finding[];
   stat(): StoreStat;
-  /** Checkpoints what changed. When that fails with ERR_NO_SPACE the store stays open. */
+  /**
+   * Checkpoints what changed. When that fails with ERR_NO_SPACE, or a region's handler `close`
+   * vetoes (ERR_BUSY), the store stays open.
+   */
   close(): void;
   /** Closes without a checkpoint. */
   abandon(): void;
@@ -279,6 +282,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     if (core.closed) return;
     const { poison } = core;
+    if (poison === null) for (const { handle } of core.current.values()) handle?.askToClose();
     if (poison === null && !core.options.readOnly) {
       // Regions in their memory leave their last words there before it is captured.
       for (const { handle } of core.current.values()) handle?.vacate(closedError(core));
