@@ -5,9 +5,9 @@
  * span of 64 KiB, whose tables are its end. Larger blocks, and the spans, are blocks of `best`,
  * which manages what follows the state of slab.
  *
- * There is no list of free blocks: a class has one bitmap word in use and takes its first free slot.
- * When that is used up the first page of the class with a free slot is next, or the word that gets
- * one first. Both calls cost the same however many blocks there are.
+ * There is no list of free blocks: a class has one bitmap word in use and takes its first free
+ * slot. When that is used up the first page of the class with a free slot is next, or the word that
+ * gets one first. Both calls cost the same however many blocks there are.
  *
  * Ground truth is `best`'s, which 64 KiB are spans, the kinds of their pages, the bitmaps and which
  * blocks are hidden; the lists and the words in use can be derived (`rebuild`). Order of writes, so
@@ -144,7 +144,10 @@ class Slabs implements Blocks {
     const step = alignment / GRANULE;
     const n = Math.max(1, Math.ceil(size / alignment)) * step;
     // Slots of a class that is a multiple of the alignment lie at multiples of it.
-    return n <= MOST ? this.alloc(n * GRANULE) : this.#large.align(largeSize(size), alignment);
+    if (n <= MOST) return this.alloc(n * GRANULE);
+    const granule = this.#large.align(largeSize(size), alignment);
+    if (granule !== 0 || !giveSpans(this.#words, this.#s, this.#large)) return granule;
+    return this.#large.align(largeSize(size), alignment);
   }
 
   free(granule: number): boolean {
@@ -187,9 +190,10 @@ class Slabs implements Blocks {
     const usable = this.#slotBytes(granule);
     if (usable === 0) this.#large.hide(granule);
     if (usable <= 0) return;
-    const at = words.subarray(this.#s + HIDDEN, this.#s + HIDDEN + SLAB_HIDDEN).indexOf(0);
-    assert(at >= 0, 'more blocks are hidden than an arena of method slab has places for');
-    words[this.#s + HIDDEN + at] = granule;
+    let i = 0;
+    while (i < SLAB_HIDDEN && words[this.#s + HIDDEN + i] !== 0) i += 1;
+    assert(i < SLAB_HIDDEN, 'more blocks are hidden than an arena of method slab has places for');
+    words[this.#s + HIDDEN + i] = granule;
     guard(words, pageOf(granule));
   }
 
@@ -219,6 +223,8 @@ class Slabs implements Blocks {
   }
 
   #allocLarge(size: number): number {
+    const granule = this.#large.alloc(largeSize(size));
+    if (granule !== 0 || !giveSpans(this.#words, this.#s, this.#large)) return granule;
     return this.#large.alloc(largeSize(size));
   }
 
