@@ -55,6 +55,7 @@ export function assertLength(length: number, width: number, usable: number, addr
 }
 
 export function assertAlignment(alignment: number): void {
+  if (alignment > 0 && (alignment & (alignment - 1)) === 0 && alignment >>> 0 === alignment) return;
   const isPower = Number.isSafeInteger(alignment) && alignment >= 1
     && 2 ** Math.round(Math.log2(alignment)) === alignment;
   if (isPower) return;

@@ -21,7 +21,7 @@ import { writeSegmentHeader } from './header.ts';
 import type { Place } from './roots.ts';
 
 /** A region grows by at least this part of its extent. */
-const GROW_PART = 64;
+const GROW_PART = 256;
 
 /** One segment of an open region. */
 export interface Part {
