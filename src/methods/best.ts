@@ -61,6 +61,7 @@ const S_CACHES = S + CACHES;
 const S_MAP = S + MAP;
 const S_COVER = S + COVER;
 const S_REST = S + REST;
+const S_TOP = S + TOP;
 const MAX_GRANULES = 2 ** 28 - 1;
 /** When this many granules are not to be had the map may lie in their way. */
 const WORTH_SETTLING = 4096;
@@ -118,6 +119,11 @@ function liveSize(words: Int32Array, s: number, at: number): number {
   return isLive(words, map, at) ? sizeAt(words, map, at) : 0;
 }
 
+/** Is the block that starts here live or cached? */
+function isTaken(words: Int32Array, s: number, at: number): boolean {
+  return (words[at << 2] as number) < 0 || isLive(words, words[s + MAP] as number, at);
+}
+
 function resize(words: Int32Array, s: number, arena: Arena, at: number, size: number): boolean {
   const old = liveSize(words, s, at);
   const n = granulesFor(size);
@@ -128,7 +134,8 @@ function resize(words: Int32Array, s: number, arena: Arena, at: number, size: nu
   if (at + old === words[s + TOP]) {
     words[s + TOP] = at + n;
     dropEnd(words, s, at + old);
-  } else shelve(words, s, at + n, old - n);
+  } else if (isTaken(words, s, at + old)) shelve(words, s, at + n, old - n);
+  else release(words, s, at + n, old - n);
   return true;
 }
 
@@ -288,8 +295,17 @@ class Best implements Blocks {
     return align(this.#words, S, this.#arena, size, alignment / GRANULE);
   }
 
-  resize(granule: number, size: number): boolean {
-    return resize(this.#words, S, this.#arena, granule, size);
+  /** Most small blocks that are to grow cannot: they are told so soon. */
+  resize(at: number, size: number): boolean {
+    const words = this.#words;
+    const old = liveSize(words, S, at);
+    const n = (size + 15) >>> 4;
+    if (old === 0) return false;
+    if (size <= CACHED_BYTES && n > old) {
+      const next = at + old;
+      if (next !== words[S_TOP] && isTaken(words, S, next)) return false;
+    }
+    return n === old || resize(words, S, this.#arena, at, size) === true;
   }
 
   sizeOf(granule: number): number {
