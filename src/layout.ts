@@ -112,7 +112,8 @@ export const CATALOG_VERSION = 1;
 
 /**
  * State of the method `best`: offsets in words from its first granule. Granules: `top`, `end`,
- * `cover`, `cached`, `cacheLimit`, `hidden`; `map` is the word index of the block map.
+ * `cover`, `hidden`; `map` is the word index of the block map; `rest` counts frees.
+ * Word 6 is not used any more.
  */
 export const BEST = {
   magic: 0,
@@ -120,8 +121,7 @@ export const BEST = {
   end: 2,
   map: 3,
   cover: 4,
-  cached: 5,
-  cacheLimit: 6,
+  rest: 5,
   summary: 7,
   hidden: 8,
   binMap: 48,
