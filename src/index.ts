@@ -38,6 +38,7 @@ export {
 } from './trace/record.ts';
 export type { Origin, Trace } from './trace/trace.ts';
 export { readTrace, type TraceFormat, writeTrace } from './trace/trace-file.ts';
+export type { RegionEvents, RegionFlags, TraceEvent, TraceSink } from './events.ts';
 export type {
   Address,
   Arena,
@@ -48,13 +49,9 @@ export type {
   Method,
   Monitor,
   Region,
-  RegionEvents,
-  RegionFlags,
   RegionStat,
   ResizeHow,
   Roots,
   Segment,
   Tenant,
-  TraceEvent,
-  TraceSink,
 } from './types.ts';

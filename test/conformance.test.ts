@@ -17,7 +17,8 @@ import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Region } from '../src/types.ts';
-import { describeRegion, type Implementation, REGION_FILE } from './support/conformance.ts';
+import { describeRegion } from './support/conformance.ts';
+import { type Implementation, REGION_FILE } from './support/conformance-reopening.ts';
 
 type Memory = Omit<Implementation, 'method' | 'order' | 'sizes'>;
 

@@ -84,7 +84,8 @@ describe('discipline', () => {
     expect(printed(`console.log(defaultRegion().roots.get('text'))`, 'discipline=heap')).toBe('0');
   });
 
-  test.each(['mmap', 'file', 'compressed'])('%s: a second process opens what the first one made', (kind) => {
+  const files = ['mmap', 'file', 'compressed'];
+  test.each(files)('%s: a second process opens what the first one made', (kind) => {
     const file = join(temporaryDirectory(), 'a, region');
     const options = `discipline=${kind}:"${file}"`;
     expect(printed(WRITE, `${options} method=best`)).toBe('true');

@@ -14,7 +14,8 @@ import { last } from '../src/methods/last.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import { parseSize } from '../src/size.ts';
 import type { Discipline } from '../src/types.ts';
-import { describeRegion, REGION_FILE } from './support/conformance.ts';
+import { describeRegion } from './support/conformance.ts';
+import { REGION_FILE } from './support/conformance-reopening.ts';
 import { expectCode } from './support/expect-code.ts';
 import { temporaryDirectory } from './support/temp.ts';
 

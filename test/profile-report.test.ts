@@ -147,6 +147,7 @@ describe('counting a region', () => {
     other();
     const [first, second] = counts.finish('r').sites;
     expect([first.peakBytes, second.peakBytes]).toEqual([100, 30]);
-    expect([first.site, second.site].map((site) => partsOfSite(site).called)).toEqual(['one', 'other']);
+    const called = [first.site, second.site].map((site) => partsOfSite(site).called);
+    expect(called).toEqual(['one', 'other']);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The preload under well-known programs: they do what they do without it, and trace and
- * profile name places in their files. TypeScript is the compiler that is written in JavaScript, which attw
+ * The preload under well-known programs: they do what they do without it, and trace and profile
+ * name places in their files. TypeScript is the compiler that is written in JavaScript, which attw
  * brings along; the project's own one is a native program.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -59,8 +59,9 @@ describe('side by side', () => {
     const memory = shared({ capacity: 64 * MIB, shards });
     using region = createRegion(memory, methodNamed(method));
     const control = newControl();
-    const running = Array.from({ length: 4 }, (_, index) => startJob<Hammered>(jobOf(
-      memory.buffer, { control, index, seed: seed + index, steps: method === 'best' ? 5000 : 2000 })));
+    const steps = method === 'best' ? 5000 : 2000;
+    const running = Array.from({ length: 4 }, (_, index) => startJob<Hammered>(
+      jobOf(memory.buffer, { control, index, seed: seed + index, steps })));
     const answers = await Promise.all(running.map(({ done }) => done));
     const blocks = answers.flatMap((answer) => (answer?.blocks ?? []) as Address[]);
     blocks.push(...mailIn(control));

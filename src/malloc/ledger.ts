@@ -9,7 +9,7 @@
  */
 import { types } from 'node:util';
 import { type Below, callSite } from '../sites.ts';
-import type { TraceSink } from '../types.ts';
+import type { TraceSink } from '../events.ts';
 
 /** One live buffer, as long as it is not collected. */
 export interface Buffered {

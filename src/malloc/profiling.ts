@@ -7,7 +7,7 @@
  */
 import { noUse, type Profile, type SiteUse, type StackUse, type Use } from '../profile/profile.ts';
 import { type Below, callStack } from '../sites.ts';
-import type { TraceSink } from '../types.ts';
+import type { TraceSink } from '../events.ts';
 
 /** Frames of a stack that are told apart. */
 const DEPTH = 24;

@@ -37,7 +37,9 @@ function register(): void {
   ledger.begin(observersFor(settings, ends));
 }
 
-function observersFor({ trace, profile, sites = false }: Settings, ends: (() => void)[]): Observer[] {
+function observersFor(
+  { trace, profile, sites = false }: Settings, ends: (() => void)[],
+): Observer[] {
   const observers: Observer[] = [];
   if (trace !== undefined) {
     const target = traceTarget(trace, sites);

@@ -288,7 +288,8 @@ class Best implements Blocks {
   }
 
   align(size: number, alignment: number): number {
-    const head = size > CACHED_BYTES ? 0 : this.#words[this.#s + CACHES + ((size + 15) >>> 4)] as number;
+    const cache = this.#s + CACHES + ((size + 15) >>> 4);
+    const head = size > CACHED_BYTES ? 0 : this.#words[cache] as number;
     if (head !== 0 && (head & (alignment / GRANULE - 1)) === 0) return this.alloc(size);
     return align(this.#words, this.#s, this.#arena, size, alignment / GRANULE);
   }

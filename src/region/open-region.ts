@@ -9,9 +9,10 @@
  */
 import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
+import type { RegionEvents, RegionFlags, TraceSink } from '../events.ts';
 import { revert, vacate } from '../tenants.ts';
-import type { Address, Discipline, Finding, Method, Region, RegionEvents, RegionFlags, RegionStat,
-  ResizeHow, Roots, Segment, TraceSink, TypedArrayConstructor } from '../types.ts';
+import type { Address, Discipline, Finding, Method, Region, RegionStat, ResizeHow, Roots, Segment,
+  TypedArrayConstructor } from '../types.ts';
 import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';

@@ -14,7 +14,8 @@ import { heap } from '../disciplines/heap.ts';
 import { best } from '../methods/best.ts';
 import { type Readers, readOptions, text } from '../options.ts';
 import { vacate } from '../tenants.ts';
-import type { Address, Discipline, Method, Region, RegionEvents, RegionFlags } from '../types.ts';
+import type { RegionEvents, RegionFlags } from '../events.ts';
+import type { Address, Discipline, Method, Region } from '../types.ts';
 import {
   decodeState,
   encodeState,

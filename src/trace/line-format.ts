@@ -15,7 +15,7 @@
  */
 import { RegionError } from '../errors.ts';
 import { TRACE_END, TRACE_HEAD, TRACE_LINE_VERSION, TRACE_RECORD } from '../layout.ts';
-import type { TraceEvent } from '../types.ts';
+import type { TraceEvent } from '../events.ts';
 import { AddressSpace, EventReader } from './events.ts';
 import type { Source, Watcher } from './source.ts';
 import { type Line, linesOf } from './text-lines.ts';

@@ -8,7 +8,7 @@
 import { RegionError } from '../errors.ts';
 import { TRACE_RECORD } from '../layout.ts';
 import { flag, type Readers, readOptions, text } from '../options.ts';
-import type { TraceEvent, TraceSink } from '../types.ts';
+import type { TraceEvent, TraceSink } from '../events.ts';
 import { Account } from './account.ts';
 import { AddressSpace, EventReader, type TakeRecord } from './events.ts';
 import { LINES_HEAD, lineOf, linesEnd } from './line-format.ts';
