@@ -60,8 +60,9 @@ describe('side by side', () => {
     const memory = shared({ capacity: 64 * MIB, shards });
     using region = createRegion(memory, methodNamed(method));
     const control = newControl();
-    const running = Array.from({ length: 4 }, (_, index) => startJob<Hammered>(jobOf(
-      memory.buffer, { control, index, seed: seed + index, steps: method === 'best' ? 5000 : 2000 })));
+    const steps = method === 'best' ? 5000 : 2000;
+    const running = Array.from({ length: 4 }, (_, index) => startJob<Hammered>(
+      jobOf(memory.buffer, { control, index, seed: seed + index, steps })));
     const answers = await Promise.all(running.map(({ done }) => done));
     const blocks = answers.flatMap((answer) => (answer?.blocks ?? []) as Address[]);
     blocks.push(...mailIn(control));
@@ -141,7 +142,8 @@ describe('threads that die', () => {
     expect(held.filter((address) => !isWhole(region, address))).toEqual([]);
   });
 
-  test.each([best, last, pool, slab, debug(best)])('in its lock, at any store: $name', async (method) => {
+  const methods = [best, last, pool, slab, debug(best)];
+  test.each(methods)('in its lock, at any store: $name', async (method) => {
     const memory = shared({ capacity: 16 * MIB, shards: 1 });
     using region = createRegion(memory, method);
     region.alloc(100);

@@ -193,7 +193,7 @@ export class Shards implements QuickBlocks, Watchers {
     }
   }
 
-  /** Where the first block fixes the size of all, the first sound segment decides for the others. */
+  /** Where the first block fixes the size of all, the first sound segment decides for all. */
   #agree(size: number): boolean {
     const first = this.#all.find(({ lock }) => !this.#sharing.isCondemned(lock));
     if (first === undefined || !first.settle(size)) return false;
