@@ -136,7 +136,7 @@ describe('on traces', () => {
     expect(found.traces.map(({ name }) => name)).toEqual(['queue', 'stack']);
     for (const last of ['last', 'last, store']) {
       expect(cellOf(found, last, 'queue')).toMatchObject({ state: 'refused', ns: null });
-      expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks in the order');
+      expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks');
       expect(cellOf(found, last, 'stack')).toMatchObject({ state: 'measured', why: '' });
     }
   });
@@ -145,8 +145,8 @@ describe('on traces', () => {
     const dir = temporaryDirectory();
     const trace = writeRep(join(dir, 'a.rep'), 2000, (i) => i % 300, false);
     const out = join(dir, 'results');
-    const found = run([trace, '--no-direct', '--touch', 'all', '--method', 'best', '--save', out],
-      NO_COMPILER);
+    const args = [trace, '--no-direct', '--touch', 'all', '--method', 'best', '--save', out];
+    const found = run(args, NO_COMPILER);
     expect(found.setting.touch).toBe('all');
     const [json, md, chart] = readdirSync(out).sort();
     expect([json, md, chart].join()).toMatch(
@@ -165,8 +165,9 @@ test('an interrupt ends the trial that runs and leaves no files', async () => {
   const args = [MAIN, 'study', MAKE, '--no-direct', '--method', 'best'];
   const child = spawn(process.execPath, args,
     { env: { ...process.env, ...NO_COMPILER, TMPDIR: dir }, stdio: 'ignore' });
-  const trial = () => readdirSync(dir, { recursive: true }).some((name) => /trial-/.test(`${name}`));
-  while (!trial()) await setTimeout(20);
+  const isRunning = () => readdirSync(dir).flatMap((name) => readdirSync(join(dir, name)))
+    .some((name) => name.startsWith('trial-'));
+  while (!isRunning()) await setTimeout(20);
   const ended = once(child, 'exit');
   child.kill('SIGINT');
   expect(await ended).toEqual([130, null]);
