@@ -5,6 +5,7 @@ import { SHARED } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
+import { pool } from '../src/methods/pool.ts';
 import { methodNamed } from '../src/methods/registry.ts';
 import { slab } from '../src/methods/slab.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
@@ -141,10 +142,11 @@ describe('threads that die', () => {
     expect(held.filter((address) => !isWhole(region, address))).toEqual([]);
   });
 
-  test.each([best, last, slab, debug(best)])('in its lock, at any store: $name', async (method) => {
+  const methods = [best, last, pool, slab, debug(best)];
+  test.each(methods)('in its lock, at any store: $name', async (method) => {
     const memory = shared({ capacity: 16 * MIB, shards: 1 });
     using region = createRegion(memory, method);
-    region.alloc(50);
+    region.alloc(100);
     for (const store of [0, 1, 2, 4, 8]) {
       const control = newControl();
       const words = new Int32Array(control);
@@ -156,7 +158,7 @@ describe('threads that die', () => {
         { what: 'count', index, steps: 20 })));
       const before = takeovers(memory.buffer);
       const ended = worker.terminate();
-      region.alloc(60);
+      region.alloc(100);
       expect(takeovers(memory.buffer)).toBe(before + 1);
       await ended;
       await Promise.all(waiting.map(({ done }) => done));

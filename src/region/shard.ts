@@ -8,6 +8,7 @@
  * the region then.
  */
 import { RegionError } from '../errors.ts';
+import { GRANULE } from '../layout.ts';
 import type { Sharing } from '../sharing.ts';
 import type { Blocks, BlockStat, Finding } from '../types.ts';
 import { takeHidden } from './arguments.ts';
@@ -112,6 +113,17 @@ export class Shard implements Blocks {
 
   allocHidden(size: number): number {
     return this.#guarded(() => takeHidden(this.#blocks, size));
+  }
+
+  /** Only methods whose blocks have one size: is it `size`, or now that there is none yet? */
+  settle(size: number): boolean {
+    const blocks = this.#blocks;
+    return this.#guarded(() => {
+      if (blocks.misfit?.(size, GRANULE) !== null) return false;
+      if (blocks.misfit(size + 1, GRANULE) !== null) return true;
+      const first = blocks.alloc(size);
+      return first !== 0 && blocks.free(first);
+    });
   }
 
   hide(granule: number): void {
