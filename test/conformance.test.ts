@@ -28,6 +28,7 @@ const methods = [
   { method: pool, order: 'any', sizes: 1000 },
   { method: debug(best), order: 'any', sizes: 'any' },
   { method: debug(last), order: 'newest', sizes: 'any' },
+  { method: debug(slab), order: 'any', sizes: 'any' },
 ] as const;
 
 const memories: Memory[] = [

@@ -3,9 +3,11 @@
  * bytes that are anything.
  */
 import { describe, expect, test } from 'vitest';
-import { DEBUG, DEBUG_HEADER, GRANULE, SITE, SITES } from '../src/layout.ts';
+import { GRANULE } from '../src/layout.ts';
+import { DEBUG, DEBUG_HEADER, SITE, SITES } from '../src/layout-debug.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
+import { InnerArena } from '../src/methods/inner-arena.ts';
 import { last } from '../src/methods/last.ts';
 import type { Arena, Blocks, Finding, Method } from '../src/types.ts';
 import { arenaOver, busyBlocks, countingWords, Killed, newArena, type TestArena }
@@ -63,7 +65,8 @@ class Model {
 
   #add(arena: Arena, p: number, size: number): void {
     if (p === 0) return;
-    const value = (this.#count += 1) & 0xff;
+    this.#count += 1;
+    const value = this.#count & 0xff;
     bytesOf(arena).fill(value, p * GRANULE, p * GRANULE + size);
     this.live.set(p, { size, value });
   }
@@ -234,7 +237,7 @@ describe('D7', () => {
     words[S + DEBUG.held] += 1;
     expect(findings(blocks)).toEqual(D7(STATE_AT, /granules are held back, not/));
     words[S + DEBUG.held] -= 1;
-    words[S + DEBUG.ring] = p + 1;
+    words[S + DEBUG.ring] = p + 1 - words[S + DEBUG.front];
     expect(findings(blocks).map(({ address }) => address)).toContain((p + 1) * GRANULE);
     expect(findings(blocks).map(({ detail }) => detail).join())
       .toMatch(/names what is no freed block.*a freed block is not in the quarantine/);
@@ -248,7 +251,7 @@ describe('D7', () => {
     const first = table + SITES.buckets + 32;
     for (const [at, value, detail] of [
       [table + SITES.magic, 0, /is missing/],
-      [table + SITES.words, 5, /says it has 5 words/],
+      [table + SITES.room, 5, /says it has 5 words/],
       [table + SITES.used, 2 ** 20, /cannot have/],
       [first + SITE.hash, 5, /has another hash/],
       [first + SITE.keyBytes, -1, /makes no sense/],
@@ -265,9 +268,7 @@ describe('D7', () => {
   test('a block that is too small for its header', () => {
     const { arena, blocks } = heapOf(debug(best, SMALL));
     const front = arena.words[S + DEBUG.front];
-    const inner = best.attach({ ...arena, start: START + front, end: () => arena.end(),
-      extend: (n) => arena.extend(n), retract: () => {} });
-    const p = inner.alloc(5);
+    const p = best.attach(new InnerArena(arena, front)).alloc(5) + front;
     expect(findings(blocks)).toEqual(D7(p * GRANULE, /has no room for its header/));
   });
 

@@ -153,7 +153,8 @@ describe.skipIf(shimProblem() !== null)('a process that is killed', () => {
 });
 
 function killedAfter(path: string, ms: number): Promise<void> {
-  const child = spawn(process.execPath, [CHILD, 'work', path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [CHILD, 'work', path],
+    { stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((resolve) => {
     child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), ms));
     child.once('exit', () => resolve());

@@ -347,7 +347,8 @@ describe('naming', () => {
     for (const options of wrong) {
       expectCode('ERR_BAD_OPTION', () => debug(best, options as DebugOptions));
     }
-    expect(expectCode('ERR_BAD_OPTION', () => debug(best, { qarantine: 1 } as DebugOptions)).message)
+    const near = { qarantine: 1 } as DebugOptions;
+    expect(expectCode('ERR_BAD_OPTION', () => debug(best, near)).message)
       .toContain("did you mean 'quarantine'");
     const long = { ...best, name: 'a-name-of-twenty-letters' };
     expectCode('ERR_BAD_OPTION', () => createRegion(heap(), debug(long)));

@@ -1,7 +1,10 @@
 /** FORMAT.md is compared with layout.ts, table by table. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import * as layout from '../src/layout.ts';
+import * as mainLayout from '../src/layout.ts';
+import * as debugLayout from '../src/layout-debug.ts';
+
+const layout = { ...mainLayout, ...debugLayout };
 
 const text = readFileSync(new URL('../src/FORMAT.md', import.meta.url), 'utf8');
 
@@ -23,8 +26,9 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
   'align']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
-  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'JOURNAL', 'SHARED', 'THREAD', 'TRACE',
-  'COMPRESSED', 'COMPRESSED_CHUNK'] as const;
+  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'SLAB_CLASS', 'SLAB_PAGE', 'POOL',
+  'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
+  'DEBUG_HEADER', 'SITES', 'SITE'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {

@@ -55,9 +55,14 @@ describe('what is wrong', () => {
 });
 
 describe('method', () => {
-  test.each(['best', 'last', 'slab'])('%s', (method) => {
+  test.each(['best', 'last', 'slab', 'pool'])('%s', (method) => {
     expect(printed('console.log(defaultRegion().method)', `method=${method}`)).toBe(method);
   });
+});
+
+test('pool has blocks of the first size, and 0 for others', () => {
+  const text = 'console.log(malloc(40) > 0, malloc(40) > 0, malloc(4000), malloc(40) > 0)';
+  expect(printed(text, 'method=pool')).toBe('true true 0 true');
 });
 
 describe('capacity', () => {

@@ -9,7 +9,8 @@ import { heap } from '../src/disciplines/heap.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
-import type { Discipline, Finding, Region, RegionEvents, RegionFlags, TraceEvent } from '../src/types.ts';
+import type { Discipline, Finding, Region, RegionEvents, RegionFlags, TraceEvent }
+  from '../src/types.ts';
 import { expectCode } from './support/expect-code.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
@@ -210,7 +211,10 @@ describe('events', () => {
   test('noMemory under debug: what is held back goes first', () => {
     const told: number[] = [];
     using region = createRegion(heap({ capacity: '1MiB' }), debug(best),
-      { on: { noMemory: (bytes) => (told.push(bytes), 'fail') } });
+      { on: { noMemory: (bytes) => {
+        told.push(bytes);
+        return 'fail';
+      } } });
     for (let i = 0; i < 100; i++) region.free(region.alloc(600_000));
     expect(told).toEqual([]);
     expectCode('ERR_NO_SPACE', () => region.alloc(2_000_000));

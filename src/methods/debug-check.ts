@@ -2,12 +2,13 @@
  * Checks what `debug` keeps, D1–D3 and D7 (debug-findings.ts), over arbitrary bytes: reads only,
  * bounded by what the inner method shows; and puts it in order after a crash.
  */
-import { DEBUG, DEBUG_PENDING, GRANULE_SHIFT } from '../layout.ts';
+import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
+import { DEBUG, DEBUG_PENDING } from '../layout-debug.ts';
 import type { Finding } from '../types.ts';
 import { faultsOfFreed, faultsOfLive } from './debug-findings.ts';
 import { guardBefore, isChecked, isRetired, isTagged, readHeader, roomIn, seal, writeRear }
   from './debug-header.ts';
-import { addressOf, type DebugHeap } from './debug-heap.ts';
+import type { DebugHeap } from './debug-heap.ts';
 
 const { ring: RING, head: HEAD_SLOT, count: COUNT, held: HELD, pending: PENDING } = DEBUG;
 const { alloc: ALLOC, free: FREE, resize: RESIZE, shift: SHIFT } = DEBUG_PENDING;
@@ -21,14 +22,17 @@ export function checkDebug(heap: DebugHeap, slots: number, report: Report): void
     found += 1;
     if (found <= LIMIT) report(finding);
   };
-  heap.inner.check(report);
-  const damaged = (p: number, detail: string) => few({ id: 'D7', address: addressOf(p), detail });
+  const shift = heap.gate.shift * GRANULE;
+  heap.inner.check((finding) => report({ ...finding, address: finding.address + shift }));
+  const damaged = (p: number, detail: string) =>
+    few({ id: 'D7', address: heap.addressOf(p), detail });
+  const state = heap.arena.start - heap.gate.shift;
   if (!heap.isSound) {
-    damaged(heap.arena.start, 'the state of debug is damaged');
+    damaged(state, 'the state of debug is damaged');
     return;
   }
   const problem = heap.sites.problem();
-  if (problem !== '') damaged(heap.arena.start, problem);
+  if (problem !== '') damaged(state, problem);
   const freed = checkBlocks(heap, few, damaged);
   checkRing(heap, slots, freed, damaged);
 }
@@ -58,11 +62,12 @@ function checkBlocks(heap: DebugHeap, report: Report, damaged: Damaged): Map<num
 function checkRing(
   heap: DebugHeap, slots: number, freed: Map<number, number>, damaged: Damaged,
 ): void {
-  const { words, s } = heap;
-  const count = words[s + COUNT];
-  const head = words[s + HEAD_SLOT];
+  const { state, s } = heap;
+  const start = heap.arena.start - heap.gate.shift;
+  const count = state[s + COUNT];
+  const head = state[s + HEAD_SLOT];
   if (count < 0 || count > slots || head < 0 || (head >= slots && head > 0)) {
-    damaged(heap.arena.start, `the quarantine says it holds ${count} blocks from ${head}`);
+    damaged(start, `the quarantine says it holds ${count} blocks from ${head}`);
     return;
   }
   let held = 0;
@@ -74,15 +79,14 @@ function checkRing(
     freed.delete(p);
   }
   for (const p of freed.keys()) damaged(p, 'a freed block is not in the quarantine');
-  if (held !== words[s + HELD]) {
-    damaged(heap.arena.start, `${words[s + HELD]} granules are held back, not ${held}`);
+  if (held !== state[s + HELD]) {
+    damaged(start, `${state[s + HELD]} granules are held back, not ${held}`);
   }
 }
 
 /** After the inner method's own rebuild. A block nobody was told of goes. */
-export function rebuildDebug(heap: DebugHeap, slots: number): boolean {
-  const { words, s } = heap;
-  const pending = words[s + PENDING];
+export function rebuildDebug(heap: DebugHeap, slots: number): void {
+  const pending = heap.state[heap.s + PENDING];
   const kind = pending & ((1 << SHIFT) - 1);
   const p = pending >>> SHIFT;
   rebuildRing(heap, slots);
@@ -91,13 +95,12 @@ export function rebuildDebug(heap: DebugHeap, slots: number): boolean {
   if (i !== 0 && kind === RESIZE) reseal(heap, p, i);
   if (i !== 0 && kind === FREE && heap.slotOf(p) < 0) heap.inner.free(i);
   heap.done();
-  return true;
 }
 
 /** Keeps what is still a block of the inner method. */
 function rebuildRing(heap: DebugHeap, slots: number): void {
-  const { words, s } = heap;
-  const count = Math.min(Math.max(0, words[s + COUNT]), slots);
+  const { state, s } = heap;
+  const count = Math.min(Math.max(0, state[s + COUNT]), slots);
   const kept: number[] = [];
   let held = 0;
   for (let k = 0; k < count; k++) {
@@ -107,11 +110,11 @@ function rebuildRing(heap: DebugHeap, slots: number): void {
     kept.push(p);
     held += heap.inner.sizeOf(i) >>> GRANULE_SHIFT;
   }
-  words[s + HEAD_SLOT] = 0;
-  words[s + COUNT] = kept.length;
-  words[s + HELD] = held;
+  state[s + HEAD_SLOT] = 0;
+  state[s + COUNT] = kept.length;
+  state[s + HELD] = held;
   kept.forEach((p, k) => {
-    words[s + RING + k] = p;
+    state[s + RING + k] = p;
   });
 }
 

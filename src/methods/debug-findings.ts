@@ -11,11 +11,12 @@
  *
  * D1 to D6 are what the program did, to its own blocks; the region is sound.
  */
-import { DEBUG, GRANULE } from '../layout.ts';
+import { GRANULE } from '../layout.ts';
+import { DEBUG } from '../layout-debug.ts';
 import type { Finding } from '../types.ts';
 import { disturbedBehind, disturbedIn, guardBefore, isChecked, isRearWhole, isRetired, isTagged,
   isWholeBefore, readHeader } from './debug-header.ts';
-import { addressOf, type DebugHeap } from './debug-heap.ts';
+import type { DebugHeap } from './debug-heap.ts';
 
 /** Leaks that are told one by one. */
 const MOST_LEAKS = 100;
@@ -28,7 +29,9 @@ function named(heap: DebugHeap, p: number, size: number): string {
   return `block of ${size} bytes${number}`;
 }
 
-function finding(heap: DebugHeap, id: string, p: number, detail: string, address = addressOf(p)) {
+function finding(
+  heap: DebugHeap, id: string, p: number, detail: string, address = heap.addressOf(p),
+) {
   const { allocatedAt, freedAt } = readHeader(heap.words, p);
   const allocated = heap.sites.textOf(allocatedAt);
   const freed = heap.sites.textOf(freedAt);
@@ -66,7 +69,7 @@ export function faultsOfFreed(heap: DebugHeap, p: number, size: number, report: 
   const { words } = heap;
   if (!isRetired(words, p) || !isTagged(words, p)) report(underrun(heap, p, size));
   if (!isChecked(words, p)) return;
-  const pattern = words[heap.s + DEBUG.freed];
+  const pattern = heap.state[heap.s + DEBUG.freed];
   const inside = disturbedIn(words, p, size, pattern);
   const isRear = isRearWhole(words, p, size);
   if (inside === null && isRear) return;
@@ -95,7 +98,7 @@ export type LiveVisit = (p: number, size: number) => void;
 
 /** D4 or D5: what is at an address, bytes, that is not the start of a live block; else null. */
 export function accusation(heap: DebugHeap, address: number): Finding | null {
-  const granule = Math.floor(address / GRANULE);
+  const granule = Math.floor(address / GRANULE) - heap.gate.shift;
   if (granule < heap.gate.start || granule >= heap.gate.end()) return null;
   const p = address % GRANULE === 0 ? granule : 0;
   const i = p === 0 ? 0 : heap.innerOf(p);
@@ -117,12 +120,12 @@ function inside(heap: DebugHeap, i: number, address: number): Finding {
   const held = heap.inner.sizeOf(i);
   const p = heap.payloadOf(i, held);
   if (p === 0) return { id: 'D7', address, detail: 'the block around it has no header' };
-  const offset = address - addressOf(p);
+  const offset = address - heap.addressOf(p);
   const size = heap.sizeAt(p, i, held);
   const state = heap.isFreed(p) ? 'freed ' : '';
   const place = offset < 0 ? `${-offset} bytes before` : `offset ${offset} into`;
   return finding(heap, 'D5', p,
-    `it is ${place} the ${state}${named(heap, p, size)} at ${addressOf(p)}`, address);
+    `it is ${place} the ${state}${named(heap, p, size)} at ${heap.addressOf(p)}`, address);
 }
 
 function bytes(count: number): string {

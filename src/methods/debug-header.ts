@@ -12,7 +12,8 @@
  * `p` is the granule of a payload, `i` that of its inner block. What is read here may be hostile:
  * nothing leads outside the inner block, whose size the inner method knows.
  */
-import { DEBUG_BLOCK, DEBUG_HEADER, GRANULE, GUARD, LEAD, LEAD_MAGIC } from '../layout.ts';
+import { GRANULE } from '../layout.ts';
+import { DEBUG_BLOCK, DEBUG_HEADER, GUARD, LEAD, LEAD_MAGIC } from '../layout-debug.ts';
 
 const { tag: TAG, front: FRONT, sequence: SEQUENCE, size: SIZE, check: CHECK } = DEBUG_HEADER;
 const { allocatedAt: ALLOCATED_AT, freedAt: FREED_AT, guard: GUARD_WORD } = DEBUG_HEADER;

@@ -1,9 +1,11 @@
 /**
  * What the parts of `debug` share: the arena, the inner method's blocks, the state, and the way
  * from a payload to its inner block and back. The inner method's own ground truth decides what a
- * block is; headers are only believed about blocks it knows to be there.
+ * block is; headers are only believed about blocks it knows to be there. Granules are those of the
+ * inner method's window.
  */
-import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING, GRANULE } from '../layout.ts';
+import { GRANULE } from '../layout.ts';
+import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING } from '../layout-debug.ts';
 import { callSite } from '../sites.ts';
 import type { Arena, Blocks, Finding } from '../types.ts';
 import { guardBefore, HEAD, isChecked, isTagged, leadAt, readHeader, roomIn, sizeBefore }
@@ -15,7 +17,10 @@ import type { SiteTable } from './site-table.ts';
 const { ring: RING, slots: SLOTS, head: HEAD_SLOT, count: COUNT, flags: FLAGS } = DEBUG;
 
 export class DebugHeap {
+  /** Words of the inner method's window: blocks. */
   readonly words: Int32Array;
+  /** Words of the arena: the state, from `s` on. */
+  readonly state: Int32Array;
   readonly arena: Arena;
   readonly gate: InnerArena;
   readonly inner: Blocks;
@@ -27,29 +32,30 @@ export class DebugHeap {
   readonly seen: Finding[] = [];
 
   constructor(arena: Arena, attach: (arena: Arena) => Blocks) {
-    this.words = arena.words;
+    this.state = arena.words;
     this.arena = arena;
     this.s = arena.start * 4;
     this.geometry = geometryOf(arena) ?? geometryFor(arena, {});
     this.gate = new InnerArena(arena, this.geometry.front);
+    this.words = this.gate.words;
     this.sites = tableOf(arena, this.geometry);
     this.inner = attach(this.gate);
   }
 
   /** Name of the call site in the program; 0 = it is not recorded. */
   here(): number {
-    if ((this.words[this.s + FLAGS] & DEBUG_FLAGS.sites) === 0) return 0;
+    if ((this.state[this.s + FLAGS] & DEBUG_FLAGS.sites) === 0) return 0;
     return this.sites.nameOf(callSite());
   }
 
   /** An operation on the block at p, 0 = not known yet, is under way. */
   begin(kind: number, p: number): void {
-    this.words[this.s + DEBUG.pending] = (p << DEBUG_PENDING.shift) | kind;
+    this.state[this.s + DEBUG.pending] = (p << DEBUG_PENDING.shift) | kind;
   }
 
   /** All is whole. */
   done(): void {
-    this.words[this.s + DEBUG.pending] = 0;
+    this.state[this.s + DEBUG.pending] = 0;
   }
 
   /** The inner block of a live or freed block with its payload at p, or 0. */
@@ -80,7 +86,7 @@ export class DebugHeap {
    */
   sizeAt(p: number, i: number, bytes: number): number {
     const inArena = (this.gate.end() - i) * GRANULE;
-    const room = roomIn(bytes <= inArena ? bytes : inArena, p - i);
+    const room = roomIn(Math.min(bytes, inArena), p - i);
     const size = sizeBefore(this.words, p);
     return size <= room ? size : Math.max(0, room);
   }
@@ -95,9 +101,9 @@ export class DebugHeap {
 
   /** Place of a block among those that are held back, counted from the oldest; -1 = none. */
   slotOf(p: number): number {
-    const { words, s } = this;
+    const { state, s } = this;
     const { slots } = this.geometry;
-    const count = Math.min(words[s + COUNT], slots);
+    const count = Math.min(state[s + COUNT], slots);
     for (let k = 0; k < count; k++) if (this.slotAt(k) === p) return k;
     return -1;
   }
@@ -105,17 +111,24 @@ export class DebugHeap {
   /** The k-th oldest block that is held back. */
   slotAt(k: number): number {
     const { slots } = this.geometry;
-    return this.words[this.s + RING + ((this.words[this.s + HEAD_SLOT] >>> 0) + k) % slots];
+    return this.state[this.s + RING + ((this.state[this.s + HEAD_SLOT] >>> 0) + k) % slots];
   }
 
   /** Does the state fit what was laid out? */
   get isSound(): boolean {
-    return geometryOf(this.arena) !== null && this.words[this.s + SLOTS] === this.geometry.slots;
+    return geometryOf(this.arena) !== null && this.state[this.s + SLOTS] === this.geometry.slots;
+  }
+
+  /** Address of a granule of the inner method, bytes from the start of the arena. */
+  addressOf(p: number): number {
+    return (p + this.gate.shift) * GRANULE;
   }
 
   /** Tells the region what was seen; last of all, since it may throw. */
   tell(): void {
-    while (this.seen.length > 0) this.gate.monitor.warn(this.seen.shift() as Finding);
+    for (let next = this.seen.shift(); next !== undefined; next = this.seen.shift()) {
+      this.arena.monitor?.warn(next);
+    }
   }
 
   /** A lead that was written over: for the usual alignments the header is found without it. */
@@ -127,8 +140,4 @@ export class DebugHeap {
     }
     return HEAD;
   }
-}
-
-export function addressOf(p: number): number {
-  return p * GRANULE;
 }

@@ -3,7 +3,8 @@
  * the operation that is under way, the table of call sites. It has whole pages, so that the inner
  * method starts at one.
  */
-import { DEBUG, DEBUG_FLAGS, DEBUG_MAGIC, GRANULE, GRANULES_PER_PAGE } from '../layout.ts';
+import { GRANULE, GRANULES_PER_PAGE } from '../layout.ts';
+import { DEBUG, DEBUG_FLAGS, DEBUG_MAGIC } from '../layout-debug.ts';
 import { count, flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { RegionError } from '../errors.ts';
 import type { Arena } from '../types.ts';

@@ -15,18 +15,18 @@
  * block is live before its header is sealed and until it has left the ring. `rebuild` finishes or
  * takes back what `pending` names.
  */
-import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING, GRANULE, GRANULE_SHIFT } from '../layout.ts';
+import { GRANULE, GRANULE_SHIFT, PAGE } from '../layout.ts';
+import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING } from '../layout-debug.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { checkDebug, rebuildDebug } from './debug-check.ts';
-import { accusation, faultsOfFreed, faultsOfLive, isWhole, leaksIn, type LiveVisit }
-  from './debug-findings.ts';
+import { accusation, faultsOfLive, isWhole, leaksIn, type LiveVisit } from './debug-findings.ts';
 import { fillPayload, HEAD, type Header, paddedBytes, readHeader, roomIn, seal, sealRest, writeLead,
   writeRear } from './debug-header.ts';
 import { DebugHeap } from './debug-heap.ts';
+import { Quarantine } from './debug-quarantine.ts';
 import { type DebugOptions, formatState, geometryFor, readDebugOptions } from './debug-state.ts';
 import { assertInner, formatBehind } from './inner-arena.ts';
 
-const { ring: RING, head: HEAD_SLOT, count: COUNT, held: HELD, quarantine: LIMIT } = DEBUG;
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = DEBUG_PENDING;
 const { sequence: SEQUENCE, flags: FLAGS, fresh: FRESH, freed: FREED } = DEBUG;
 /** The inner method may grow while at most this part of the arena is held back. */
@@ -46,13 +46,8 @@ export function debug(inner: Method, options?: DebugOptions): Method {
   const read = readDebugOptions(options);
   return {
     name: `debug(${inner.name})`,
-    format(arena) {
-      const { front } = geometryFor(arena, read);
-      const short = arena.start + front - arena.end();
-      if (short > 0 && !arena.extend(short)) return false;
-      formatState(arena, read);
-      return formatBehind(arena, front, inner);
-    },
+    format: (arena) => formatBehind(arena, geometryFor(arena, read).front, inner,
+      () => formatState(arena, read)),
     attach: (arena) => new DebugBlocks(arena, inner),
   };
 }
@@ -60,54 +55,59 @@ export function debug(inner: Method, options?: DebugOptions): Method {
 class DebugBlocks implements Blocks {
   readonly discard?: (granule: number) => void;
   readonly #heap: DebugHeap;
+  readonly #quarantine: Quarantine;
   readonly #words: Int32Array;
+  readonly #state: Int32Array;
   readonly #inner: Blocks;
   readonly #s: number;
-  readonly #slots: number;
+  readonly #shift: number;
 
   constructor(arena: Arena, inner: Method) {
     this.#heap = new DebugHeap(arena, (behind) => inner.attach(behind));
     this.#words = this.#heap.words;
+    this.#state = this.#heap.state;
     this.#inner = this.#heap.inner;
     this.#s = this.#heap.s;
+    this.#shift = this.#heap.gate.shift;
     const isOrdered = this.#inner.discard !== undefined;
-    this.#slots = isOrdered ? 0 : this.#heap.geometry.slots;
-    if (isOrdered) this.discard = (granule) => this.#discard(granule);
+    this.#quarantine = new Quarantine(this.#heap, isOrdered ? 0 : this.#heap.geometry.slots);
+    if (isOrdered) this.discard = (granule) => this.#discard(granule - this.#shift);
   }
 
   alloc(size: number): number {
-    return this.#take(size, HEAD, GRANULE, this.#heap.here());
+    return this.#take(size, GRANULE, this.#heap.here());
   }
 
   align(size: number, alignment: number): number {
-    return this.#take(size, Math.max(HEAD, alignment / GRANULE), alignment, this.#heap.here());
+    return this.#take(size, alignment, this.#heap.here());
   }
 
-  free(p: number): boolean {
+  free(granule: number): boolean {
     const heap = this.#heap;
+    const p = granule - this.#shift;
     const i = heap.innerOf(p);
     if (i === 0 || heap.isFreed(p)) return false;
-    const held = this.#inner.sizeOf(i);
-    const size = heap.sizeAt(p, i, held);
-    if (!isWhole(heap, p, size)) faultsOfLive(heap, p, size, (fault) => heap.seen.push(fault));
+    const bytes = this.#inner.sizeOf(i);
+    const size = heap.sizeAt(p, i, bytes);
+    const faults = this.#faultsOf(p, size);
     const header = this.#header(p, i, size, heap.here());
-    const isDone = this.discard === undefined ? this.#hold(p, i, header, held)
-      : this.#pop(p, i, header);
-    if (!isDone) heap.seen.length = 0;
+    if (this.discard !== undefined && !this.#pop(p, i, header)) return false;
+    if (this.discard === undefined) this.#hold(p, i, header, bytes >>> GRANULE_SHIFT);
+    if (faults !== null) heap.seen.unshift(...faults);
     if (heap.seen.length > 0) heap.tell();
-    return isDone;
+    return true;
   }
 
-  resize(p: number, size: number): boolean {
+  resize(granule: number, size: number): boolean {
     const heap = this.#heap;
     const words = this.#words;
+    const p = granule - this.#shift;
     const i = heap.innerOf(p);
     if (i === 0 || heap.isFreed(p)) return false;
     const padded = paddedBytes(size, p - i);
     if (padded >= MOST_BYTES) return false;
     const old = heap.sizeAt(p, i, this.#inner.sizeOf(i));
-    const faults: Finding[] = [];
-    if (!isWhole(heap, p, old)) faultsOfLive(heap, p, old, (fault) => faults.push(fault));
+    const faults = this.#faultsOf(p, old);
     heap.begin(RESIZE, p);
     if (!this.#inner.resize(i, padded)) {
       heap.done();
@@ -118,15 +118,16 @@ class DebugBlocks implements Blocks {
     const { sequence, allocatedAt } = readHeader(words, p);
     seal(words, p, { front: p - i, sequence, size, allocatedAt, freedAt: 0 }, true);
     heap.done();
-    if (faults.length > 0) {
+    if (faults !== null) {
       heap.seen.push(...faults);
       heap.tell();
     }
     return true;
   }
 
-  sizeOf(p: number): number {
+  sizeOf(granule: number): number {
     const heap = this.#heap;
+    const p = granule - this.#shift;
     const i = heap.innerOf(p);
     if (i === 0 || heap.isFreed(p)) return -1;
     return heap.sizeAt(p, i, this.#inner.sizeOf(i));
@@ -134,46 +135,38 @@ class DebugBlocks implements Blocks {
 
   startOf(granule: number): number {
     const heap = this.#heap;
-    const i = this.#inner.startOf(granule);
+    const place = granule - this.#shift;
+    const i = place > 0 ? this.#inner.startOf(place) : 0;
     if (i === 0) return 0;
-    const held = this.#inner.sizeOf(i);
-    const p = heap.payloadOf(i, held);
-    if (p === 0 || granule < p || heap.isFreed(p)) return 0;
-    return granule < p + Math.max(1, Math.ceil(heap.sizeAt(p, i, held) / GRANULE)) ? p : 0;
+    const bytes = this.#inner.sizeOf(i);
+    const p = heap.payloadOf(i, bytes);
+    if (p === 0 || place < p || heap.isFreed(p)) return 0;
+    const end = p + Math.max(1, Math.ceil(heap.sizeAt(p, i, bytes) / GRANULE));
+    return place < end ? p + this.#shift : 0;
   }
 
-  hide(p: number): void {
+  hide(granule: number): void {
+    const p = granule - this.#shift;
     const i = this.#heap.innerOf(p);
     if (i !== 0 && !this.#heap.isFreed(p)) this.#inner.hide(i);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
-    const heap = this.#heap;
-    this.#inner.walk((i, bytes, busy) => {
-      const p = busy ? heap.payloadOf(i, bytes) : i + HEAD;
-      if (p === 0) return false;
-      if (busy && !heap.isFreed(p)) return visit(p, heap.sizeAt(p, i, bytes), true);
-      return visit(p, Math.max(0, roomIn(bytes, p - i)), false);
-    });
+    this.#each((p, bytes, busy) => visit(p + this.#shift, bytes, busy));
   }
 
   stat(into: BlockStat): void {
-    const heap = this.#heap;
     let padded = 0;
-    this.#inner.walk((i, bytes, busy) => {
-      const p = busy ? heap.payloadOf(i, bytes) : i + HEAD;
-      if (p === 0) return false;
-      if (busy && !heap.isFreed(p)) {
-        const size = heap.sizeAt(p, i, bytes);
-        padded += bytes;
+    this.#each((_p, bytes, busy, held) => {
+      if (busy) {
+        padded += held;
         into.busyBlocks += 1;
-        into.busyBytes += size;
-        into.largestBusy = Math.max(into.largestBusy, size);
+        into.busyBytes += bytes;
+        into.largestBusy = Math.max(into.largestBusy, bytes);
       } else {
-        const room = Math.max(0, roomIn(bytes, p - i));
         into.freeBlocks += 1;
-        into.freeBytes += room;
-        into.largestFree = Math.max(into.largestFree, room);
+        into.freeBytes += bytes;
+        into.largestFree = Math.max(into.largestFree, bytes);
       }
       return false;
     });
@@ -181,24 +174,25 @@ class DebugBlocks implements Blocks {
   }
 
   check(report: (finding: Finding) => void): void {
-    checkDebug(this.#heap, this.#slots, report);
+    checkDebug(this.#heap, this.#quarantine.slots, report);
   }
 
   trim(): void {
-    this.#flush();
+    this.#quarantine.flush();
     this.#inner.trim();
     this.#heap.tell();
   }
 
   clear(): void {
     this.#inner.clear();
-    this.#words[this.#s + COUNT] = 0;
-    this.#words[this.#s + HELD] = 0;
+    this.#quarantine.clear();
     this.#heap.done();
   }
 
   rebuild(): boolean {
-    return this.#heap.isSound && this.#inner.rebuild() && rebuildDebug(this.#heap, this.#slots);
+    if (!this.#heap.isSound || !this.#inner.rebuild()) return false;
+    rebuildDebug(this.#heap, this.#quarantine.slots);
+    return true;
   }
 
   accuse(address: number): Finding | null {
@@ -206,48 +200,71 @@ class DebugBlocks implements Blocks {
   }
 
   leaks(report: (finding: Finding) => void): void {
-    leaksIn(this.#heap, (visit) => this.#live(visit), report);
+    const live = (visit: LiveVisit) => this.#each((p, bytes, busy) => {
+      if (busy) visit(p, bytes);
+      return false;
+    });
+    leaksIn(this.#heap, live, report);
   }
 
-  #live(visit: LiveVisit): void {
-    this.walk((p, size, busy) => {
-      if (busy) visit(p, size);
-      return false;
+  /** Every block: payload, its bytes, those of the inner block. What is held back is not busy. */
+  #each(visit: (p: number, bytes: number, busy: boolean, held: number) => boolean): void {
+    const heap = this.#heap;
+    this.#inner.walk((i, held, busy) => {
+      const p = busy ? heap.payloadOf(i, held) : i + HEAD;
+      if (p === 0) return false;
+      if (busy && !heap.isFreed(p)) return visit(p, heap.sizeAt(p, i, held), true, held);
+      return visit(p, Math.max(0, roomIn(held, p - i)), false, held);
     });
   }
 
-  #take(size: number, front: number, alignment: number, site: number): number {
-    const heap = this.#heap;
-    const words = this.#words;
-    const padded = paddedBytes(size, front);
-    if (padded >= MOST_BYTES) return 0;
-    const i = this.#takeInner(padded, alignment);
-    if (i === 0) return 0;
-    const p = i + front;
-    heap.begin(ALLOC, p);
-    if (front > HEAD) writeLead(words, i, front);
-    this.#fill(p, 0, size);
-    writeRear(words, p, size);
-    const sequence = (words[this.#s + SEQUENCE] + 1) | 0;
-    words[this.#s + SEQUENCE] = sequence;
-    seal(words, p, { front, sequence, size, allocatedAt: site, freedAt: 0 }, true);
-    heap.done();
-    return p;
+  /** D1, D2 of a live block; null = it is whole. */
+  #faultsOf(p: number, size: number): Finding[] | null {
+    if (isWhole(this.#heap, p, size)) return null;
+    const faults: Finding[] = [];
+    faultsOfLive(this.#heap, p, size, (fault) => faults.push(fault));
+    return faults;
   }
 
-  /** An inner block; `pending` says so when there is one. 0 = no space, with nothing held back. */
+  #take(size: number, alignment: number, site: number): number {
+    const heap = this.#heap;
+    const words = this.#words;
+    // The window of the inner method begins at a page; it knows no larger alignment.
+    const step = alignment / GRANULE;
+    const isFar = alignment > PAGE;
+    const least = isFar ? step + HEAD : Math.max(HEAD, step);
+    const padded = paddedBytes(size, least);
+    if (padded >= MOST_BYTES) return 0;
+    const i = this.#takeInner(padded, isFar ? GRANULE : alignment);
+    if (i === 0) return 0;
+    const p = isFar ? this.#alignedBehind(i, step) : i + least;
+    heap.begin(ALLOC, p);
+    if (p - i > HEAD) writeLead(words, i, p - i);
+    this.#fill(p, 0, size);
+    writeRear(words, p, size);
+    const sequence = (this.#state[this.#s + SEQUENCE] + 1) | 0;
+    this.#state[this.#s + SEQUENCE] = sequence;
+    seal(words, p, { front: p - i, sequence, size, allocatedAt: site, freedAt: 0 }, true);
+    heap.done();
+    return p + this.#shift;
+  }
+
+  /** The first multiple of `step` granules with room for a header, and for a lead if it is far. */
+  #alignedBehind(i: number, step: number): number {
+    const least = i + HEAD + this.#shift;
+    return Math.ceil(least / step) * step - this.#shift;
+  }
+
+  /** An inner block, `pending` says so then; 0 = no space, with nothing held back. */
   #takeInner(padded: number, alignment: number): number {
     const { gate, arena } = this.#heap;
-    const words = this.#words;
-    const extent = arena.end() - arena.start;
-    gate.isShut = words[this.#s + HELD] * HELD_PART > extent;
-    let i = this.#askInner(padded, alignment);
+    gate.isShut = this.#quarantine.held * HELD_PART > arena.end() - arena.start;
+    const i = this.#askInner(padded, alignment);
     gate.isShut = false;
-    if (i !== 0 || this.#count() === 0) return i;
-    this.#flush();
+    if (i !== 0 || this.#quarantine.count === 0) return i;
+    this.#quarantine.flush();
     this.#heap.tell();
-    i = this.#askInner(padded, alignment);
-    return i;
+    return this.#askInner(padded, alignment);
   }
 
   #askInner(padded: number, alignment: number): number {
@@ -259,33 +276,21 @@ class DebugBlocks implements Blocks {
   }
 
   #fill(p: number, from: number, to: number): void {
-    if ((this.#words[this.#s + FLAGS] & DEBUG_FLAGS.fresh) === 0) return;
-    fillPayload(this.#words, p, from, to, this.#words[this.#s + FRESH]);
+    if ((this.#state[this.#s + FLAGS] & DEBUG_FLAGS.fresh) === 0) return;
+    fillPayload(this.#words, p, from, to, this.#state[this.#s + FRESH]);
   }
 
   /** A block is freed: it shows as that, and waits in the quarantine or goes at once. */
-  #hold(p: number, i: number, header: Header, held: number): boolean {
+  #hold(p: number, i: number, header: Header, granules: number): void {
     const heap = this.#heap;
-    const words = this.#words;
-    const s = this.#s;
-    const granules = held >>> GRANULE_SHIFT;
     heap.begin(FREE, p);
-    fillPayload(words, p, 0, header.size, words[s + FREED]);
-    writeRear(words, p, header.size);
-    seal(words, p, header, false);
-    if (this.#slots === 0 || granules > words[s + LIMIT]) {
-      this.#inner.free(i);
-      heap.done();
-      return true;
-    }
-    if (this.#count() === this.#slots) this.#release();
-    const count = this.#count();
-    words[s + RING + ((words[s + HEAD_SLOT] >>> 0) + count) % this.#slots] = p;
-    words[s + COUNT] = count + 1;
-    words[s + HELD] += granules;
+    fillPayload(this.#words, p, 0, header.size, this.#state[this.#s + FREED]);
+    writeRear(this.#words, p, header.size);
+    seal(this.#words, p, header, false);
+    if (this.#quarantine.takes(granules)) this.#quarantine.add(p, granules);
+    else this.#inner.free(i);
     heap.done();
-    while (words[s + HELD] > words[s + LIMIT] && this.#count() > 0) this.#release();
-    return true;
+    this.#quarantine.trim();
   }
 
   /** The newest block of an ordered method, if it is that; its memory is nobody's then. */
@@ -293,7 +298,7 @@ class DebugBlocks implements Blocks {
     this.#heap.begin(FREE, p);
     const isFree = this.#inner.free(i);
     if (isFree) {
-      fillPayload(this.#words, p, 0, header.size, this.#words[this.#s + FREED]);
+      fillPayload(this.#words, p, 0, header.size, this.#state[this.#s + FREED]);
       sealRest(this.#words, p, header, false);
     }
     this.#heap.done();
@@ -301,57 +306,22 @@ class DebugBlocks implements Blocks {
   }
 
   #discard(p: number): void {
-    const i = this.#heap.innerOf(p);
+    const heap = this.#heap;
+    const i = heap.innerOf(p);
     if (i === 0) return;
-    const size = this.#heap.sizeAt(p, i, this.#inner.sizeOf(i));
-    const faults: Finding[] = [];
-    if (!isWhole(this.#heap, p, size)) {
-      faultsOfLive(this.#heap, p, size, (fault) => faults.push(fault));
-    }
-    const header = this.#header(p, i, size, this.#heap.here());
-    this.#heap.begin(FREE, p);
+    const size = heap.sizeAt(p, i, this.#inner.sizeOf(i));
+    const faults = this.#faultsOf(p, size);
+    const header = this.#header(p, i, size, heap.here());
+    heap.begin(FREE, p);
     this.#inner.discard?.(i);
     sealRest(this.#words, p, header, false);
-    this.#heap.done();
-    this.#heap.seen.push(...faults);
-    this.#heap.tell();
+    heap.done();
+    if (faults !== null) heap.seen.push(...faults);
+    heap.tell();
   }
 
   #header(p: number, i: number, size: number, freedAt: number): Header {
     const { sequence, allocatedAt } = readHeader(this.#words, p);
     return { front: p - i, sequence, size, allocatedAt, freedAt };
-  }
-
-  /** Blocks that are held back; of a damaged ring nothing is known. */
-  #count(): number {
-    const words = this.#words;
-    const count = words[this.#s + COUNT];
-    if (count >= 0 && count <= this.#slots) return count;
-    words[this.#s + COUNT] = 0;
-    words[this.#s + HELD] = 0;
-    return 0;
-  }
-
-  /** The block that is held back longest is looked at and really freed. */
-  #release(): void {
-    const heap = this.#heap;
-    const words = this.#words;
-    const s = this.#s;
-    const p = heap.slotAt(0);
-    const i = heap.innerOf(p);
-    if (i !== 0) {
-      const held = this.#inner.sizeOf(i);
-      faultsOfFreed(heap, p, heap.sizeAt(p, i, held), (fault) => heap.seen.push(fault));
-      this.#inner.free(i);
-      words[s + HELD] = Math.max(0, words[s + HELD] - (held >>> GRANULE_SHIFT));
-    }
-    words[s + HEAD_SLOT] = ((words[s + HEAD_SLOT] >>> 0) + 1) % this.#slots;
-    words[s + COUNT] -= 1;
-  }
-
-  /** Nothing is held back any longer. */
-  #flush(): void {
-    while (this.#count() > 0) this.#release();
-    this.#words[this.#s + HELD] = 0;
   }
 }

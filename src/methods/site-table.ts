@@ -11,10 +11,10 @@
  * What is known by its text is remembered in JavaScript, as long as these blocks are attached; the
  * region attaches them anew when its memory goes back in time.
  */
-import { SITE, SITES, SITES_MAGIC } from '../layout.ts';
+import { SITE, SITES, SITES_MAGIC } from '../layout-debug.ts';
 
 const { next: NEXT, hash: HASH, keyBytes: KEY_BYTES, words: ENTRY } = SITE;
-const { buckets: BUCKETS, used: USED, extra: EXTRA, words: WORDS } = SITES;
+const { buckets: BUCKETS, used: USED, extra: EXTRA, room: WORDS } = SITES;
 /** Words of a table for one bucket. */
 const WORDS_PER_BUCKET = 32;
 /** A longer key keeps its end. */
@@ -135,7 +135,8 @@ export class SiteTable {
     let end = this.#first;
     for (const name of this.names()) {
       const key = this.keyOf(name) as Uint8Array;
-      if (hashOf(key) !== words[this.#at + name + HASH]) return `call site ${name} has another hash`;
+      const hash = words[this.#at + name + HASH];
+      if (hashOf(key) !== hash) return `call site ${name} has another hash`;
       end = name + this.#fixed + wordsFor(key.length);
     }
     return end === said ? '' : `call site ${end} makes no sense`;

@@ -8,7 +8,7 @@
  * throws, or reports what it does. Where threads share the region, its segments as one are hot.
  */
 import { assert, RegionError } from '../errors.ts';
-import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
+import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
 import { revert, vacate } from '../tenants.ts';
 import type { Address, Discipline, Finding, Method, Region, RegionEvents, RegionFlags, RegionStat,
   ResizeHow, Roots, Segment, TraceSink, TypedArrayConstructor } from '../types.ts';
@@ -108,6 +108,10 @@ export class OpenRegion implements Region {
 
   align(size: number, alignment: number): Address {
     assertAlignment(alignment);
+    if (size >>> 0 === size && alignment > GRANULE && alignment < SLOT_BYTES) {
+      const granule = this.#first.align(size, alignment);
+      if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
+    }
     return this.#calls.alloc(size, alignment);
   }
 

@@ -20,7 +20,7 @@ export interface Implementation {
   readonly method: Method;
   /** Which blocks the method can free. */
   readonly order: 'any' | 'newest';
-  /** Which sizes its blocks can have: any, or this many bytes only. */
+  /** Which sizes its blocks can have; a number = this many bytes only. */
   readonly sizes: 'any' | number;
   readonly discipline: string;
   /** The same memory every time it is called with the same directory. */
@@ -192,27 +192,27 @@ function describeOneSize(fresh: Fresh, size: number): void {
 }
 
 function describeBlocks(fresh: Fresh, { order, sizes }: Implementation): void {
-  const fit = fitTo(sizes);
+  const sized = sizer(sizes);
 
   test('free: 0 is ignored, anything but a live block is refused', () => {
     using region = fresh();
-    const a = region.alloc(fit(100));
-    const b = region.alloc(fit(100));
+    const a = region.alloc(sized(100));
+    const b = region.alloc(sized(100));
     region.free(0);
     for (const wrong of [a + 16, a + 1, 16, 1e15, -16, Number.NaN, 2 ** 33]) {
       expectCode('ERR_BAD_ADDRESS', () => region.free(wrong));
     }
     region.free(b);
     expectCode('ERR_BAD_ADDRESS', () => region.free(b));
-    if (order === 'any') region.alloc(fit(1000));
-    region.free(order === 'any' ? a : region.alloc(fit(8)));
+    if (order === 'any') region.alloc(sized(1000));
+    region.free(order === 'any' ? a : region.alloc(sized(8)));
     expect(region.check()).toEqual([]);
   });
 
   test('memory that contains what looks like a block is no block', () => {
     using region = fresh();
-    const a = region.alloc(fit(4096));
-    const b = region.alloc(fit(64));
+    const a = region.alloc(sized(4096));
+    const b = region.alloc(sized(64));
     const size = region.sizeOf(a);
     const header = new Uint8Array(region.bytes(b).buffer, b - 16, 16);
     for (let at = 0; at < size - 16; at += 16) region.bytes(a).set(header, at);
@@ -224,16 +224,16 @@ function describeBlocks(fresh: Fresh, { order, sizes }: Implementation): void {
 }
 
 /** A size that can be had, for one that is wanted. */
-function fitTo(sizes: 'any' | number): (size: number) => number {
+function sizer(sizes: 'any' | number): (size: number) => number {
   return (size) => (sizes === 'any' ? size : sizes);
 }
 
 function describeMemory(fresh: Fresh, sizes: 'any' | number): void {
-  const fit = fitTo(sizes);
+  const sized = sizer(sizes);
 
   test('views are bounded by the block and know where they are', () => {
     using region = fresh();
-    const a = region.alloc(fit(100));
+    const a = region.alloc(sized(100));
     const size = region.sizeOf(a);
     expect(region.bytes(a).length).toBe(size);
     expect(region.bytes(a, 10).length).toBe(10);
@@ -252,7 +252,7 @@ function describeMemory(fresh: Fresh, sizes: 'any' | number): void {
 
   test('offsetOf answers for every byte of a live block and for nothing else', () => {
     using region = fresh();
-    const a = region.alloc(fit(100));
+    const a = region.alloc(sized(100));
     const size = region.sizeOf(a);
     for (let at = 0; at < size; at++) expect(region.offsetOf(a + at)).toBe(at);
     expect(region.offsetOf(a - 1)).toBe(-1);
@@ -266,7 +266,7 @@ function describeMemory(fresh: Fresh, sizes: 'any' | number): void {
     using region = fresh();
     expectCode('ERR_BAD_OPTION', () => region.strdup('a\0b'));
     expectCode('ERR_BAD_OPTION', () => region.strdup('\ud800'));
-    const a = region.alloc(fit(8));
+    const a = region.alloc(sized(8));
     region.bytes(a).fill(0xff);
     expectCode('ERR_CORRUPT', () => region.string(a));
   });
@@ -305,7 +305,7 @@ function describeWhole(fresh: Fresh, { order, sizes }: Implementation): void {
   test('compact gives back what is not needed', () => {
     using region = fresh();
     const oracle = new Oracle(region, order, sizes);
-    const count = Math.ceil(2_000_000 / oracle.fit(100_000));
+    const count = Math.ceil(2_000_000 / oracle.sized(100_000));
     oracle.alloc(100);
     for (let i = 0; i < count; i++) oracle.alloc(100_000);
     for (let i = 0; i < count; i++) oracle.free(oracle.blocks.length - 1);

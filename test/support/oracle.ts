@@ -48,17 +48,17 @@ export class Oracle {
   }
 
   /** A size the region can serve. */
-  fit(size: number): number {
+  sized(size: number): number {
     return this.sizes === 'any' ? size : this.sizes;
   }
 
   alloc(asked: number): Address {
-    const size = this.fit(asked);
+    const size = this.sized(asked);
     return this.#hold(this.region.alloc(size), size);
   }
 
   align(asked: number, wanted: number): Address {
-    const size = this.fit(asked);
+    const size = this.sized(asked);
     const alignment = this.sizes === 'any' ? wanted : Math.min(wanted, 16);
     const address = this.region.align(size, alignment);
     expect(address % alignment).toBe(0);
@@ -72,7 +72,7 @@ export class Oracle {
   }
 
   resize(index: number, asked: number, move = true): void {
-    const size = this.fit(asked);
+    const size = this.sized(asked);
     const held = this.blocks[index];
     const moved = this.region.resize(held.address, size, { move });
     if (moved === 0) {
