@@ -149,13 +149,17 @@ describe('on traces', () => {
     const dir = temporaryDirectory();
     writeRep(join(dir, 'queue.rep'), 500, () => 64, false);
     writeRep(join(dir, 'stack.rep'), 500, (i) => 16 + i, true);
-    const args = [dir, '--no-direct', '--method', 'last', '--discipline', 'heap,store'];
+    const args = [dir, '--no-direct', '--method', 'last,pool', '--discipline', 'heap,store'];
     const found = run(args, NO_COMPILER);
     expect(found.traces.map(({ name }) => name)).toEqual(['queue', 'stack']);
     for (const last of ['last', 'last, store']) {
       expect(cellOf(found, last, 'queue')).toMatchObject({ state: 'refused', ns: null });
       expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks');
       expect(cellOf(found, last, 'stack')).toMatchObject({ state: 'measured', why: '' });
+    }
+    for (const pool of ['pool', 'pool, store']) {
+      expect(cellOf(found, pool, 'queue')).toMatchObject({ state: 'measured', why: '' });
+      expect(cellOf(found, pool, 'stack')).toMatchObject({ state: 'refused', ns: null });
     }
   });
 
