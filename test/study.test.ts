@@ -127,17 +127,39 @@ describe('on traces', () => {
     expect(cli(['study', ...args], NO_COMPILER).stdout).toMatch(/^best +> 0.001 s$/m);
   });
 
+  test('a trial that fails is reported, the others go on, and the exit code is 1', () => {
+    const dir = temporaryDirectory();
+    const compiler = join(dir, 'cc');
+    // What it makes is no replayer.
+    writeFileSync(compiler, '#!/bin/sh\necho \'#!/bin/sh\nexit 7\' > "$3" && chmod +x "$3"\n');
+    chmodSync(compiler, 0o755);
+    const trace = writeRep(join(dir, 'a.rep'), 100, () => 64, false);
+    const args = ['study', trace, '--no-direct', '--quick', '--method', 'best'];
+    const { status, stdout } = cli([...args, '--json'], { CC: compiler });
+    expect(status).toBe(1);
+    const found = JSON.parse(stdout) as Study;
+    expect(cellOf(found, found.base)).toMatchObject({ state: 'failed', ns: null, ratio: null });
+    expect(cellOf(found, 'best')).toMatchObject({ state: 'measured', ratio: null });
+    expect(found.missing.join()).toContain('does not take the place of malloc');
+    expect(cli(args, { CC: compiler }).stdout)
+      .toContain(`${found.base} failed on every trace: its process ended with 7.`);
+  });
+
   test('a method that cannot serve a trace says why; one that can is measured', () => {
     const dir = temporaryDirectory();
     writeRep(join(dir, 'queue.rep'), 500, () => 64, false);
     writeRep(join(dir, 'stack.rep'), 500, (i) => 16 + i, true);
-    const args = [dir, '--no-direct', '--method', 'last', '--discipline', 'heap,store'];
+    const args = [dir, '--no-direct', '--method', 'last,pool', '--discipline', 'heap,store'];
     const found = run(args, NO_COMPILER);
     expect(found.traces.map(({ name }) => name)).toEqual(['queue', 'stack']);
     for (const last of ['last', 'last, store']) {
       expect(cellOf(found, last, 'queue')).toMatchObject({ state: 'refused', ns: null });
       expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks');
       expect(cellOf(found, last, 'stack')).toMatchObject({ state: 'measured', why: '' });
+    }
+    for (const pool of ['pool', 'pool, store']) {
+      expect(cellOf(found, pool, 'queue')).toMatchObject({ state: 'measured', why: '' });
+      expect(cellOf(found, pool, 'stack')).toMatchObject({ state: 'refused', ns: null });
     }
   });
 

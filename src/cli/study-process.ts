@@ -4,6 +4,7 @@
  * `footprint BYTES`, or `refused WHY`. It may be stopped at any line.
  */
 import { spawn } from 'node:child_process';
+import type { State } from '../trace/study.ts';
 
 export interface Trial {
   readonly program: string;
@@ -12,7 +13,7 @@ export interface Trial {
 }
 
 export interface Outcome {
-  readonly state: 'measured' | 'limit' | 'refused';
+  readonly state: State;
   /** Nanoseconds per operation of each repetition that was finished. */
   readonly ns: readonly number[];
   /** Bytes at the peak; null = not known. */
@@ -81,9 +82,12 @@ export async function runTrial(trial: Trial, limitMs: number): Promise<Outcome> 
   const ended = await runProcess(trial, limitMs);
   const outcome = outcomeOf(ended);
   if (ended.status === 0 || ended.isStopped) return outcome;
-  const said = ended.stderr.split('\n').find((line) => /Error: /.test(line)) ?? '';
-  return { ...outcome, state: 'refused', ns: [], footprint: null,
-    why: `its process ended with ${ended.status ?? ended.signal}${said && `, ${said}`}` };
+  return { ...outcome, state: 'failed', ns: [], footprint: null, why: failureOf(ended) };
+}
+
+export function failureOf({ status, signal, stderr }: Ended): string {
+  const said = stderr.split('\n').find((line) => /Error: /.test(line)) ?? '';
+  return `its process ended with ${status ?? signal}${said && `, ${said}`}`;
 }
 
 export function outcomeOf({ stdout, isStopped, ms }: Pick<Ended, 'stdout' | 'isStopped' | 'ms'>):
