@@ -3,6 +3,7 @@
  * comes from, how blocks are managed) and what a region reports.
  */
 
+import type { Profile } from './profile.ts';
 import type { Sharing } from './sharing.ts';
 
 declare const brand: unique symbol;
@@ -166,6 +167,8 @@ export interface Blocks {
    * more is known than that it is not the start of a live block (a double free, say).
    */
   accuse?(address: number): Finding | null;
+  /** Only methods that profile, or wrap one: what was allocated where. */
+  profile?(): Profile;
   /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
   leaks?(report: (finding: Finding) => void): void;
 }

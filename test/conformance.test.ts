@@ -12,6 +12,7 @@ import { nested } from '../src/disciplines/nested.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
+import { profile } from '../src/methods/profile.ts';
 import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
@@ -27,6 +28,9 @@ const methods = [
   { method: debug(best), order: 'any' },
   { method: debug(last), order: 'newest' },
   { method: debug(slab), order: 'any' },
+  { method: profile(best), order: 'any' },
+  { method: profile(last), order: 'newest' },
+  { method: debug(profile(best)), order: 'any' },
 ] as const;
 
 const memories: Memory[] = [

@@ -39,12 +39,11 @@ const native = filesBelow('native-shim', /\.(c|h|mjs)$/);
 const LAYERS = [
   ['src/errors.ts'],
   ['src/layout.ts', 'src/layout-debug.ts', 'src/types.ts', 'src/files.ts', 'src/size.ts',
-    'src/options.ts',
-    'src/sites.ts', 'src/tenants.ts', 'src/sharing.ts'],
+    'src/options.ts', 'src/sites.ts', 'src/tenants.ts', 'src/sharing.ts', 'src/profile.ts'],
   ['src/native/'],
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],
-  ['src/store/', 'src/trace/'],
+  ['src/store/', 'src/trace/', 'src/profile/'],
   ['src/malloc/'],
   ['src/cli/', 'src/index.ts'],
 ];

@@ -4,6 +4,7 @@ import type { Method } from '../types.ts';
 import { best } from './best.ts';
 import { debug } from './debug.ts';
 import { last } from './last.ts';
+import { profile } from './profile.ts';
 import { slab } from './slab.ts';
 
 const methods = new Map<string, Method>(
@@ -23,7 +24,9 @@ export function methodNames(): string[] {
 }
 
 /** Methods that wrap the one in parentheses. */
-const wrappers = new Map<string, (inner: Method) => Method>([['debug', debug]]);
+const wrappers = new Map<string, (inner: Method) => Method>(
+  [['debug', debug], ['profile', profile]],
+);
 const WRAPPED = /^(\w+)\((.+)\)$/;
 
 /** ERR_NOT_FOUND. `debug(best)` is made of what its parts are called. */

@@ -8,6 +8,7 @@
  * the region then.
  */
 import { RegionError } from '../errors.ts';
+import type { Profile } from '../profile.ts';
 import type { Sharing } from '../sharing.ts';
 import type { Blocks, BlockStat, Finding } from '../types.ts';
 
@@ -29,6 +30,7 @@ export class Shard implements Blocks {
   readonly #sharing: Sharing;
   readonly #all: Watchers;
   declare readonly discard?: (granule: number) => void;
+  declare readonly profile?: () => Profile;
   declare readonly accuse?: (granule: number) => Finding | null;
 
   constructor(blocks: Blocks, lock: number, sharing: Sharing, all: Watchers) {
@@ -38,6 +40,9 @@ export class Shard implements Blocks {
     this.#all = all;
     if (blocks.discard !== undefined) {
       this.discard = (granule) => this.#guarded(() => blocks.discard?.(granule));
+    }
+    if (blocks.profile !== undefined) {
+      this.profile = () => this.#guarded(() => blocks.profile?.() as Profile);
     }
     if (blocks.accuse !== undefined) {
       this.accuse = (granule) => this.#guarded(() => blocks.accuse?.(granule) ?? null);
