@@ -58,3 +58,43 @@ if (DEBUG_HEADER.tag !== -DEBUG_BLOCK.head * 4) throw new Error('layout: debug h
 export const SITES = { magic: 0, room: 1, used: 2, count: 3, extra: 4, buckets: 6 } as const;
 export const SITES_MAGIC = 0x45544953;
 export const SITE = { next: 0, hash: 1, keyBytes: 2, words: 4 } as const;
+
+/**
+ * State of the method `profile`: offsets in words from its first granule; counters are f64. Behind
+ * `tables` lie the table of call sites, of `siteWords` words, and that of stacks, of `stackWords`.
+ */
+export const PROFILE = {
+  magic: 0,
+  front: 1,
+  depth: 2,
+  flags: 3,
+  siteWords: 4,
+  stackWords: 5,
+  check: 6,
+  allocs: 8,
+  frees: 10,
+  bytes: 12,
+  live: 14,
+  liveBlocks: 16,
+  peak: 18,
+  peakExtent: 20,
+  tables: 24,
+} as const;
+export const PROFILE_MAGIC = 0x464f5250;
+/** Bit of `flags`: call stacks are recorded. */
+export const PROFILE_SITES = 1;
+/** Words of a stack's entry that are counters, f64, as offsets from the first. */
+export const STACK = {
+  allocs: 0,
+  frees: 2,
+  bytes: 4,
+  live: 6,
+  liveBlocks: 8,
+  peak: 10,
+  words: 12,
+} as const;
+/** Header in front of a profiled payload: offsets in words from it; its granules. */
+export const PROFILE_HEADER = { stack: -4, size: -3, front: -2, check: -1 } as const;
+export const PROFILE_HEAD = 1;
+
+if (PROFILE_HEADER.stack !== -PROFILE_HEAD * 4) throw new Error('layout: profile header');

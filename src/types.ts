@@ -4,6 +4,7 @@
  */
 
 import type { RegionFlags, TraceSink } from './events.ts';
+import type { Profile } from './profile.ts';
 import type { Sharing } from './sharing.ts';
 
 declare const brand: unique symbol;
@@ -177,6 +178,8 @@ export interface Blocks {
    * more is known than that it is not the start of a live block (a double free, say).
    */
   accuse?(address: number): Finding | null;
+  /** Only methods that profile, or wrap one: what was allocated where. */
+  profile?(): Profile;
   /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
   leaks?(report: (finding: Finding) => void): void;
 }

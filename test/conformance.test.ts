@@ -13,6 +13,7 @@ import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
 import { pool } from '../src/methods/pool.ts';
+import { profile } from '../src/methods/profile.ts';
 import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
@@ -30,6 +31,9 @@ const methods = [
   { method: debug(best), order: 'any', sizes: 'any' },
   { method: debug(last), order: 'newest', sizes: 'any' },
   { method: debug(slab), order: 'any', sizes: 'any' },
+  { method: profile(best), order: 'any', sizes: 'any' },
+  { method: profile(last), order: 'newest', sizes: 'any' },
+  { method: debug(profile(best)), order: 'any', sizes: 'any' },
 ] as const;
 
 const memories: Memory[] = [

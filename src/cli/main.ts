@@ -17,6 +17,7 @@ import { compact } from './compact.ts';
 import { inspect } from './inspect.ts';
 import { ls } from './ls.ts';
 import { type Output, OutputClosed, outputTo } from './output.ts';
+import { profile } from './profile.ts';
 import { progressOn } from './progress.ts';
 import { replay } from './replay.ts';
 import { study } from './study.ts';
@@ -32,6 +33,7 @@ const VERBS: readonly AddVerb[] = [
   compact,
   checkpoint,
   checkpoints,
+  profile,
   trace,
   replay,
   study,

@@ -125,11 +125,14 @@ export function writeLead(words: Int32Array, i: number, front: number): void {
   words[w + LEAD.tag] = LEAD_MAGIC;
 }
 
-/** Granules from the start of the inner block to its payload as a lead there says, or 0. */
-export function leadAt(words: Int32Array, i: number): number {
+/**
+ * Granules from the start of the inner block to its payload as a lead there says, or 0. It is more
+ * than the header has.
+ */
+export function leadAt(words: Int32Array, i: number, head: number = HEAD): number {
   const w = i << 2;
   const front = words[w + LEAD.front];
-  if (words[w + LEAD.tag] !== LEAD_MAGIC || front <= HEAD) return 0;
+  if (words[w + LEAD.tag] !== LEAD_MAGIC || front <= head) return 0;
   return words[w + LEAD.check] === mix(i, front, LEAD_MAGIC, 1) ? front : 0;
 }
 

@@ -17,6 +17,7 @@
  */
 import { GRANULE, GRANULE_SHIFT, PAGE } from '../layout.ts';
 import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING } from '../layout-debug.ts';
+import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { checkDebug, rebuildDebug } from './debug-check.ts';
 import { accusation, faultsOfLive, isWhole, leaksIn, type LiveVisit } from './debug-findings.ts';
@@ -54,6 +55,7 @@ export function debug(inner: Method, options?: DebugOptions): Method {
 
 class DebugBlocks implements Blocks {
   readonly discard?: (granule: number) => void;
+  readonly profile?: () => Profile;
   readonly #heap: DebugHeap;
   readonly #quarantine: Quarantine;
   readonly #words: Int32Array;
@@ -71,6 +73,8 @@ class DebugBlocks implements Blocks {
     this.#shift = this.#heap.gate.shift;
     const isOrdered = this.#inner.discard !== undefined;
     this.#quarantine = new Quarantine(this.#heap, isOrdered ? 0 : this.#heap.geometry.slots);
+    const inside = this.#inner;
+    if (inside.profile !== undefined) this.profile = () => inside.profile?.() as Profile;
     if (isOrdered) this.discard = (granule) => this.#discard(granule - this.#shift);
   }
 

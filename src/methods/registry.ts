@@ -5,6 +5,7 @@ import { best } from './best.ts';
 import { debug } from './debug.ts';
 import { last } from './last.ts';
 import { pool } from './pool.ts';
+import { profile } from './profile.ts';
 import { slab } from './slab.ts';
 
 const methods = new Map<string, Method>(
@@ -24,7 +25,9 @@ export function methodNames(): string[] {
 }
 
 /** Methods that wrap the one in parentheses. */
-const wrappers = new Map<string, (inner: Method) => Method>([['debug', debug]]);
+const wrappers = new Map<string, (inner: Method) => Method>(
+  [['debug', debug], ['profile', profile]],
+);
 const WRAPPED = /^(\w+)\((.+)\)$/;
 
 /** ERR_NOT_FOUND. `debug(best)` is made of what its parts are called. */

@@ -25,6 +25,13 @@ export interface Host {
   adopt(): void;
 }
 
+/** The memory of every region that was opened, for those who look into it. */
+const spaces = new WeakMap<Region, Space>();
+
+export function spaceOf(region: Region): Space | undefined {
+  return spaces.get(region);
+}
+
 export class Calls {
   /** The program was asked to free something, and has not answered yet. */
   isAsking = false;
@@ -37,6 +44,7 @@ export class Calls {
   constructor(region: Region, space: Space, watch: Watch, host: Host) {
     this.#region = region;
     this.#space = space;
+    spaces.set(region, space);
     this.#watch = watch;
     this.#host = host;
   }

@@ -9,6 +9,7 @@
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
+import type { Profile } from '../profile.ts';
 import type { Sharing } from '../sharing.ts';
 import type { Blocks, BlockStat, Finding } from '../types.ts';
 import { takeHidden } from './arguments.ts';
@@ -31,6 +32,7 @@ export class Shard implements Blocks {
   readonly #sharing: Sharing;
   readonly #all: Watchers;
   declare readonly discard?: (granule: number) => void;
+  declare readonly profile?: () => Profile;
   declare readonly accuse?: (granule: number) => Finding | null;
   declare readonly misfit?: (size: number, alignment: number) => string | null;
 
@@ -41,6 +43,9 @@ export class Shard implements Blocks {
     this.#all = all;
     if (blocks.discard !== undefined) {
       this.discard = (granule) => this.#guarded(() => blocks.discard?.(granule));
+    }
+    if (blocks.profile !== undefined) {
+      this.profile = () => this.#guarded(() => blocks.profile?.() as Profile);
     }
     if (blocks.accuse !== undefined) {
       this.accuse = (granule) => this.#guarded(() => blocks.accuse?.(granule) ?? null);
