@@ -45,7 +45,7 @@ const LAYERS = [
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],
   ['src/store/', 'src/trace/', 'src/profile/'],
-  ['src/malloc/'],
+  ['src/malloc/', 'src/study/'],
   ['src/cli/', 'src/index.ts'],
 ];
 
@@ -153,7 +153,7 @@ describe('words', () => {
   test('the core is quiet: no environment, clock, console or randomness', () => {
     const loud = new RegExp(['\\bprocess\\.(env|stdout|stderr|hrtime)\\b', '\\bconsole\\.',
       '\\bDate\\.now\\(', '\\bMath\\.random\\('].join('|'));
-    const core = product.filter((file) => !/^src\/(cli|store|malloc)\//.test(file)
+    const core = product.filter((file) => !/^src\/(cli|store|malloc|study)\//.test(file)
       && file !== 'src/region/region.ts');
     const isExample = (hit: string) => /^\S+ \*/.test(hit);
     const found = core.flatMap((file) => hits(file, loud)).filter((hit) => !isExample(hit));
