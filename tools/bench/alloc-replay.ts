@@ -193,7 +193,7 @@ function timeStack(repetitions: number, { alloc, free, memory }: Heap): Timing {
 
 const METHODS = { best, last, pool, slab };
 
-/** A region to be used in place of the loop; the probe that finds its memory fixes a pool's size. */
+/** A region in place of the loop; the probe that finds its memory fixes a pool's size. */
 function stackHeap(method: Method | undefined): Heap {
   return method === undefined ? loopHeap() : heapOf(createRegion(heap(), method), 64);
 }
