@@ -55,8 +55,8 @@ const SMALL = BEST_SMALL;
 const MOST_CACHED = BEST_CACHED;
 const CACHED_BYTES = BEST_CACHED * GRANULE;
 const REACH = BEST_MAP.reach;
-/** The state lies at the same place in every arena. */
-const S = METHOD_START / 4;
+/** Index of the first word of the state: the same in every segment. */
+const S = METHOD_START / Int32Array.BYTES_PER_ELEMENT;
 const S_CACHES = S + CACHES;
 const S_MAP = S + MAP;
 const S_COVER = S + COVER;
@@ -243,6 +243,7 @@ class Best implements Blocks {
   readonly #arena: Arena;
 
   constructor(arena: Arena) {
+    assert(arena.start * 4 === S, 'an arena that starts where every segment has its method');
     this.#words = arena.words;
     this.#arena = arena;
   }
