@@ -104,12 +104,12 @@ async function main(): Promise<void> {
   await sleep(WARM_MS);
   const found: Round[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const [from, started, used] = [sumOf(words, threads), performance.now(), process.cpuUsage()];
+    const [started, used, from] = [performance.now(), process.cpuUsage(), sumOf(words, threads)];
     await sleep(ms);
+    // One operation is an alloc or a free. The clock is outermost: nothing can look too fast.
+    const operations = 2 * (sumOf(words, threads) - from);
     const { user, system } = process.cpuUsage(used);
     const elapsedMs = performance.now() - started;
-    // One operation is an alloc or a free.
-    const operations = 2 * (sumOf(words, threads) - from);
     found.push({ rate: 1000 * operations / elapsedMs,
       cpuNs: 1000 * (user + system) / operations, cores: (user + system) / 1000 / elapsedMs });
   }

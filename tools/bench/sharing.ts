@@ -33,9 +33,12 @@ const SETUPS: readonly Setup[] = [
   { what: 'sharded, others’ blocks', kind: 'swap', threads: 2, shards: 4 },
 ];
 
-/** Setups take turns, so that what disturbs the machine disturbs all of them. */
+/**
+ * Setups take turns, so that what disturbs the machine disturbs all of them; rounds are short, so
+ * that some find both processors free.
+ */
 function measure(bench: Bench): Measured[] {
-  const [trials, rounds, ms] = bench.isQuick ? [1, 2, 50] : [5, 5, 200];
+  const [trials, rounds, ms] = bench.isQuick ? [1, 2, 50] : [5, 60, 20];
   const all = SETUPS.map((): Round[] => []);
   for (let trial = 0; trial < trials; trial += 1) {
     bench.tell(`shared: trial ${trial + 1} of ${trials}`);
