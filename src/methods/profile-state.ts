@@ -77,7 +77,8 @@ export function profileGeometryOf(arena: Arena): ProfileGeometry | null {
   const isWord = (n: number) => n >= 64 && n <= MOST_TABLE / 4 + 2 && n % 2 === 0;
   const isSane = words[s + PROFILE.magic] === PROFILE_MAGIC
     && isWord(siteWords) && isWord(stackWords) && front === frontFor(siteWords, stackWords)
-    && words[s + PROFILE.check] === checkOf(front, siteWords, stackWords) && start + front <= arena.end();
+    && words[s + PROFILE.check] === checkOf(front, siteWords, stackWords)
+    && start + front <= arena.end();
   return isSane ? { front, siteWords, stackWords } : null;
 }
 
