@@ -13,6 +13,7 @@ export type { DebugOptions } from './methods/debug-state.ts';
 export { last } from './methods/last.ts';
 export { profile } from './methods/profile.ts';
 export type { ProfileOptions } from './methods/profile-state.ts';
+export { pool, poolOf } from './methods/pool.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
 export type { Profile, SiteProfile } from './profile.ts';
@@ -43,6 +44,7 @@ export {
 } from './trace/record.ts';
 export type { Origin, Trace } from './trace/trace.ts';
 export { readTrace, type TraceFormat, writeTrace } from './trace/trace-file.ts';
+export type { RegionEvents, RegionFlags, TraceEvent, TraceSink } from './events.ts';
 export type {
   Address,
   Arena,
@@ -53,13 +55,9 @@ export type {
   Method,
   Monitor,
   Region,
-  RegionEvents,
-  RegionFlags,
   RegionStat,
   ResizeHow,
   Roots,
   Segment,
   Tenant,
-  TraceEvent,
-  TraceSink,
 } from './types.ts';

@@ -112,7 +112,8 @@ export const CATALOG_VERSION = 1;
 
 /**
  * State of the method `best`: offsets in words from its first granule. Granules: `top`, `end`,
- * `cover`, `cached`, `cacheLimit`, `hidden`; `map` is the word index of the block map.
+ * `cover`, `hidden`; `map` is the word index of the block map; `rest` counts frees.
+ * Word 6 is not used any more.
  */
 export const BEST = {
   magic: 0,
@@ -120,8 +121,7 @@ export const BEST = {
   end: 2,
   map: 3,
   cover: 4,
-  cached: 5,
-  cacheLimit: 6,
+  rest: 5,
   summary: 7,
   hidden: 8,
   binMap: 48,
@@ -260,6 +260,34 @@ export const TICKET = {
 if (SHARED.lock < STATE.at + STATE.bytes) throw new Error('layout: lock of a segment');
 if (SHARED.threads + MAX_THREADS * THREAD.bytes > METHOD_START) throw new Error('layout: threads');
 if (MAX_THREADS >= 2 ** TICKET.placeBits) throw new Error('layout: tickets');
+// ---- pool ------------------------------------------------------------------------------------
+
+/**
+ * State of the method `pool`: offsets in words from its first granule. `fixed` is the size of its
+ * blocks + 1, 0 = not fixed yet; `granules` that size, `top` and `free` are granules; `hidden` has
+ * two words a block, where and how long. The directory has a word per 65,536 granules: the granule
+ * of the bitmap of the blocks that start there.
+ */
+export const POOL = {
+  magic: 0,
+  fixed: 1,
+  granules: 2,
+  top: 3,
+  free: 4,
+  hidden: 8,
+  directory: 88,
+  words: 4184,
+} as const;
+export const POOL_MAGIC = 0x4c4f4f50;
+export const POOL_HIDDEN = 40;
+export const POOL_CHUNK_SHIFT = 16;
+/** Granules of the bitmap of one entry of the directory. */
+export const POOL_MAP_GRANULES = 2 ** POOL_CHUNK_SHIFT / 8 / GRANULE;
+
+if (POOL.hidden + 2 * POOL_HIDDEN > POOL.directory) throw new Error('layout: hidden of pool');
+if (POOL.directory + SLOT_GRANULES / 2 ** POOL_CHUNK_SHIFT !== POOL.words) {
+  throw new Error('layout: pool');
+}
 
 // ---- files of direct regions -----------------------------------------------------------------
 

@@ -24,18 +24,21 @@ const MOST_KNOWN = 2 ** 16;
 const scripts = new Map<string, Map<number, string> | null>();
 let known = 0;
 
+/** A function on the stack: frames are those below it. */
+export type Below = (...given: never[]) => unknown;
+
 /** `file:line:function` of the innermost frame outside the library; '' = there is none. */
-export function callSite(): string {
-  return captured(1, callSite)[0] ?? '';
+export function callSite(below: Below = callSite): string {
+  return captured(1, below)[0] ?? '';
 }
 
 /** The innermost `depth` frames outside the library, innermost first, as `file:line:function`. */
-export function callStack(depth: number): string[] {
-  return captured(depth, callStack);
+export function callStack(depth: number, below: Below = callStack): string[] {
+  return captured(depth, below);
 }
 
 /** Frames from the caller of `below` on. */
-function captured(depth: number, below: (depth: never) => unknown): string[] {
+function captured(depth: number, below: Below): string[] {
   const frames = framesOf(depth + NEAR, below);
   const found = outside(frames, depth);
   if (found.length === depth || frames.length < depth + NEAR) return found;
@@ -116,7 +119,7 @@ function positionOf(frame: NodeJS.CallSite & { getPosition?(): number }): number
 
 const asFrames = (_error: Error, frames: NodeJS.CallSite[]) => frames;
 
-function framesOf(limit: number, below: (depth: never) => unknown): readonly NodeJS.CallSite[] {
+function framesOf(limit: number, below: Below): readonly NodeJS.CallSite[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
   const holder: { stack?: readonly NodeJS.CallSite[] } = {};
   Error.stackTraceLimit = limit;

@@ -22,6 +22,7 @@ const seed = newSeed();
 
 interface Row {
   readonly trace: string;
+  readonly path: string;
   readonly method: string;
   readonly discipline: string;
   readonly ms: number | null;
@@ -150,6 +151,7 @@ describe('replay', () => {
     expect(found.rows.map((row) => [row.trace, row.method, row.discipline])).toEqual(rows);
     const { operations, peakBytes } = readTrace(CONVERT);
     for (const row of found.rows) {
+      expect(row.path).toBe(row.trace === 'small.vmt' ? small : CONVERT);
       expect(row.findings).toEqual([]);
       expect(row.crash).toBeNull();
       if (row.method === 'last') {

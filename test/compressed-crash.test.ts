@@ -197,7 +197,7 @@ if (!isMounted) {
   process.stderr.write(`full-disk test left out: cannot mount a small file system (${reason})\n`);
 }
 afterAll(() => {
-  if (isMounted) spawnSync('umount', [mounted]);
+  if (isMounted) spawnSync('umount', ['--lazy', mounted]);
   rmSync(join(mounted, '..'), { recursive: true, force: true });
 });
 

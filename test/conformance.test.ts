@@ -12,25 +12,29 @@ import { nested } from '../src/disciplines/nested.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { last } from '../src/methods/last.ts';
+import { pool } from '../src/methods/pool.ts';
 import { profile } from '../src/methods/profile.ts';
 import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Region } from '../src/types.ts';
-import { describeRegion, type Implementation, REGION_FILE } from './support/conformance.ts';
+import { describeRegion } from './support/conformance.ts';
+import { type Implementation, REGION_FILE } from './support/conformance-reopening.ts';
 
-type Memory = Omit<Implementation, 'method' | 'order'>;
+type Memory = Omit<Implementation, 'method' | 'order' | 'sizes'>;
 
 const methods = [
-  { method: best, order: 'any' },
-  { method: last, order: 'newest' },
-  { method: slab, order: 'any' },
-  { method: debug(best), order: 'any' },
-  { method: debug(last), order: 'newest' },
-  { method: debug(slab), order: 'any' },
-  { method: profile(best), order: 'any' },
-  { method: profile(last), order: 'newest' },
-  { method: debug(profile(best)), order: 'any' },
+  { method: best, order: 'any', sizes: 'any' },
+  { method: last, order: 'newest', sizes: 'any' },
+  { method: slab, order: 'any', sizes: 'any' },
+  { method: pool, order: 'any', sizes: 1000 },
+  { method: debug(best), order: 'any', sizes: 'any' },
+  { method: debug(last), order: 'newest', sizes: 'any' },
+  { method: debug(slab), order: 'any', sizes: 'any' },
+  { method: debug(pool), order: 'any', sizes: 1000 },
+  { method: profile(best), order: 'any', sizes: 'any' },
+  { method: profile(last), order: 'newest', sizes: 'any' },
+  { method: debug(profile(best)), order: 'any', sizes: 'any' },
 ] as const;
 
 const memories: Memory[] = [
@@ -83,8 +87,8 @@ function given(capacity: string | undefined) {
   return capacity === undefined ? {} : { capacity };
 }
 
-for (const { method, order } of methods) {
-  for (const memory of memories) describeRegion({ method, order, ...memory });
+for (const method of methods) {
+  for (const memory of memories) describeRegion({ ...method, ...memory });
 }
 
 describe('mappers', () => {

@@ -12,7 +12,8 @@ import type { DebugOptions } from '../src/methods/debug-state.ts';
 import { last } from '../src/methods/last.ts';
 import { methodNamed, registerMethod } from '../src/methods/registry.ts';
 import { createRegion } from '../src/region/region.ts';
-import type { Finding, Method, Region, RegionFlags } from '../src/types.ts';
+import type { RegionFlags } from '../src/events.ts';
+import type { Finding, Method, Region } from '../src/types.ts';
 import { expectCode } from './support/expect-code.ts';
 
 const HERE = fileURLToPath(import.meta.url);

@@ -26,8 +26,9 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
   'align']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
-  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'JOURNAL', 'SHARED', 'THREAD',
-  'DEBUG', 'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE'] as const;
+  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'SLAB_CLASS', 'SLAB_PAGE', 'POOL',
+  'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
+  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
@@ -39,9 +40,12 @@ describe('FORMAT.md', () => {
 
   test('magics and versions', () => {
     for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC,
-      layout.JOURNAL_MAGIC]) {
+      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC]) {
       expect(text).toContain(`\`${magic}\``);
     }
+    expect(text).toContain(`0x${layout.TRACE_MAGIC.toString(16)}, \`VMT1\``);
+    expect(text).toContain(`\`${layout.TRACE_HEAD}${layout.TRACE_LINE_VERSION}\``);
+    expect(text).toContain(`\`${layout.TRACE_END}N\``);
     expect(text).toContain(`application_id\` 0x${layout.CATALOG_APPLICATION.toString(16)}`);
     expect(text).toContain(`user_version\` ${layout.CATALOG_VERSION}`);
     expect(text).toContain(`Version ${layout.VERSION}.`);

@@ -115,6 +115,13 @@ describe('trace', () => {
     expect(readTrace(file)).toMatchObject({ cutOff: false, operations: 6 });
   });
 
+  test.each([['signals', false], ['', true]])('ended by a signal, with %j', (more, cutOff) => {
+    const file = join(temporaryDirectory(), 'trace');
+    const raised = `${text} process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 9999);`;
+    expect(program(raised, `trace=${file} ${more}`).signal).toBe('SIGTERM');
+    expect(readTrace(file).cutOff).toBe(cutOff);
+  });
+
   test('what runs after the end is left out, and works', () => {
     const file = join(temporaryDirectory(), 'trace');
     const late = "process.on('exit', () => console.log(malloc(7) > 0));";
@@ -136,5 +143,45 @@ describe('trace', () => {
     const { status, stderr } = program('malloc(1)', 'trace=/dev/full');
     expect(status).toBe(1);
     expect(stderr).toContain('ERR_NO_SPACE');
+  });
+});
+
+describe('profile', () => {
+  const text = `function small() { return malloc(10); }
+    for (let i = 0; i < 20; i++) free(small());
+    function large() { return realloc(malloc(1000), 3000); } large();`;
+
+  test('a table by call site when the process ends', () => {
+    const file = join(temporaryDirectory(), 'profile.txt');
+    expect(printed(text, `profile=${file}`)).toBe('');
+    const lines = readFileSync(file, 'utf8').split('\n');
+    expect(lines[1].trim().split(/\s+/).slice(0, 6)).toEqual(
+      ['21', '20', '3200', '3000', '1', '3000']);
+    expect(lines[2]).toMatch(/^ +1 +0 +3000 +3000 +1 +3000 {2}\S*:large$/);
+    expect(lines[3]).toMatch(/^ +20 +20 +200 +10 +0 +0 {2}\S*:small$/);
+  });
+
+  test('JSON and a flame graph, by name, %p and all', () => {
+    const folder = temporaryDirectory();
+    const pid = printed(`${text} console.log(process.pid)`, `profile=${folder}/%p.json`);
+    const { stacks } = JSON.parse(readFileSync(join(folder, `${pid}.json`), 'utf8'));
+    expect(stacks.map(({ stack }: { stack: string[] }) => stack.length)).toEqual([2, 2]);
+    expect(printed(text, `profile="${folder}/a b.svg"`)).toBe('');
+    expect(readFileSync(join(folder, 'a b.svg'), 'utf8')).toMatch(/<title>\S+:large: 3000 bytes/);
+  });
+
+  test('to a descriptor, beside a trace', () => {
+    const { stdout } = program(text, 'profile=&1 trace=&1');
+    expect(stdout).toMatch(/^# regionstore trace 1\n(.*\n)*# end 42\nallocations {2}frees/);
+  });
+
+  test('off: nothing is written', () => {
+    expect(printed(text)).toBe('');
+  });
+
+  test('of a program that fails', () => {
+    const { status, stdout } = program(`${text} process.exit(5)`, 'profile=&1');
+    expect(status).toBe(5);
+    expect(stdout).toContain(':large\n');
   });
 });

@@ -48,6 +48,8 @@ describe('settings', () => {
     ['', {}],
     ['method=best', { method: 'best' }],
     ['method=last', { method: 'last' }],
+    ['method=debug(slab)', { method: 'debug(slab)' }],
+    ['discipline=compressed:%p', { discipline: { kind: 'compressed', file: '%p' } }],
     ['method=debug', { method: 'debug(best)' }],
     ['method=debug(last)', { method: 'debug(last)' }],
     ['method=profile', { method: 'profile(best)' }],

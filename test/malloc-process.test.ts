@@ -55,9 +55,14 @@ describe('what is wrong', () => {
 });
 
 describe('method', () => {
-  test.each(['best', 'last'])('%s', (method) => {
+  test.each(['best', 'last', 'slab', 'pool'])('%s', (method) => {
     expect(printed('console.log(defaultRegion().method)', `method=${method}`)).toBe(method);
   });
+});
+
+test('pool has blocks of the first size, and 0 for others', () => {
+  const text = 'console.log(malloc(40) > 0, malloc(40) > 0, malloc(4000), malloc(40) > 0)';
+  expect(printed(text, 'method=pool')).toBe('true true 0 true');
 });
 
 describe('capacity', () => {
@@ -79,7 +84,8 @@ describe('discipline', () => {
     expect(printed(`console.log(defaultRegion().roots.get('text'))`, 'discipline=heap')).toBe('0');
   });
 
-  test.each(['mmap', 'file'])('%s: a second process opens what the first one made', (kind) => {
+  const files = ['mmap', 'file', 'compressed'];
+  test.each(files)('%s: a second process opens what the first one made', (kind) => {
     const file = join(temporaryDirectory(), 'a, region');
     const options = `discipline=${kind}:"${file}"`;
     expect(printed(WRITE, `${options} method=best`)).toBe('true');

@@ -74,6 +74,20 @@ describe.each(MAPPERS)('in a region of a store, %s', (mapper) => {
     store.close();
   });
 
+  test('the root that named it is the one it was opened by, then as now', () => {
+    const store = open(temporaryFolder(), { mapper });
+    const outer = store.region('app', { capacity: '16MiB' });
+    createRegion(nested(outer, { root: 'old' }), best).close();
+    store.checkpoint();
+    outer.roots.set('new', outer.roots.get('old'));
+    outer.roots.delete('old');
+    const inner = openRegion(nested(outer, { root: 'new' }));
+    store.rollback();
+    expectCode('ERR_STALE', () => inner.alloc(1));
+    openRegion(nested(outer, { root: 'old' })).close();
+    store.close();
+  });
+
   test('two levels go back together, and the deeper one is stale when it was younger', () => {
     const store = open(temporaryFolder(), { mapper });
     const outer = store.region('app', { capacity: '16MiB' });

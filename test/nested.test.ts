@@ -119,6 +119,7 @@ describe('the block', () => {
     expect(outer.sizeOf(at)).toBe(2 ** 21);
     inner.close();
     inner = openRegion(nested(outer));
+    inner.compact();
     expect(outer.sizeOf(at)).toBe(2 ** 21);
     const block = inner.alloc(2_000_000);
     inner.free(block);
@@ -128,6 +129,11 @@ describe('the block', () => {
     inner = openRegion(nested(outer, { size: '1MiB' }));
     inner.compact();
     expect(outer.sizeOf(at)).toBe(2 ** 20);
+    inner.close();
+    inner = openRegion(nested(outer, { size: 0 }));
+    inner.alloc(300_000);
+    inner.compact();
+    expect(outer.sizeOf(at)).toBe(inner.stat().extent);
     expect(inner.check()).toEqual([]);
     inner.close();
   });
@@ -289,6 +295,16 @@ describe('the outer region', () => {
     }
   });
 
+  test('freed it, and nothing is there yet: stale all the same', () => {
+    using outer = outerRegion();
+    const inner = createRegion(nested(outer, { size: '1MiB' }), best);
+    outer.free(outer.roots.get('nested'));
+    expectCode('ERR_STALE', () => inner.check());
+    expectCode('ERR_STALE', () => inner.alloc(2_000_000));
+    outer.close();
+    expectCode('ERR_STALE', () => inner.alloc(1));
+  });
+
   test('a damaged header, every byte of it: an error, or a region that is checked', () => {
     using outer = outerRegion();
     createRegion(nested(outer), best).close();
@@ -306,6 +322,24 @@ describe('the outer region', () => {
       outer.resize(outer.roots.get('nested'), good.length, { move: false });
     }
   });
+});
+
+test.each([best, last])('in memory that is full of what was there before: $name', (method) => {
+  const seed = newSeed();
+  const random = randomFrom(seed);
+  using outer = outerRegion();
+  const dirty = outer.alloc(30_000_000);
+  const words = outer.array(Int32Array, dirty);
+  for (let i = 0; i < words.length; i++) words[i] = random(2) === 0 ? -1 : random(2 ** 20);
+  outer.free(dirty);
+  using inner = createRegion(nested(outer, { size: '64KiB' }), method);
+  const oracle = new Oracle(inner, method === last ? 'newest' : 'any');
+  for (let i = 0; i < 400; i++) randomStep(oracle, random, 40_000);
+  oracle.verify();
+  inner.close();
+  oracle.region = openRegion(nested(outer));
+  oracle.verify();
+  oracle.region.close();
 });
 
 test.each([1, 2])('random steps in two regions and around them, run %i', (run) => {

@@ -5,14 +5,17 @@ import { file } from '../src/disciplines/file.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { createRegion } from '../src/region/region.ts';
 import { firstFit } from '../tools/examples/first-fit.ts';
-import { describeRegion, REGION_FILE } from './support/conformance.ts';
+import { describeRegion } from './support/conformance.ts';
+import { REGION_FILE } from './support/conformance-reopening.ts';
 import { open, temporaryFolder } from './support/stores.ts';
 
 const given = (capacity?: string) => (capacity === undefined ? {} : { capacity });
 
-describeRegion({ method: firstFit, order: 'any', discipline: 'heap', reopens: false, shrinks: true,
+const traits = { method: firstFit, order: 'any', sizes: 'any', shrinks: true } as const;
+
+describeRegion({ ...traits, discipline: 'heap', reopens: false,
   open: (_dir, capacity) => heap(given(capacity)) });
-describeRegion({ method: firstFit, order: 'any', discipline: 'file', reopens: true, shrinks: true,
+describeRegion({ ...traits, discipline: 'file', reopens: true,
   open: (dir, capacity) => file(join(dir, REGION_FILE), given(capacity)) });
 
 test('it serves a region of a store', () => {

@@ -5,7 +5,8 @@ import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
 import { createRegion, scratch } from '../src/region/region.ts';
 import { walkRegions } from '../src/region/windows.ts';
-import type { Region, TraceEvent } from '../src/types.ts';
+import type { TraceEvent } from '../src/events.ts';
+import type { Region } from '../src/types.ts';
 import { expectCode } from './support/expect-code.ts';
 
 const large = 3 * 2 ** 30;

@@ -1,6 +1,6 @@
 /**
- * The preload under well-known programs: they do what they do without it, and the trace names
- * places in their files. TypeScript is the compiler that is written in JavaScript, which attw
+ * The preload under well-known programs: they do what they do without it, and trace and profile
+ * name places in their files. TypeScript is the compiler that is written in JavaScript, which attw
  * brings along; the project's own one is a native program.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -39,17 +39,21 @@ describe.each<[string, () => string[], RegExp, number]>([
   ['vitest', () => [bin('vitest', 'vitest.mjs'), 'run', '--root', fixture('')],
     /(vitest|vite)\/dist\/.*:\d+:/, 1],
 ])('%s', (_name, command, place, status) => {
-  test('does the same, and the trace has places in its files', () => {
+  test('does the same; trace and profile name places in its files', () => {
     const args = command();
     const plain = timeless(runNode(args, null));
     expect(plain.status, plain.stderr).toBe(status);
     expect(plain.stdout.length).toBeGreaterThan(20);
-    const path = join(temporaryDirectory(), 'trace');
-    expect(timeless(runNode(args, `trace=${path} sites`))).toEqual(plain);
-    const trace = readTrace(path);
+    const folder = temporaryDirectory();
+    const options = `trace=${folder}/trace sites profile=${folder}/profile.json`;
+    expect(timeless(runNode(args, options))).toEqual(plain);
+    const trace = readTrace(join(folder, 'trace'));
     expect(trace).toMatchObject({ cutOff: false, strangers: 0 });
     expect(trace.operations).toBeGreaterThan(10);
     expect(trace.origins.map(({ site }) => site).join('\n')).toMatch(place);
+    const profile = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8'));
+    expect(profile.peakBytes).toBe(trace.peakBytes);
+    expect(profile.sites.map(({ site }: { site: string }) => site).join('\n')).toMatch(place);
   });
 });
 

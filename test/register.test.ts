@@ -158,6 +158,44 @@ describe('a trace', () => {
   });
 });
 
+describe('a profile', () => {
+  function profiled(name: string, ...args: string[]) {
+    const path = join(temporaryDirectory(), name);
+    expect(runNode(args, `profile=${path}`)).toMatchObject({ status: 0, stderr: '' });
+    return readFileSync(path, 'utf8');
+  }
+
+  test('is a table, JSON or a flame graph', () => {
+    const table = profiled('p.txt', fixture('kinds.mjs'));
+    expect(table).toMatch(/^allocations +frees +bytes .*\n.*all of buffers\n/);
+    expect(table).toMatch(/\n +1 +0 +40013 +40013 +1 +40013 {2}\S*kinds\.mjs:13:<top level>\n/);
+    expect(table).toMatch(/\n +1 +0 +2021 +2021 +1 +2021 {2}\S*kinds\.mjs:21:<top level>\n/);
+    const { sites, stacks } = JSON.parse(profiled('p.json', fixture('kinds.mjs')));
+    expect(sites.map(({ site }: { site: string }) => site.replace(/.*\//, '')))
+      .toContain('kinds.mjs:23:new Sub');
+    expect(stacks.map(({ stack }: { stack: string[] }) => stack.length)).toContain(2);
+    expect(profiled('p.svg', fixture('kinds.mjs')))
+      .toMatch(/<title>\S*kinds\.mjs:13:&lt;top level&gt;: 40013 bytes/);
+  });
+
+  test('counts frees and peaks by site', () => {
+    const { sites } = JSON.parse(profiled('p.json', '--expose-gc', fixture('collected.mjs')));
+    const made = sites.find(({ site }: { site: string }) => site.endsWith(':make'));
+    expect(made).toMatchObject({ allocations: 100, frees: 90, live: 10, bytes: 504_950,
+      liveBytes: 50_450, peakBytes: 504_950 });
+  });
+
+  test('together with a trace', () => {
+    const folder = temporaryDirectory();
+    runNode([fixture('kinds.mjs')], `profile=${folder}/p.json trace=${folder}/t`);
+    const profile = JSON.parse(readFileSync(join(folder, 'p.json'), 'utf8'));
+    const trace = readTrace(join(folder, 't'));
+    expect(profile.live).toBe(trace.leftBlocks);
+    expect(profile.liveBytes).toBe(trace.leftBytes);
+    expect(profile.peakBytes).toBe(trace.peakBytes);
+  });
+});
+
 describe('signals', () => {
   const RAISE = `new ArrayBuffer(4321); process.kill(process.pid, 'SIGTERM');
     setTimeout(() => console.log('went on'), 500);`;

@@ -8,6 +8,7 @@ import { ThreadTable } from '../src/disciplines/thread-table.ts';
 import { MAX_THREADS, PAGE, SHARED, THREAD } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
 import { last } from '../src/methods/last.ts';
+import { pool } from '../src/methods/pool.ts';
 import { registerMethod } from '../src/methods/registry.ts';
 import { mayRun, thisThread } from '../src/native/threads.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
@@ -206,6 +207,25 @@ describe('memory', () => {
     expect(region.check()).toEqual([]);
   });
 
+  test('pool: the first block fixes the size for the shards of all threads', () => {
+    const memory = shared({ capacity: '8MiB', shards: 4 });
+    using region = createRegion(memory, pool);
+    const others = [1, 2, 3].map(() => openRegion(shared(memory.buffer)));
+    const first = region.alloc(48);
+    const shards = [first, ...others.map((other) => {
+      expectCode('ERR_BAD_SIZE', () => other.alloc(64));
+      const address = other.alloc(48);
+      expectCode('ERR_BAD_SIZE', () => other.alloc(49));
+      return address;
+    })].map((address) => Math.floor(address / (2 * MIB)));
+    expect(new Set(shards).size).toBe(4);
+    region.clear();
+    for (const other of others) expectCode('ERR_BAD_SIZE', () => other.alloc(64));
+    expect(region.stat().busyBlocks).toBe(0);
+    expect(region.check()).toEqual([]);
+    for (const other of others) other.close();
+  });
+
   test('noMemory: the handler frees, and changes roots while they grow', () => {
     const spare: number[] = [];
     const noMemory = (_bytes: number, region: Region) => {
@@ -264,7 +284,7 @@ describe('flags', () => {
 
   test('what a method reports in a call is told when the locks are left', () => {
     const told: string[] = [];
-    const finding: Finding = { id: 'T1', address: 16, detail: 'found in the middle of work' };
+    const finding: Finding = { id: 'X1', address: 16, detail: 'found in the middle of work' };
     const loud: Method = { ...best, name: 'loud', attach: (arena) => loudBlocks(arena, finding) };
     registerMethod(loud);
     const memory = shared({ capacity: '8MiB', shards: 2 });
@@ -274,7 +294,7 @@ describe('flags', () => {
       self.stat();
     } } });
     const a = region.alloc(4321);
-    expect(told).toEqual(['T1 true']);
+    expect(told).toEqual(['X1 true']);
     expect(region.sizeOf(a)).toBeGreaterThanOrEqual(4321);
     region.configure({ abort: true });
     expect(region.check()).toEqual([]);
@@ -284,11 +304,13 @@ describe('flags', () => {
 /** Reports when it is asked for 4321 bytes. */
 function loudBlocks(arena: Arena, finding: Finding): Blocks {
   const blocks = best.attach(arena);
-  return { ...blocks, alloc: (size) => {
-    const granule = blocks.alloc(size);
+  const alloc = blocks.alloc.bind(blocks);
+  blocks.alloc = (size) => {
+    const granule = alloc(size);
     if (size === 4321) arena.monitor?.warn(finding);
     return granule;
-  } };
+  };
+  return blocks;
 }
 
 describe('the table of threads', () => {

@@ -1,7 +1,8 @@
 /** A study's arithmetic, what perf and trials write, and its chart. */
 import { describe, expect, test } from 'vitest';
 import { loadPool, type Pool, poolHeap, PoolRefused, reallocFault } from '../src/cli/study-pool.ts';
-import { outcomeOf } from '../src/cli/study-process.ts';
+import { judged } from '../src/cli/study-direct.ts';
+import { outcomeOf, runTrial } from '../src/cli/study-process.ts';
 import { gridsOf, markdown, notesOf } from '../src/cli/study-text.ts';
 import { chartOf } from '../src/trace/chart.ts';
 import {
@@ -176,6 +177,24 @@ describe('trials', () => {
       why: '' });
     expect(outcome('ready\nrefused only one size\n'))
       .toMatchObject({ state: 'refused', ns: [], footprint: null, why: 'only one size' });
+  });
+
+  test('an error of the process is a result with its reason', async () => {
+    const args = ['-e', 'console.log("ready\\n1.500"); throw new TypeError("boom")'];
+    expect(await runTrial({ program: process.execPath, args }, 20_000)).toMatchObject({
+      state: 'failed', ns: [], footprint: null, why: 'its process ended with 1, TypeError: boom' });
+    const endless = ['-e', 'console.log("ready"); for (;;);'];
+    expect(await runTrial({ program: process.execPath, args: endless }, 50))
+      .toMatchObject({ state: 'limit', ns: [] });
+  });
+
+  test('another checksum than the first method has failed', () => {
+    const [row] = studyOf().direct?.rows ?? [];
+    if (row === undefined) throw new Error('no row');
+    const other = { ...row, contender: 'odd', checksum: '00000002' };
+    const elsewhere = { ...other, workload: 'tiles' };
+    expect(judged([row, other, elsewhere])).toEqual([row, { ...other, state: 'failed', ms: null,
+      why: 'it computed 00000002, best 00000001' }, elsewhere]);
   });
 
   test('stopped: what was finished counts, a line that was cut off does not', () => {

@@ -1,9 +1,12 @@
 /** `regionstore study` as a process, and the programs it runs directly. No time is judged. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { heap } from '../src/disciplines/heap.ts';
 import { methodNamed } from '../src/methods/registry.ts';
@@ -12,7 +15,7 @@ import { geometricMean, LARGE, median, type Study } from '../src/trace/study.ts'
 import { readTrace } from '../src/trace/trace-file.ts';
 import type { Region } from '../src/types.ts';
 import { type Document, WORKLOADS } from '../tools/study/workloads.ts';
-import { cli } from './support/cli.ts';
+import { cli, MAIN } from './support/cli.ts';
 import { temporaryDirectory } from './support/temp.ts';
 import { elementsOf } from './support/xml.ts';
 
@@ -124,17 +127,39 @@ describe('on traces', () => {
     expect(cli(['study', ...args], NO_COMPILER).stdout).toMatch(/^best +> 0.001 s$/m);
   });
 
+  test('a trial that fails is reported, the others go on, and the exit code is 1', () => {
+    const dir = temporaryDirectory();
+    const compiler = join(dir, 'cc');
+    // What it makes is no replayer.
+    writeFileSync(compiler, '#!/bin/sh\necho \'#!/bin/sh\nexit 7\' > "$3" && chmod +x "$3"\n');
+    chmodSync(compiler, 0o755);
+    const trace = writeRep(join(dir, 'a.rep'), 100, () => 64, false);
+    const args = ['study', trace, '--no-direct', '--quick', '--method', 'best'];
+    const { status, stdout } = cli([...args, '--json'], { CC: compiler });
+    expect(status).toBe(1);
+    const found = JSON.parse(stdout) as Study;
+    expect(cellOf(found, found.base)).toMatchObject({ state: 'failed', ns: null, ratio: null });
+    expect(cellOf(found, 'best')).toMatchObject({ state: 'measured', ratio: null });
+    expect(found.missing.join()).toContain('does not take the place of malloc');
+    expect(cli(args, { CC: compiler }).stdout)
+      .toContain(`${found.base} failed on every trace: its process ended with 7.`);
+  });
+
   test('a method that cannot serve a trace says why; one that can is measured', () => {
     const dir = temporaryDirectory();
     writeRep(join(dir, 'queue.rep'), 500, () => 64, false);
     writeRep(join(dir, 'stack.rep'), 500, (i) => 16 + i, true);
-    const args = [dir, '--no-direct', '--method', 'last', '--discipline', 'heap,store'];
+    const args = [dir, '--no-direct', '--method', 'last,pool', '--discipline', 'heap,store'];
     const found = run(args, NO_COMPILER);
     expect(found.traces.map(({ name }) => name)).toEqual(['queue', 'stack']);
     for (const last of ['last', 'last, store']) {
       expect(cellOf(found, last, 'queue')).toMatchObject({ state: 'refused', ns: null });
-      expect(cellOf(found, last, 'queue').why).toContain('not the start of a live block');
+      expect(cellOf(found, last, 'queue').why).toContain('cannot free or resize blocks');
       expect(cellOf(found, last, 'stack')).toMatchObject({ state: 'measured', why: '' });
+    }
+    for (const pool of ['pool', 'pool, store']) {
+      expect(cellOf(found, pool, 'queue')).toMatchObject({ state: 'measured', why: '' });
+      expect(cellOf(found, pool, 'stack')).toMatchObject({ state: 'refused', ns: null });
     }
   });
 
@@ -142,8 +167,8 @@ describe('on traces', () => {
     const dir = temporaryDirectory();
     const trace = writeRep(join(dir, 'a.rep'), 2000, (i) => i % 300, false);
     const out = join(dir, 'results');
-    const found = run([trace, '--no-direct', '--touch', 'all', '--method', 'best', '--save', out],
-      NO_COMPILER);
+    const args = [trace, '--no-direct', '--touch', 'all', '--method', 'best', '--save', out];
+    const found = run(args, NO_COMPILER);
     expect(found.setting.touch).toBe('all');
     const [json, md, chart] = readdirSync(out).sort();
     expect([json, md, chart].join()).toMatch(
@@ -155,6 +180,20 @@ describe('on traces', () => {
     expect(read(md)).not.toContain(dir);
     expect(elementsOf(read(chart))[0]?.name).toBe('svg');
   });
+});
+
+test('an interrupt ends the trial that runs and leaves no files', async () => {
+  const dir = temporaryDirectory();
+  const args = [MAIN, 'study', MAKE, '--no-direct', '--method', 'best'];
+  const child = spawn(process.execPath, args,
+    { env: { ...process.env, ...NO_COMPILER, TMPDIR: dir }, stdio: 'ignore' });
+  const isRunning = () => readdirSync(dir).flatMap((name) => readdirSync(join(dir, name)))
+    .some((name) => name.startsWith('trial-'));
+  while (!isRunning()) await setTimeout(20);
+  const ended = once(child, 'exit');
+  child.kill('SIGINT');
+  expect(await ended).toEqual([130, null]);
+  expect(readdirSync(dir)).toEqual([]);
 });
 
 describe('usage', () => {

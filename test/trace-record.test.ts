@@ -150,10 +150,13 @@ describe('a file that is being recorded', () => {
   test('two regions of one name contradict each other', () => {
     const path = join(temporaryDirectory(), 'a.vmt');
     const trace = traceFile(path);
+    const recorder = traceRecorder();
     for (const region of [newRegion('same'), newRegion('same')]) {
       region.configure({ trace });
       region.alloc(10);
+      region.busyTrace(recorder);
     }
+    expectCode('ERR_MISMATCH', () => recorder.finish());
     expect(trace.failed?.message).toMatch(/names of their own/);
     expectCode('ERR_MISMATCH', () => trace.close());
   });

@@ -9,8 +9,8 @@ import { heap } from '../src/disciplines/heap.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
-import type { Discipline, Finding, Region, RegionEvents, RegionFlags, TraceEvent }
-  from '../src/types.ts';
+import type { RegionEvents, RegionFlags, TraceEvent } from '../src/events.ts';
+import type { Discipline, Finding, Region } from '../src/types.ts';
 import { expectCode } from './support/expect-code.ts';
 import { temporaryDirectory } from './support/temp.ts';
 

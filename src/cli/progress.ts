@@ -25,21 +25,20 @@ const ERASE_LINE = '\r\x1b[K';
 
 export function progressOn(terminal: Terminal, clock: () => number): Progress {
   let next = clock() + PATIENCE_MS;
-  /** Of this kind of work: the time left is counted from its start. */
-  let started = clock();
-  let kind = '';
+  /** Since when each kind of work is done: the time left is counted from there. */
+  const started = new Map<string, number>();
   let isShown = false;
   return {
     step(what, done, total, show = String) {
       if (terminal.isTTY !== true) return;
       const now = clock();
-      if (what !== kind) started = now;
-      kind = what;
+      const since = started.get(what) ?? now;
+      started.set(what, since);
       if (now < next) return;
       next = now + PAUSE_MS;
       isShown = true;
       const part = total > 0 ? Math.min(1, done / total) : 0;
-      const left = part > 0 ? (now - started) * (1 / part - 1) : 0;
+      const left = part > 0 ? (now - since) * (1 / part - 1) : 0;
       const of = total > 0 ? ` of ${show(total)}` : '';
       const columns = terminal.columns ?? 80;
       const bar = total > 0 && columns >= BAR_COLUMNS ? barOf(part) : '';

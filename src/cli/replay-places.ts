@@ -2,6 +2,7 @@
  * Where a replay can put its region, by the name of the discipline. A place is one entry here.
  */
 import { join } from 'node:path';
+import { compressed } from '../disciplines/compressed.ts';
 import { file } from '../disciplines/file.ts';
 import { heap } from '../disciplines/heap.ts';
 import { mmap } from '../disciplines/mmap.ts';
@@ -26,10 +27,11 @@ export const PLACES: Readonly<Record<string, Place>> = {
   heap: (_dir, method) => over(heap(), method),
   mmap: (dir, method) => over(mmap(join(dir, 'replay.region')), method),
   file: (dir, method) => over(file(join(dir, 'replay.region')), method),
+  compressed: (dir, method) => over(compressed(join(dir, 'replay.region')), method),
   nested: (_dir, method) => over(nested(createRegion(heap(), best)), method),
   shared: (_dir, method) => over(shared({ capacity: '1GiB' }), method),
   store: (dir, method) => {
-    // A throwaway: any file system will do.
+    // It is thrown away, so every file system will do.
     const store = openStore(dir, { unsafeFileSystem: true });
     return { region: store.region('replay', { method }), close: () => store.abandon() };
   },

@@ -4,6 +4,8 @@
  * share a heap, compiled code or a fate:
  *
  *   node replay-trial.js SPEC      SPEC and the outcome on stdout are JSON
+ *
+ * Where it has a channel to its parent, it tells it of each replay that is done.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +51,12 @@ export const NOTHING: Outcome = {
   times: [], syncTimes: [], footprint: 0, findings: [], refusal: null, crash: null,
 };
 
-/** `clock` gives milliseconds; `step` hears of each repetition. */
+/** Replays of a trial. */
+export function replaysOf({ repeat, verify: isVerified }: Pick<Spec, 'repeat' | 'verify'>): number {
+  return repeat + (isVerified ? 1 : 0);
+}
+
+/** `clock` gives milliseconds; `step` hears of each replay that is done. */
 export function runTrial(
   spec: Spec, trace: Trace, clock: () => number, step: () => void = () => {},
 ): Outcome {
@@ -60,7 +67,6 @@ export function runTrial(
   const method = methodNamed(spec.method);
   try {
     for (let i = 0; i < spec.repeat; i += 1) {
-      step();
       onStand(spec, method, ({ region }) => {
         const measured = measure(trace, region, spec.touch, clock);
         times.push(measured.ms);
@@ -70,6 +76,7 @@ export function runTrial(
         if (spec.sync) syncTimes.push(clock() - started);
         if (i === 0) found.push(...region.check());
       });
+      step();
     }
     if (spec.verify) onStand(spec, method, ({ region }) => found.push(...verify(trace, region)));
   } catch (error) {
@@ -96,6 +103,7 @@ function onStand(spec: Spec, method: Method, work: (stand: Stand) => void): void
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const spec = JSON.parse(process.argv[2]) as Spec;
-  const outcome = runTrial(spec, readTrace(spec.path), () => performance.now());
+  const outcome = runTrial(spec, readTrace(spec.path), () => performance.now(),
+    () => process.send?.(true));
   process.stdout.write(JSON.stringify(outcome));
 }

@@ -2,16 +2,17 @@
  * `regionstore replay TRACE…`: allocation traces through methods and disciplines, one row for each
  * combination; each trial in a process of its own.
  *
- * JSON: { touch, repeat, rows: [{ trace, method, discipline, operations, ms, nsPerOperation,
- *   operationsPerSecond, peakBytes, footprint, utilization, syncMs, times, findings: [{ id,
- *   address, detail }], refusal, crash }] }; ms is the median of `times`; what was not measured is
- *   null, and `refusal` or `crash` says why.
+ * JSON: { touch, repeat, rows: [{ trace, path, method, discipline, operations, ms,
+ *   nsPerOperation, operationsPerSecond, peakBytes, footprint, utilization, syncMs, times,
+ *   findings: [{ id, address, detail }], refusal, crash }] }; ms is the median of `times`; what was
+ *   not measured is null, and `refusal` or `crash` says why.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { text as textOf } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RegionError } from '../errors.ts';
@@ -22,7 +23,7 @@ import type { Trace } from '../trace/trace.ts';
 import { writeTrace } from '../trace/trace-file.ts';
 import type { Finding } from '../types.ts';
 import { PLACES } from './replay-places.ts';
-import { NOTHING, type Outcome, runTrial, type Spec } from './replay-trial.ts';
+import { NOTHING, type Outcome, replaysOf, runTrial, type Spec } from './replay-trial.ts';
 import { type Column, counted, humanSize, percent, printable, table } from './table.ts';
 import { readShown } from './trace.ts';
 import { type Common, type Console, document, EXIT, type Report, tell, traceVerb } from './verb.ts';
@@ -40,6 +41,7 @@ interface Options extends Common {
 
 interface Row {
   readonly trace: string;
+  readonly path: string;
   readonly method: string;
   readonly discipline: string;
   readonly operations: number;
@@ -167,21 +169,23 @@ async function rowsOf(
   console: Console, paths: readonly string[], options: Options, { dir, stop }: Yard,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  const total = paths.length * options.method.length * options.discipline.length;
+  const { touch, repeat, verify = false, sync = false } = options;
+  const each = replaysOf({ repeat, verify });
+  const total = paths.length * options.method.length * options.discipline.length * each;
   for (const [i, path] of paths.entries()) {
     const trace = readShown(console, path);
     const copy = join(dir, `${i}.vmt`);
     if (!options.inProcess) writeTrace(copy, trace);
     for (const method of options.method) {
       for (const discipline of options.discipline) {
-        const { touch, repeat, verify = false, sync = false } = options;
         const spec: Spec = { path: copy, method, discipline, touch, repeat, verify, sync, dir };
-        const step = (): void => console.progress.step('trial', rows.length, total);
+        let done = rows.length * each;
+        const step = (): void => console.progress.step('replay', done++, total);
         step();
         const outcome = options.inProcess ? runTrial(spec, trace, () => performance.now(), step)
-          : await runApart(spec, stop);
+          : await runApart(spec, step, stop);
         if (stop.aborted) return rows;
-        rows.push(rowOf(basename(path), trace, spec, outcome));
+        rows.push(rowOf(path, trace, spec, outcome));
       }
     }
     rmSync(copy, { force: true });
@@ -190,29 +194,36 @@ async function rowsOf(
 }
 
 /** A trial in a process of its own. */
-async function runApart(spec: Spec, signal: AbortSignal): Promise<Outcome> {
+async function runApart(spec: Spec, step: () => void, signal: AbortSignal): Promise<Outcome> {
   const child = spawn(process.execPath, [SCRIPT, JSON.stringify(spec)],
-    { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
+    { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], signal, killSignal: 'SIGKILL' });
+  child.on('message', step);
   const ended = new Promise<string>((done) => {
     child.once('error', (error) => done(error.message));
     child.once('close', (status, signal) =>
       done(status === 0 ? '' : signal === null ? `exit code ${status}` : `killed by ${signal}`));
   });
   const [out, complaints, failure] =
-    await Promise.all([textOf(child.stdout), textOf(child.stderr), ended]);
+    await Promise.all([contents(child.stdout), contents(child.stderr), ended]);
   if (failure === '') return JSON.parse(out) as Outcome;
   const reason = /^\w*Error.*$/m.exec(complaints)?.[0];
   return { ...NOTHING, crash: reason === undefined ? failure : `${failure}: ${reason}` };
 }
 
-function rowOf(name: string, trace: Trace, spec: Spec, outcome: Outcome): Row {
+/** Pipes are there, since they were asked for. */
+function contents(pipe: Readable | null): Promise<string> {
+  return pipe === null ? Promise.resolve('') : text(pipe);
+}
+
+function rowOf(path: string, trace: Trace, spec: Spec, outcome: Outcome): Row {
   const { operations, peakBytes } = trace;
   const { method, discipline } = spec;
   const { times, syncTimes, footprint, findings, refusal, crash } = outcome;
   const ms = medianOf(times);
   const isTimed = ms !== null && operations > 0;
   return {
-    trace: name,
+    trace: basename(path),
+    path,
     method,
     discipline,
     operations,

@@ -9,9 +9,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Contender, type Direct, type DirectRow, median } from '../trace/study.ts';
+import {
+  type Contender, type Direct, type DirectRow, median, type State,
+} from '../trace/study.ts';
 import { lessIdle, PERF_EVENTS, type PerfStat, readPerfStat } from '../trace/study-perf.ts';
-import { type Ended, runProcess } from './study-process.ts';
+import { type Ended, failureOf, runProcess } from './study-process.ts';
 
 /** Compiled, this file is in dist/src/cli. */
 const SCRIPT = fileURLToPath(new URL('../../tools/study/direct-trial.js', import.meta.url));
@@ -61,10 +63,11 @@ interface Way {
   readonly discipline: string;
 }
 
-/** One process: what it found, or that it was stopped. */
+/** One process: what it found, or why there is nothing. */
 interface Run {
-  readonly isStopped: boolean;
+  readonly state: State;
   readonly result: DirectResult | null;
+  readonly why: string;
 }
 
 export async function runDirect(plan: DirectPlan): Promise<Direct> {
@@ -86,8 +89,7 @@ export async function runDirect(plan: DirectPlan): Promise<Direct> {
     const tell = (name: string) => plan.tell(`${program.name}, ${name}`, 'run', done++, total);
     rows.push(...await race(plan, program, ways, counter, idle, tell));
   }
-  verify(rows);
-  return { workloads, contenders, rows, perf: counter.why };
+  return { workloads, contenders, rows: judged(rows), perf: counter.why };
 }
 
 async function race(
@@ -100,7 +102,7 @@ async function race(
     for (const way of ways) {
       tell(way.contender.name);
       const runs = found.get(way) as Run[];
-      if (runs.some(({ result }) => result === null || result.refused !== '')) continue;
+      if (runs.some(({ state }) => state !== 'measured')) continue;
       runs.push(await within(plan.dir, async (dir) =>
         runOf(await runProcess(trialOf({ dir }, name, way, size), plan.limitMs))));
     }
@@ -131,22 +133,27 @@ async function within<T>(parent: string, work: (dir: string) => Promise<T>): Pro
   }
 }
 
-function runOf({ stdout, stderr, status, isStopped }: Ended): Run {
-  if (isStopped) return { isStopped, result: null };
-  if (status !== 0) throw new Error(`a program ended with ${status}: ${stderr.trim()}`);
-  return { isStopped, result: JSON.parse(stdout.slice(stdout.indexOf('\n'))) as DirectResult };
+function runOf(ended: Ended): Run {
+  if (ended.isStopped) return { state: 'limit', result: null, why: '' };
+  if (ended.status !== 0) return { state: 'failed', result: null, why: failureOf(ended) };
+  const { stdout } = ended;
+  const result = JSON.parse(stdout.slice(stdout.indexOf('\n'))) as DirectResult;
+  return { state: result.refused === '' ? 'measured' : 'refused', result, why: result.refused };
 }
 
 function rowOf(workload: string, { contender }: Way, runs: readonly Run[]): DirectRow {
-  const sound = runs.flatMap(({ result }) => (result?.refused === '' ? [result] : []));
+  const failed = runs.find(({ state }) => state === 'failed');
+  const sound = runs.flatMap(({ state, result }) =>
+    (state === 'measured' && result !== null && failed === undefined ? [result] : []));
   const of = (key: 'ms' | 'minorFaults' | 'majorFaults' | 'peakResident' | 'addedResident'
     | 'extent') =>
     (sound.length === 0 ? null : median(sound.map((result) => result[key])));
-  const why = runs.find(({ result }) => result?.refused)?.result?.refused ?? '';
+  const odd = failed
+    ?? (sound.length > 0 ? undefined : runs.find(({ state }) => state !== 'measured'));
   return {
     workload,
     contender: contender.name,
-    state: sound.length > 0 ? 'measured' : why === '' ? 'limit' : 'refused',
+    state: odd?.state ?? 'measured',
     ms: of('ms'),
     minorFaults: of('minorFaults'),
     majorFaults: of('majorFaults'),
@@ -155,19 +162,18 @@ function rowOf(workload: string, { contender }: Way, runs: readonly Run[]): Dire
     extent: of('extent'),
     checksum: sound[0]?.checksum ?? null,
     counters: {},
-    why,
+    why: odd?.why ?? '',
   };
 }
 
-/** A method that changes what a program computes is no allocator. */
-function verify(rows: readonly DirectRow[]): void {
-  for (const row of rows) {
-    const other = rows.find((r) => r.workload === row.workload && r.checksum !== null);
-    if (row.checksum !== null && row.checksum !== other?.checksum) {
-      throw new Error(`${row.workload} computed ${row.checksum} under ${row.contender}, ` +
-        `${other?.checksum} under ${other?.contender}`);
-    }
-  }
+/** A method under which a program computes something else than under the first is no allocator. */
+export function judged(rows: readonly DirectRow[]): DirectRow[] {
+  return rows.map((row) => {
+    const first = rows.find((r) => r.workload === row.workload && r.checksum !== null);
+    if (row.checksum === null || first === undefined || row.checksum === first.checksum) return row;
+    const why = `it computed ${row.checksum}, ${first.contender} ${first.checksum}`;
+    return { ...row, state: 'failed', ms: null, why };
+  });
 }
 
 type Counts = Readonly<Record<string, number>>;

@@ -4,6 +4,7 @@
  * `footprint BYTES`, or `refused WHY`. It may be stopped at any line.
  */
 import { spawn } from 'node:child_process';
+import type { State } from '../trace/study.ts';
 
 export interface Trial {
   readonly program: string;
@@ -12,7 +13,7 @@ export interface Trial {
 }
 
 export interface Outcome {
-  readonly state: 'measured' | 'limit' | 'refused';
+  readonly state: State;
   /** Nanoseconds per operation of each repetition that was finished. */
   readonly ns: readonly number[];
   /** Bytes at the peak; null = not known. */
@@ -41,13 +42,16 @@ export function runProcess(trial: Trial, limitMs: number): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(trial.program, trial.args,
       { env: { ...process.env, ...trial.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Whatever ends this process ends its trial.
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
     let isStopped = false;
     let stdout = '';
     let stderr = '';
     let started = performance.now();
     const stop = () => {
       isStopped = true;
-      child.kill('SIGKILL');
+      kill();
     };
     let timer = setTimeout(stop, START_MS);
     child.stdout.setEncoding('utf8').once('data', () => {
@@ -60,9 +64,14 @@ export function runProcess(trial: Trial, limitMs: number): Promise<Ended> {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
-    child.on('error', reject);
+    child.on('error', (error) => {
+      process.off('exit', kill);
+      clearTimeout(timer);
+      reject(error);
+    });
     child.on('close', (status, signal) => {
       clearTimeout(timer);
+      process.off('exit', kill);
       resolve({ stdout, stderr, isStopped, status, signal, ms: performance.now() - started });
     });
   });
@@ -73,9 +82,12 @@ export async function runTrial(trial: Trial, limitMs: number): Promise<Outcome> 
   const ended = await runProcess(trial, limitMs);
   const outcome = outcomeOf(ended);
   if (ended.status === 0 || ended.isStopped) return outcome;
-  const said = ended.stderr.split('\n').find((line) => /Error: /.test(line)) ?? '';
-  return { ...outcome, state: 'refused', ns: [], footprint: null,
-    why: `its process ended with ${ended.status ?? ended.signal}${said && `, ${said}`}` };
+  return { ...outcome, state: 'failed', ns: [], footprint: null, why: failureOf(ended) };
+}
+
+export function failureOf({ status, signal, stderr }: Ended): string {
+  const said = stderr.split('\n').find((line) => /Error: /.test(line)) ?? '';
+  return `its process ended with ${status ?? signal}${said && `, ${said}`}`;
 }
 
 export function outcomeOf({ stdout, isStopped, ms }: Pick<Ended, 'stdout' | 'isStopped' | 'ms'>):

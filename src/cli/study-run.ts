@@ -59,14 +59,15 @@ async function race(
     const outcomes = found.get(runner) as Outcome[];
     const isSound = outcomes.every(({ state }) => state === 'measured');
     const space = isSound && runner.contender.family !== 'loop'
-      ? (await turn(plan, runner, trace, 'all', 1)).footprint : null;
-    samples.push(sampleOf(runner, trace, outcomes, space));
+      ? await turn(plan, runner, trace, 'all', 1) : null;
+    if (space?.state === 'failed') outcomes.push(space);
+    samples.push(sampleOf(runner, trace, outcomes, space?.footprint ?? null));
   }
   return samples;
 }
 
 function repetitionsOf({ isQuick }: RunPlan, { operations }: StudyTrace): number {
-  if (isQuick) return 2;
+  if (isQuick) return 3;
   return Math.max(3, Math.min(20, Math.ceil(ENOUGH_OPERATIONS / Math.max(1, operations))));
 }
 
@@ -87,8 +88,8 @@ function sampleOf(
   { contender }: Runner, trace: StudyTrace, outcomes: readonly Outcome[], footprint: number | null,
 ): Sample {
   const rounds = outcomes.filter(({ ns }) => ns.length > 0).map(({ ns }) => Math.min(...ns));
-  const odd = rounds.length > 0 ? undefined
-    : outcomes.find(({ state }) => state !== 'measured');
+  const odd = outcomes.find(({ state }) => state === 'failed')
+    ?? (rounds.length > 0 ? undefined : outcomes.find(({ state }) => state !== 'measured'));
   return {
     trace: trace.name,
     contender: contender.name,

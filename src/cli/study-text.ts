@@ -1,5 +1,7 @@
 /** A study for people: tables for a terminal, and the same as Markdown for the record. */
-import { type Cell, type Contender, type DirectRow, LARGE, type Study } from '../trace/study.ts';
+import {
+  type Cell, type Contender, type DirectRow, isServed, LARGE, type Study,
+} from '../trace/study.ts';
 import { humanSize, printable } from './table.ts';
 
 /** Rows of text; the first column is aligned left. */
@@ -91,7 +93,7 @@ function directGrid(study: Study, workload: { name: string; what: string }): Gri
     title: `Run directly: ${workload.name}, ${workload.what}`,
     head: ['', 'ms', 'relative', 'minor faults', 'major', 'peak RSS', 'by the work', 'extent',
       ...events],
-    rows: rows.filter(({ state }) => state !== 'refused').map(line),
+    rows: rows.filter(isServed).map(line),
   };
 }
 
@@ -128,12 +130,16 @@ interface Refusal {
 
 /** One sentence for each contender that was refused. */
 function refusals(all: readonly Refusal[], total: number, what: string): string[] {
-  const refused = all.filter(({ state }) => state === 'refused');
-  const names = [...new Set(refused.map(({ contender }) => contender))];
-  return names.map((name) => {
-    const own = refused.filter(({ contender }) => contender === name);
-    const which = own.length === total ? `no ${what}` : `not ${own.map(({ of }) => of).join(', ')}`;
-    return `${name} serves ${which}: ${own[0]?.why.split(';')[0]}.`;
+  const odd = all.filter(({ state }) => state === 'refused' || state === 'failed');
+  const kinds = [...new Set(odd.map(({ contender, state }) => `${contender}\n${state}`))];
+  return kinds.map((kind) => {
+    const [name = '', state] = kind.split('\n');
+    const own = odd.filter((one) => one.contender === name && one.state === state);
+    const isAll = own.length === total;
+    const names = own.map(({ of }) => printable(of)).join(', ');
+    const which = state === 'failed' ? `failed on ${isAll ? `every ${what}` : names}`
+      : `serves ${isAll ? `no ${what}` : `not ${names}`}`;
+    return `${name} ${which}: ${printable(own[0]?.why.split(';')[0] ?? '')}.`;
   });
 }
 

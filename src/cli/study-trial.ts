@@ -4,10 +4,14 @@
  *
  *   node study-trial.js '{"trace": "FILE", "kind": "region", "method": "best", …}'
  */
+import { last } from '../methods/last.ts';
 import { methodNamed } from '../methods/registry.ts';
-import { firstSize, type Heap, heapOf, refusal, replay, type Touch } from '../trace/replay.ts';
+import {
+  explained, firstSize, type Heap, heapOf, refusal, replay, type Touch,
+} from '../trace/replay.ts';
 import type { Trace } from '../trace/trace.ts';
 import { readTrace } from '../trace/trace-file.ts';
+import type { Region } from '../types.ts';
 import { standFor } from './replay-places.ts';
 import { emptyHeap, replayBuffers } from './study-loops.ts';
 import { peakResident, startPeak } from './study-memory.ts';
@@ -58,12 +62,29 @@ function timeHeap(request: TrialRequest, trace: Trace, heap: Heap): void {
 }
 
 function timeRegion(request: TrialRequest, trace: Trace): number {
-  const { region, close } = standFor(request.discipline, request.dir, methodNamed(request.method));
-  timeHeap(request, trace, heapOf(region, firstSize(trace)));
+  const { method, discipline, dir, touch } = request;
+  const { region, close } = standFor(discipline, dir, methodNamed(method));
+  const heap = heapOf(region, firstSize(trace));
+  const live = new Float64Array(trace.slots);
+  const once = () => {
+    try {
+      replay(trace, heap, live, touch);
+    } catch (error) {
+      throw explained(error, region, live);
+    }
+  };
+  timed(request, trace, once, () => freeAll(region, live));
   // Nothing is given back before: the extent is that of the peak.
   const { extent } = region.stat();
   close();
   return extent;
+}
+
+/** What the program left over, one by one as in C; `last` can only drop all of it. */
+function freeAll(region: Region, live: Float64Array): void {
+  if (region.method === last.name) region.clear();
+  else for (const address of live) region.free(address);
+  live.fill(0);
 }
 
 async function timePool(request: TrialRequest, trace: Trace): Promise<number> {

@@ -55,7 +55,8 @@ export function study(program: Command, console: Console): void {
     .summary('compare allocators on traces, in time and space')
     .description('Compare every method with the allocators of C that this machine has and with ' +
       'what JavaScript offers, on the same traces in one run, and run real programs under each ' +
-      'method. Nothing else should run meanwhile.')
+      'method. Nothing else should run meanwhile. Exit code 1 when a trial failed or a program ' +
+      'computed something wrong.')
     .argument('[traces...]', 'trace files of any format, or folders of them')
     .option('--method <list>', `methods, separated by commas; default ${METHODS.join(',')}`)
     .option('--discipline <list>', `disciplines: ${Object.keys(PLACES).join(', ')}`, 'heap')
@@ -84,7 +85,7 @@ async function act(console: Console, paths: string[], options: Options): Promise
     drop();
     process.exit(130);
   };
-  process.once('SIGINT', interrupt);
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     const found = await make(console, wish, dir);
     console.progress.clear();
@@ -94,10 +95,11 @@ async function act(console: Console, paths: string[], options: Options): Promise
     const columns = console.output.isTerminal ? process.stdout.columns : 120;
     await console.output.print(options.json ? document(found)
       : terminalText(found, columns, console.output.head));
-    console.exit = EXIT.fine;
+    const all = [...found.cells, ...found.direct?.rows ?? []];
+    console.exit = all.some(({ state }) => state === 'failed') ? EXIT.findings : EXIT.fine;
   } finally {
     console.progress.clear();
-    process.off('SIGINT', interrupt);
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     drop();
   }
 }

@@ -101,8 +101,8 @@ function converted(
     throw new RegionError('ERR_EXISTS', `${out} is there already; give --force to replace it`);
   }
   const read = readShown(console, path);
-  console.progress.step(`writing ${printable(basename(out))}`, 0, 0);
-  writeTrace(out, read, format);
+  const what = `writing ${printable(basename(out))}`;
+  writeTrace(out, read, format, (done, total) => console.progress.step(what, done, total));
   const { operations } = read;
   const bytes = statSync(out).size;
   return {

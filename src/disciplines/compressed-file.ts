@@ -2,13 +2,14 @@
  * Writing a compressed region file: never over what the file holds.
  *
  * Order of a commit: chunks and table into free space, sync, the first slot, sync; that is the new
- * state. Then the second slot, which the next sync makes durable, before anything of the state it
- * had named is overwritten. A failure before the first slot is written changes nothing; one after
- * it leaves the old or the new state, and only reading the file again tells which.
+ * state. Then the second slot, with no sync of its own: the sync before the first slot is written
+ * again makes it durable. So while one slot is written the other is whole and names what is there.
+ * A failure before the first slot is written changes nothing; one after it leaves the old or the
+ * new state, and only reading the file again tells which.
  *
- * Waste: free space is used again and cut off at the end. When more of the file is free than used,
- * its chunks are gathered into one run, by commits of their own: at the end first where there is no
- * gap long enough, then at the front. A disk too full for that leaves it for the next time.
+ * Waste: free space is used again and cut off at the end. When clearly more of the file is free
+ * than used, its chunks are gathered into one run, by commits of their own: at the end first where
+ * there is no gap long enough, then at the front. A disk too full for that leaves it for later.
  */
 import { hash } from 'node:crypto';
 import { RegionError } from '../errors.ts';
@@ -21,8 +22,9 @@ import { FreeSpace, inOrder, lowestPlace, taken } from './compressed-space.ts';
 
 const ZEROS = Buffer.alloc(CHUNK);
 const DIGEST_BYTES = COMPRESSED_CHUNK.bytes - COMPRESSED_CHUNK.digest;
-/** Free space that is not worth the trouble, bytes. */
-const SLACK = 256 * 1024;
+/** Free space beyond what is used that is not worth the trouble: an eighth of that, or so much. */
+const SLACK_PART = 8;
+const SLACK = 64 * 1024;
 
 /** 128 bits of SHA-256: tells whether a chunk is whole, and whether it changed. */
 export function digestOf(chunk: Uint8Array): Buffer {
@@ -152,7 +154,8 @@ export class CompressedFile {
 
   #isWasteful(): boolean {
     const used = usedBy(this.#contents);
-    return endOf(this.#contents) - COMPRESSED_START - used > Math.max(used, SLACK);
+    const slack = Math.max(used / SLACK_PART, SLACK);
+    return endOf(this.#contents) - COMPRESSED_START - used > used + slack;
   }
 
   /** Every chunk and the table, one after the other in one place. */

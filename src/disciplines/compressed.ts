@@ -16,7 +16,7 @@ import { loadShim } from '../native/load.ts';
 import { count, oneOf, readOptions, size, text } from '../options.ts';
 import type { Discipline } from '../types.ts';
 import { Backing } from './backing.ts';
-import { capacityFrom } from './capacity.ts';
+import { capacityFrom, windowBytes } from './capacity.ts';
 import { type Codec, type CodecName, codecNamed, codecOf } from './compressed-codec.ts';
 import { type Contents, corrupt, type Disk, readContents } from './compressed-contents.ts';
 import { CompressedFile, digestOf, type Draft, isZero, NOTHING, readChunk }
@@ -43,7 +43,9 @@ interface Settings {
 }
 
 /**
- * A packed file, copied to memory. Costs memory and time of the region's size.
+ * A packed file, copied to memory. Costs memory and time of the region's size, which is not that of
+ * the file: with a file you do not trust, `capacity` says how much memory it may take.
+ * ERR_VERSION where this Node or this program lacks what the file was packed with.
  *
  * @example const region = createRegion(compressed('notes.region', { level: 9 }), best);
  */
@@ -136,6 +138,10 @@ class CompressedMemory implements Discipline {
     this.#codec = codec === undefined ? stored : codecNamed(codec, path);
     this.#level();
     this.#capacity = capacityFrom(capacity ?? (isNew ? undefined : contents.capacity), CHUNK);
+    if (contents.segmentPages.some((pages, i) => pages * PAGE > windowBytes(this.#capacity, i))) {
+      throw new RegionError('ERR_BAD_OPTION',
+        `${path} is larger than the capacity of ${this.#capacity} bytes; give a larger one`);
+    }
     this.#file = new CompressedFile(this.#disk, contents, isMirrored);
     this.#sizes = contents.segmentPages.map((pages) => pages * PAGE);
     this.#memory = unpacked(this.#disk, contents, stored, this.#capacity);
@@ -219,7 +225,7 @@ class CompressedMemory implements Discipline {
   }
 }
 
-/** The memory a file holds, as a heap of that capacity. Also for looking at files. */
+/** The memory a file holds, as a heap of a capacity that it fits. Also for looking at files. */
 export function unpacked(
   disk: Disk, contents: Contents, codec: Codec, capacity: number,
 ): Discipline {
@@ -227,13 +233,12 @@ export function unpacked(
   memory.open();
   try {
     contents.segmentPages.forEach((pages, i) => {
-      if (memory.window(i).length >= pages * PAGE) memory.resize(i, pages * PAGE);
+      memory.resize(i, pages * PAGE);
     });
     for (const [number, chunk] of contents.chunks) {
       const bytes = readChunk(disk, number, chunk, codec);
       const window = memory.window(Math.floor(number / CHUNKS_PER_SEGMENT));
-      const at = (number % CHUNKS_PER_SEGMENT) * CHUNK;
-      if (at + CHUNK <= window.length) window.set(bytes, at);
+      window.set(bytes, (number % CHUNKS_PER_SEGMENT) * CHUNK);
     }
     if (contents.sequence > 0 && !regionIdIn(memory).equals(contents.regionId)) {
       throw corrupt(disk, 'it names another region than it holds');

@@ -25,7 +25,10 @@ export interface NestedOptions {
   readonly root?: string;
   /** Bytes, or a string like '1GiB'; default: what the region says, for a new one what there is. */
   readonly capacity?: number | string;
-  /** Bytes the block has at least, whether they are used or not; default 0. */
+  /**
+   * Bytes the block has at least, whether they are used or not; default: what it has when the
+   * region is opened, 0 for a new one. 0 lets `compact` give back all that is not used.
+   */
   readonly size?: number | string;
 }
 
@@ -60,8 +63,9 @@ class NestedMemory implements Discipline {
   readonly #outer: Region;
   readonly #root: string;
   readonly #given: number | undefined;
+  readonly #size: number | undefined;
   /** Bytes the block keeps. */
-  readonly #least: number;
+  #least = 0;
   #capacity: number;
   #isOpen = false;
   #address = 0 as Address;
@@ -70,13 +74,13 @@ class NestedMemory implements Discipline {
   #identity = Buffer.alloc(0);
   #leave: () => void = () => {};
 
-  constructor(outer: Region, { root = 'nested', capacity, size = 0 }: Settings) {
+  constructor(outer: Region, { root = 'nested', capacity, size }: Settings) {
     this.#outer = outer;
     this.#root = root;
     this.#given = capacity;
     this.#capacity = capacityFrom(capacity, ROUND, SLOT_BYTES);
-    this.#least = Math.ceil(size / ROUND) * ROUND;
-    if (this.#least <= this.#capacity) return;
+    this.#size = size === undefined ? undefined : Math.ceil(size / ROUND) * ROUND;
+    if (this.#size === undefined || this.#size <= this.#capacity) return;
     throw new RegionError('ERR_BAD_OPTION',
       `nested: a size of ${size} bytes is more than the capacity of ${this.#capacity}`);
   }
@@ -91,6 +95,7 @@ class NestedMemory implements Discipline {
     }
     const address = this.#find();
     this.#isOpen = true;
+    this.#least = this.#size ?? 0;
     if (address === 0) return [];
     try {
       this.#isPublished = true;
@@ -102,6 +107,7 @@ class NestedMemory implements Discipline {
     }
     // What the block has beyond the region is room to grow, not the rest of a crash.
     const held = Math.floor(this.#held() / PAGE) * PAGE;
+    this.#least = this.#size ?? held;
     const used = this.#pages() * PAGE;
     return [used >= METHOD_START && used < held ? used : held];
   }

@@ -125,10 +125,12 @@ class SharedBuffer implements SharedDiscipline {
       throw new RegionError('ERR_BUSY',
         'this shared() serves an open region; make another one of its buffer');
     }
-    const sizes = Atomics.load(this.#words, SHARED.magic >>> 2) === SHARED_MAGIC
-      ? this.#join() : this.#look();
-    this.#isOpen = true;
-    return sizes;
+    for (;;) {
+      const sizes = this.#isMade() ? this.#join() : this.#look();
+      if (sizes === null) continue;
+      this.#isOpen = true;
+      return sizes;
+    }
   }
 
   window(segment: number): Uint8Array {
@@ -158,10 +160,16 @@ class SharedBuffer implements SharedDiscipline {
     this.#isOpen = false;
   }
 
-  /** Sizes of what is there though it is no shared region; [] = nothing. */
-  #look(): readonly number[] {
+  /** Is there a shared region, or one in the making? */
+  #isMade(): boolean {
+    return Atomics.load(this.#words, SHARED.magic >>> 2) === SHARED_MAGIC;
+  }
+
+  /** Sizes of what is there though no shared region was; [] = nothing, null = now there is one. */
+  #look(): readonly number[] | null {
     const bytes = new Uint8Array(this.buffer);
     if (isBlank(this.#origin.isNew ? bytes.subarray(0, METHOD_START) : bytes)) return [];
+    if (this.#isMade()) return null;
     const isRegion = String.fromCharCode(...bytes.subarray(0, MAGIC.length)) === MAGIC;
     if (!isRegion) return [bytes.length];
     throw new RegionError('ERR_MISMATCH',
@@ -184,11 +192,12 @@ class SharedBuffer implements SharedDiscipline {
     Atomics.store(words, SHARED.maker >>> 2, this.#ticket);
   }
 
-  /** Opens what is laid out, or just being laid out by another thread. */
-  #join(): readonly number[] {
+  /** Opens what is laid out, or just being laid out by another thread; null = that gave up. */
+  #join(): readonly number[] | null {
     const words = this.#words;
     for (let looks = LOOKS; Atomics.load(words, SHARED.isReady >>> 2) === 0; looks--) {
       if (Atomics.wait(words, SHARED.isReady >>> 2, 0, LOOK_MS) !== 'timed-out') continue;
+      if (!this.#isMade()) return null;
       const maker = Atomics.load(words, SHARED.maker >>> 2);
       const isLost = maker !== 0 && new ThreadTable(this.buffer).isDead(maker);
       if (isLost || looks <= 1) throw unfinished();

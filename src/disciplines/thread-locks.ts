@@ -4,8 +4,8 @@
  * has to wait turns a while, then sets a bit and sleeps; a sleeper looks every few milliseconds
  * whether the owner is still there, and takes the lock over from one that died, at any instant.
  *
- *   S1  the words about the buffer say what it is divided into
- *   S2  a lock is not condemned: what it guards could be derived again
+ *   T1  the words about the buffer say what it is divided into
+ *   T2  a lock is not condemned: what it guards could be derived again
  */
 import { RegionError } from '../errors.ts';
 import { LOCK, LOCK_WAITING, PAGE, SHARED } from '../layout.ts';
@@ -100,13 +100,13 @@ export class ThreadLocks implements Sharing {
     const { shards, slotShift, capacity } = this.#division;
     const found = divisionIn(this.#words);
     if (found.shards !== shards || found.slotShift !== slotShift || found.capacity !== capacity) {
-      report({ id: 'S1', address: SHARED.shards,
+      report({ id: 'T1', address: SHARED.shards,
         detail: 'the words about the buffer were changed' });
     }
     for (let shard = -1; shard < shards; shard++) {
       const lock = this.lockOf(shard);
       if (!this.isCondemned(lock)) continue;
-      report({ id: 'S2', address: lock * 4, detail: `${whatOf(lock)} is condemned` });
+      report({ id: 'T2', address: lock * 4, detail: `${whatOf(lock)} is condemned` });
     }
   }
 

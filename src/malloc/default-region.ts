@@ -4,20 +4,24 @@
  * is closed.
  */
 import { existsSync, statSync } from 'node:fs';
+import { compressed } from '../disciplines/compressed.ts';
 import { file } from '../disciplines/file.ts';
 import { heap } from '../disciplines/heap.ts';
 import { mmap } from '../disciplines/mmap.ts';
 import { RegionError } from '../errors.ts';
 import { methodNamed } from '../methods/registry.ts';
+import { profileFor } from '../profile/write.ts';
 import { createRegion, openRegion, type RegionOptions } from '../region/region.ts';
-import type { Discipline, Region, RegionFlags } from '../types.ts';
+import type { RegionFlags, TraceSink } from '../events.ts';
+import type { Discipline, Region } from '../types.ts';
 import { atEnd } from './ending.ts';
 import { expanded, type Output, outputTo, standardError } from './output.ts';
+import { counting, Profiling } from './profiling.ts';
 import { type DisciplineChoice, type Settings, settingsFrom, VARIABLE } from './settings.ts';
-import { type TraceTarget, traceTarget } from './trace-target.ts';
+import { traceTarget } from './trace-target.ts';
 import { Warnings } from './warnings.ts';
 
-const OVER_FILE = { mmap, file };
+const OVER_FILE = { mmap, file, compressed };
 
 /** The default region and what goes with it. */
 export interface Default {
@@ -49,20 +53,56 @@ export function defaults(): Default {
 }
 
 function start(settings: Settings): Default {
-  const { abort = false, keep: keeps = false, sites = false } = settings;
-  const warn = warningsTo(settings.warn);
-  let trace: TraceTarget | null = null;
-  const warnings = new Warnings(warn, abort, () => trace?.close());
+  const { abort = false, keep: keeps = false, signals = false } = settings;
+  const sinks: TraceSink[] = [];
+  const ends: (() => void)[] = [];
+  const finish = (): void => {
+    for (const end of ends.splice(0)) end();
+  };
+  const warnings = new Warnings(warningsTo(settings.warn), abort, finish);
   const region = regionFor(settings, warnings);
-  // Before the trace is opened, which wants to complete itself at the end too.
+  // Before a trace is opened, which wants to complete itself at the end too.
   atEnd(() => {
     warnings.isLate = true;
-    trace?.close();
+    finish();
     if (isClosedAtExit(settings, region)) closeAtExit(region, warnings);
-  }, settings.signals ?? false);
-  if (settings.trace !== undefined) trace = traceTarget(settings.trace, sites);
-  region.configure({ ...flagsFrom(settings), trace: trace ?? false });
+  }, signals);
+  addTrace(settings, sinks, ends);
+  addProfile(settings, region, sinks, ends);
+  region.configure({ ...flagsFrom(settings), trace: oneOf(sinks) });
   return { region, warnings, keeps };
+}
+
+function addTrace({ trace, sites = false }: Settings, sinks: TraceSink[], ends: (() => void)[]) {
+  if (trace === undefined) return;
+  const target = traceTarget(trace, sites);
+  sinks.push(target);
+  ends.push(() => target.close());
+}
+
+/** What `method=profile` found out is told in any case. */
+function addProfile(
+  { profile }: Settings, region: Region, sinks: TraceSink[], ends: (() => void)[],
+) {
+  const target = profile ?? (region.method.startsWith('profile(') ? '&2' : undefined);
+  if (target === undefined) return;
+  const output = outputTo(target, 'profile');
+  const counts = new Profiling();
+  sinks.push(counting(counts));
+  ends.push(() => {
+    output.add(profileFor(target, counts.finish('malloc')));
+    output.flush();
+  });
+}
+
+function oneOf(sinks: readonly TraceSink[]): TraceSink | false {
+  if (sinks.length < 2) return sinks[0] ?? false;
+  return {
+    sites: sinks.some(({ sites }) => sites === true),
+    record(event) {
+      for (const sink of sinks) sink.record(event);
+    },
+  };
 }
 
 function warningsTo(target: string | undefined): Output {

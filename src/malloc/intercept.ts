@@ -8,7 +8,8 @@
  */
 import { types } from 'node:util';
 import type { Ledger } from './ledger.ts';
-import { type Callable, type Constructor, constructorFor, functionFor } from './stand-ins.ts';
+import { type Callable, type Constructor, constructorFor, type Done, functionFor }
+  from './stand-ins.ts';
 
 type AnyBuffer = ArrayBuffer | SharedArrayBuffer;
 
@@ -34,9 +35,9 @@ interface Change {
 /** Puts the stand-ins in place; null, or why they cannot be. */
 export function intercept(ledger: Ledger): string | null {
   const changes = [
-    ...BUFFERS.flatMap((name) => constructorChanges(name, (made, by) =>
-      ledger.meet(made as AnyBuffer, by, true))),
-    ...VIEWS.flatMap((name) => constructorChanges(name, viewMet(ledger))),
+    ...BUFFERS.flatMap((name) => constructorChanges(name, (made, _self, _given, below) =>
+      ledger.meet(made as AnyBuffer, { name, below }, true))),
+    ...VIEWS.flatMap((name) => constructorChanges(name, viewMet(ledger, name))),
     ...BUFFER_CALLS.flatMap((key) => bufferCall(ledger, key)),
     ...copyingCalls(ledger),
     ...resizingCalls(ledger),
@@ -56,14 +57,12 @@ function isReplaceable(owner: object, key: string): boolean {
   return found?.configurable === true && found.writable === true;
 }
 
-type Met = (made: object, by: string, given: readonly unknown[]) => void;
-
 /** The global, and the way to it from every instance. */
-function constructorChanges(name: string, met: Met): Change[] {
+function constructorChanges(name: string, done: Done): Change[] {
   const target: unknown = Reflect.get(globalThis, name);
   if (typeof target !== 'function') return [];
   const original = target as unknown as Constructor;
-  const value = constructorFor(original, (made, given) => met(made, name, given));
+  const value = constructorFor(original, done);
   return [
     { owner: globalThis, key: name, value },
     { owner: original.prototype, key: 'constructor', value },
@@ -74,49 +73,47 @@ const viewPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const bufferGetter = getOwnPropertyDescriptor(viewPrototype, 'buffer')?.get as Callable;
 const NOTHING: readonly unknown[] = [];
 
-function bufferOf(view: object): AnyBuffer {
+function bufferOf(view: unknown): AnyBuffer {
   return apply(bufferGetter, view, NOTHING) as AnyBuffer;
 }
 
 /** A view of a buffer that is given allocates nothing. */
-function viewMet(ledger: Ledger): Met {
-  return (made, by, given) => {
-    const [first] = given;
+function viewMet(ledger: Ledger, name: string): Done {
+  return (made, _self, [first], below) => {
     const isNumber = typeof first !== 'object' || first === null;
     if (!isNumber && isAnyArrayBuffer(first)) return;
-    ledger.meet(bufferOf(made), by, isNumber);
+    ledger.meet(bufferOf(made), { name, below }, isNumber);
   };
 }
 
-/** What is done with the result of a call. */
-type After = (self: unknown, made: object, given: readonly unknown[]) => void;
-
-function callChange(owner: object, key: string, done: After): Change[] {
+function callChange(owner: object, key: string, done: Done): Change[] {
   const original: unknown = Reflect.get(owner, key);
   if (typeof original !== 'function' || !Object.hasOwn(owner, key)) return [];
-  const value = functionFor(original as Callable, (self, made, given) =>
-    done(self, made as object, given));
-  return [{ owner, key, value }];
+  return [{ owner, key, value: functionFor(original as Callable, done) }];
 }
 
 function bufferCall(ledger: Ledger, key: string): Change[] {
-  const by = `Buffer.${key}`;
-  return callChange(Buffer, key, (_self, made, given) => {
+  const name = `Buffer.${key}`;
+  return callChange(Buffer, key, (made, _self, given, below) => {
     if (isAnyArrayBuffer(given[0])) return;
-    ledger.meet(bufferOf(made), by, key === 'alloc' && given.length === 1);
+    ledger.meet(bufferOf(made), { name, below }, key === 'alloc' && given.length === 1);
   });
 }
 
 function copyingCalls(ledger: Ledger): Change[] {
-  return COPYING_CALLS.flatMap((key) => callChange(viewPrototype, key, (_self, made) =>
-    ledger.meet(bufferOf(made), `TypedArray.${key}`, false)));
+  return COPYING_CALLS.flatMap((key) => {
+    const name = `TypedArray.${key}`;
+    return callChange(viewPrototype, key, (made, _self, _given, below) =>
+      ledger.meet(bufferOf(made), { name, below }, false));
+  });
 }
 
 function resizingCalls(ledger: Ledger): Change[] {
   const own = ArrayBuffer.prototype;
-  const resized = (by: string): After => (self) => ledger.resized(self as AnyBuffer, by);
-  const moved = (by: string): After => (self, made) =>
-    ledger.moved(self as AnyBuffer, made as AnyBuffer, by);
+  const resized = (name: string): Done => (_made, self, _given, below) =>
+    ledger.resized(self as AnyBuffer, { name, below });
+  const moved = (name: string): Done => (made, self, _given, below) =>
+    ledger.moved(self as AnyBuffer, made as AnyBuffer, { name, below });
   return [
     ...callChange(own, 'resize', resized('ArrayBuffer.resize')),
     ...callChange(SharedArrayBuffer.prototype, 'grow', resized('SharedArrayBuffer.grow')),

@@ -8,7 +8,8 @@
  *   K3  of a buffer that was transferred only the new one is freed
  */
 import { types } from 'node:util';
-import type { TraceSink } from '../types.ts';
+import { type Below, callSite } from '../sites.ts';
+import type { TraceSink } from '../events.ts';
 
 /** One live buffer, as long as it is not collected. */
 export interface Buffered {
@@ -20,12 +21,20 @@ export interface Buffered {
   isMoved: boolean;
 }
 
+/** A call that the program made. */
+export interface Call {
+  /** `Buffer.from`. */
+  readonly name: string;
+  /** The function on the stack that the program called. */
+  readonly below: Below;
+}
+
 /** Who is told of buffers. Called while nothing else is recorded: it may allocate itself. */
 export interface Observer {
-  /** `by` = the call that made it, `Buffer.from`; `zero` = it reads as zeros. */
-  allocated(buffer: Buffered, by: string, zero: boolean): void;
+  /** `zero` = it reads as zeros. */
+  allocated(buffer: Buffered, by: Call, zero: boolean): void;
   /** `old` = its address and size before. */
-  resized(buffer: Buffered, old: { address: number; size: number }, by: string): void;
+  resized(buffer: Buffered, old: { address: number; size: number }, by: Call): void;
   freed(buffer: Buffered): void;
 }
 
@@ -76,15 +85,15 @@ export class Ledger {
     this.#isBusy = true;
   }
 
-  /** A buffer that `by` made, or a view of one that may be known. */
-  meet(buffer: AnyBuffer, by: string, zero: boolean): void {
+  /** A buffer that a call made, or a view of one that may be known. */
+  meet(buffer: AnyBuffer, by: Call, zero: boolean): void {
     if (this.#isBusy || Mark.of(buffer) !== null) return;
     const known = this.#mark(buffer);
     this.#tell((observer) => observer.allocated(known, by, zero));
   }
 
   /** The program changed the length of a buffer. */
-  resized(buffer: AnyBuffer, by: string): void {
+  resized(buffer: AnyBuffer, by: Call): void {
     if (this.#isBusy) return;
     const known = Mark.of(buffer);
     if (known === null) return this.meet(buffer, by, true);
@@ -94,7 +103,7 @@ export class Ledger {
   }
 
   /** The memory of one buffer became that of another. */
-  moved(from: AnyBuffer, to: AnyBuffer, by: string): void {
+  moved(from: AnyBuffer, to: AnyBuffer, by: Call): void {
     if (this.#isBusy) return;
     const before = Mark.of(from);
     if (before === null || before.isMoved) return this.meet(to, by, false);
@@ -151,14 +160,14 @@ function reservedBy(buffer: AnyBuffer): number {
 }
 
 /** Tells a trace of every buffer. The region is called `buffers`, the method is the call. */
-export function tracing(sink: TraceSink, siteOf: () => string): Observer {
-  const site = () => sink.sites === true ? siteOf() : '';
-  const record = (old: number, now: number, size: number, zero: boolean, method: string) =>
-    sink.record({ old, new: now, size, align: 0, zero, region: 'buffers', method,
-      site: now === 0 ? '' : site() });
+export function tracing(sink: TraceSink): Observer {
+  const record = (old: number, now: number, size: number, zero: boolean, by: Call) =>
+    sink.record({ old, new: now, size, align: 0, zero, region: 'buffers', method: by.name,
+      site: sink.sites === true ? callSite(by.below) : '' });
   return {
     allocated: ({ address, size }, by, zero) => record(0, address, size, zero, by),
     resized: ({ address, size }, old, by) => record(old.address, address, size, false, by),
-    freed: ({ address }) => record(address, 0, 0, false, 'collector'),
+    freed: ({ address }) => sink.record({ old: address, new: 0, size: 0, align: 0, zero: false,
+      region: 'buffers', method: 'collector', site: '' }),
   };
 }

@@ -29,7 +29,7 @@ export interface Output {
 }
 
 /** Process and thread, as `%p` says it: `4711`, in worker thread 3 `4711.3`. */
-export function processName(): string {
+function processName(): string {
   return isMainThread ? `${process.pid}` : `${process.pid}.${threadId}`;
 }
 

@@ -4,11 +4,12 @@
  * `signals` are heard; the others are for `regionstore/malloc`.
  */
 import { isMainThread } from 'node:worker_threads';
-import { callSite } from '../sites.ts';
+import { profileFor } from '../profile/write.ts';
 import { atEnd } from './ending.ts';
 import { intercept } from './intercept.ts';
 import { Ledger, type Observer, tracing } from './ledger.ts';
-import { say } from './output.ts';
+import { outputTo, say } from './output.ts';
+import { Profiling } from './profiling.ts';
 import { type Settings, settingsFrom, VARIABLE } from './settings.ts';
 import { traceTarget } from './trace-target.ts';
 
@@ -36,12 +37,23 @@ function register(): void {
   ledger.begin(observersFor(settings, ends));
 }
 
-function observersFor({ trace, sites = false }: Settings, ends: (() => void)[]): Observer[] {
+function observersFor(
+  { trace, profile, sites = false }: Settings, ends: (() => void)[],
+): Observer[] {
   const observers: Observer[] = [];
   if (trace !== undefined) {
     const target = traceTarget(trace, sites);
     ends.push(() => target.close());
-    observers.push(tracing(target, callSite));
+    observers.push(tracing(target));
+  }
+  if (profile !== undefined) {
+    const output = outputTo(profile, 'profile');
+    const counts = new Profiling();
+    ends.push(() => {
+      output.add(profileFor(profile, counts.finish('buffers')));
+      output.flush();
+    });
+    observers.push(counts);
   }
   return observers;
 }

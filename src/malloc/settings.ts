@@ -15,7 +15,7 @@ export const VARIABLE = 'REGIONSTORE_OPTIONS';
 /** Methods that watch another one: `debug` is `debug(best)`. */
 const WATCHING: readonly string[] = ['debug', 'profile'];
 /** Disciplines over a file. */
-export const FILE_DISCIPLINES = ['mmap', 'file'] as const;
+const FILE_DISCIPLINES = ['mmap', 'file', 'compressed'] as const;
 
 export type DisciplineChoice =
   | { readonly kind: 'heap' }

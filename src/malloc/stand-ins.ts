@@ -11,19 +11,22 @@ export type Constructor = new (...given: unknown[]) => object;
 
 const { apply, construct, defineProperty, getOwnPropertyDescriptor, ownKeys } = Reflect;
 
+/** What is told of a call: its result, `this`, its arguments, and the function on the stack. */
+export type Done = (
+  made: unknown, self: unknown, given: readonly unknown[], below: Callable,
+) => void;
+
 /**
  * A constructor for a built-in one. It is a bound function, since that one reads as native code and
  * `instanceof` looks through it.
  */
-export function constructorFor(
-  original: Constructor, met: (made: object, given: readonly unknown[]) => void,
-): Constructor {
+export function constructorFor(original: Constructor, done: Done): Constructor {
   function bindable(this: unknown, ...given: unknown[]): unknown {
     // Without `new` it throws.
     if (new.target === undefined) return apply(original as unknown as Callable, this, given);
     const isOwn = (new.target as unknown) === bindable;
     const made = construct(original, given, isOwn ? original : new.target);
-    met(made, given);
+    done(made, undefined, given, bindable);
     return made;
   }
   bindable.prototype = original.prototype;
@@ -33,25 +36,23 @@ export function constructorFor(
   return standIn as unknown as Constructor;
 }
 
-/** A function or method for another; `done` is told of `this`, the result and the arguments. */
-export function functionFor(
-  original: Callable, done: (self: unknown, made: unknown, given: readonly unknown[]) => void,
-): Callable {
+/** A function or method for another. */
+export function functionFor(original: Callable, done: Done): Callable {
   const isConstructor = Object.hasOwn(original, 'prototype');
-  const standIn = isConstructor
-    ? function standIn(this: unknown, ...given: unknown[]): unknown {
+  const standIn: Callable = isConstructor
+    ? function constructible(this: unknown, ...given: unknown[]): unknown {
       const made = apply(original, this, given);
-      done(this, made, given);
+      done(made, this, given, standIn);
       return made;
     }
     : {
       // A method cannot be called with `new`, as built-in ones cannot.
-      standIn(this: unknown, ...given: unknown[]): unknown {
+      method(this: unknown, ...given: unknown[]): unknown {
         const made = apply(original, this, given);
-        done(this, made, given);
+        done(made, this, given, standIn);
         return made;
       },
-    }.standIn;
+    }.method;
   dress(standIn, original);
   return standIn;
 }

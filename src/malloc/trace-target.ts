@@ -4,7 +4,7 @@
  * different names in it.
  */
 import { type LineTrace, lineTrace, traceFile } from '../trace/record.ts';
-import type { TraceSink } from '../types.ts';
+import type { TraceSink } from '../events.ts';
 import { isDescriptor, type Output, outputTo, ownFile, say } from './output.ts';
 
 export interface TraceTarget extends TraceSink {

@@ -5,10 +5,11 @@ import { best } from './best.ts';
 import { debug } from './debug.ts';
 import { last } from './last.ts';
 import { profile } from './profile.ts';
+import { pool } from './pool.ts';
 import { slab } from './slab.ts';
 
 const methods = new Map<string, Method>(
-  [best, last, slab].map((method) => [method.name, method]),
+  [best, last, pool, slab].map((method) => [method.name, method]),
 );
 
 /**

@@ -270,14 +270,19 @@ export function sweepClasses(words: Int32Array, s: number, large: Blocks): void 
   }
 }
 
-/** Every span without blocks goes back. */
-export function giveSpans(words: Int32Array, s: number, large: Blocks): void {
+/** Every span without blocks goes back. true = there was one. */
+export function giveSpans(words: Int32Array, s: number, large: Blocks): boolean {
+  let isAny = false;
   sweepClasses(words, s, large);
   for (let span = nextSpan(words, s, 0); span > 0; ) {
     const next = nextSpan(words, s, span);
-    if (words[span + FREE] === ALL_PAGES) giveSpan(words, s, large, span);
+    if (words[span + FREE] === ALL_PAGES) {
+      giveSpan(words, s, large, span);
+      isAny = true;
+    }
     span = next;
   }
+  return isAny;
 }
 
 /** The page that a bitmap word belongs to, or 0. */

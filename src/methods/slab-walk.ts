@@ -7,7 +7,8 @@ import { GRANULE, SLAB_PAGE, SLAB_SPAN } from '../layout.ts';
 import type { Blocks, BlockStat } from '../types.ts';
 import { countInto } from './best-walk.ts';
 import { isGuarded, isHidden } from './slab-hidden.ts';
-import { classOf, firstGranule, isFreeSlot, isSpan, pageOf, roomOf, slotsOf } from './slab-pages.ts';
+import { classOf, firstGranule, isFreeSlot, isSpan, pageOf, roomOf, slotsOf }
+  from './slab-pages.ts';
 import { isSpanAt } from './slab-rebuild.ts';
 
 const { kind: KIND } = SLAB_PAGE;

@@ -5,9 +5,9 @@
  * span of 64 KiB, whose tables are its end. Larger blocks, and the spans, are blocks of `best`,
  * which manages what follows the state of slab.
  *
- * There is no list of free blocks: a class has one bitmap word in use and takes its first free slot.
- * When that is used up the first page of the class with a free slot is next, or the word that gets
- * one first. Both calls cost the same however many blocks there are.
+ * There is no list of free blocks: a class has one bitmap word in use and takes its first free
+ * slot. When that is used up the first page of the class with a free slot is next, or the word that
+ * gets one first. Both calls cost the same however many blocks there are.
  *
  * Ground truth is `best`'s, which 64 KiB are spans, the kinds of their pages, the bitmaps and which
  * blocks are hidden; the lists and the words in use can be derived (`rebuild`). Order of writes, so
@@ -54,7 +54,6 @@ import {
   listPage,
   openWord,
   pageOf,
-  pageOfWord,
   resetClass,
   resetClasses,
   SPAN_BYTES,
@@ -67,6 +66,7 @@ import { startOfSlab, statSlab, walkSlab } from './slab-walk.ts';
 const { none: NONE, hidden: HIDDEN } = SLAB;
 const { current: CURRENT, base: BASE } = SLAB_CLASS;
 const { kind: KIND, next: NEXT, previous: PREVIOUS, bits: BITS } = SLAB_PAGE;
+const PAGE_WORDS = SLAB_PAGE.words;
 const MOST = SLAB_CLASSES;
 const MOST_BYTES = MOST * GRANULE;
 
@@ -144,7 +144,10 @@ class Slabs implements Blocks {
     const step = alignment / GRANULE;
     const n = Math.max(1, Math.ceil(size / alignment)) * step;
     // Slots of a class that is a multiple of the alignment lie at multiples of it.
-    return n <= MOST ? this.alloc(n * GRANULE) : this.#large.align(largeSize(size), alignment);
+    if (n <= MOST) return this.alloc(n * GRANULE);
+    const granule = this.#large.align(largeSize(size), alignment);
+    if (granule !== 0 || !giveSpans(this.#words, this.#s, this.#large)) return granule;
+    return this.#large.align(largeSize(size), alignment);
   }
 
   free(granule: number): boolean {
@@ -163,8 +166,8 @@ class Slabs implements Blocks {
     const after = bits | (1 << ~slot);
     if (after === bits) return false;
     words[w] = after;
-    // A word that was used up, or may be all free again, needs more.
-    if (bits === 0 || (~after & -after) === 0) this.#freed(granule, slot, w);
+    if (bits === 0) this.#reopened(granule, slot, w);
+    else if ((~after & -after) === 0) this.#emptied(granule);
     return true;
   }
 
@@ -187,9 +190,10 @@ class Slabs implements Blocks {
     const usable = this.#slotBytes(granule);
     if (usable === 0) this.#large.hide(granule);
     if (usable <= 0) return;
-    const at = words.subarray(this.#s + HIDDEN, this.#s + HIDDEN + SLAB_HIDDEN).indexOf(0);
-    assert(at >= 0, 'more blocks are hidden than an arena of method slab has places for');
-    words[this.#s + HIDDEN + at] = granule;
+    let i = 0;
+    while (i < SLAB_HIDDEN && words[this.#s + HIDDEN + i] !== 0) i += 1;
+    assert(i < SLAB_HIDDEN, 'more blocks are hidden than an arena of method slab has places for');
+    words[this.#s + HIDDEN + i] = granule;
     guard(words, pageOf(granule));
   }
 
@@ -219,6 +223,8 @@ class Slabs implements Blocks {
   }
 
   #allocLarge(size: number): number {
+    const granule = this.#large.alloc(largeSize(size));
+    if (granule !== 0 || !giveSpans(this.#words, this.#s, this.#large)) return granule;
     return this.#large.alloc(largeSize(size));
   }
 
@@ -266,23 +272,32 @@ class Slabs implements Blocks {
     }
   }
 
-  /** Word `w` got a free slot: its page may have to be found, or be empty. */
-  #freed(granule: number, slot: number, w: number): void {
+  /** Word `w` was used up and got a free slot: its class goes on there, or has to find it. */
+  #reopened(granule: number, slot: number, w: number): void {
     const words = this.#words;
-    const d = pageOf(granule);
-    const n = classOf(words[d + KIND]);
+    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
+    const n = words[d] & 63;
     const c = this.#classes + (n << 2);
-    const current = words[c + CURRENT];
-    if (w === current || n > MOST) return;
-    if (words[current] === 0) {
-      words[c + CURRENT] = w;
-      words[c + BASE] = granule - (slot & 31) * n;
-      return;
+    const current = words[c];
+    if (words[current] !== 0) {
+      if (words[d + NEXT] === 0 && n <= MOST) listPage(words, c, d);
+    } else if (n <= MOST) {
+      words[c] = w;
+      words[c + BASE] = granule - Math.imul(slot & 31, n);
     }
-    if (words[d + NEXT] === 0) listPage(words, c, d);
-    if (isEmptyPage(words, d) && pageOfWord(words, this.#s, current) !== d) {
-      givePage(words, this.#s, this.#large, d);
-    }
+  }
+
+  /** The first slots of a word are free and no others: all of it may be, and all of its page. */
+  #emptied(granule: number): void {
+    const words = this.#words;
+    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
+    const n = words[d] & 63;
+    const c = this.#classes + (n << 2);
+    const current = words[c];
+    // Most often nothing is to be done, because the class goes on in this very page.
+    if (current - d < PAGE_WORDS && current > d) return;
+    if (n > MOST || !isEmptyPage(words, d)) return;
+    givePage(words, this.#s, this.#large, d);
   }
 
   /** What looks like no block may be one in a page with hidden blocks. */
@@ -291,8 +306,9 @@ class Slabs implements Blocks {
     if (this.#guardedBytes(granule, d) < 0) return false;
     const slot = (granule & 255) / classOf(words[d + KIND]);
     const w = d + BITS + (slot >>> 5);
+    const isReopened = words[w] === 0;
     words[w] |= 1 << ~slot;
-    this.#freed(granule, slot, w);
+    if (isReopened) this.#reopened(granule, slot, w);
     return true;
   }
 

@@ -2,7 +2,7 @@
  * The complete forms of alloc, resize and free: every segment, every option, handlers, tracing. The
  * region takes a shorter way where it can.
  */
-import type { RegionError } from '../errors.ts';
+import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
 import { count, flag, type Readers, readOptions } from '../options.ts';
 import type { Address, Region, ResizeHow } from '../types.ts';
@@ -64,10 +64,11 @@ export class Calls {
     return address;
   }
 
-  /** A block, wherever there is room or the program makes some. */
+  /** A block, wherever there is room or the program makes some; `alignment` 0 = a hidden one. */
   serve(size: number, alignment: number): Address {
     this.#host.assertUsable();
     assertSize(size);
+    if (alignment !== 0) this.#assertFits(size, alignment);
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
@@ -77,6 +78,14 @@ export class Calls {
       }
       if (!this.#askForRoom(size)) throw noSpace(this.#space, this.#region.name, size, alignment);
     }
+  }
+
+  #assertFits(size: number, alignment: number): void {
+    const why = this.#space.parts[0]?.blocks.misfit?.(size, alignment) ?? null;
+    if (why === null) return;
+    const aligned = alignment > GRANULE ? ` at a multiple of ${alignment}` : '';
+    throw new RegionError('ERR_BAD_SIZE',
+      `no block of ${size} bytes${aligned} in region '${this.#region.name}': ${why}`);
   }
 
   /** The handler may free blocks. true = it did, and wants another try. */
@@ -118,6 +127,7 @@ export class Calls {
 
   #move(address: number, size: number, how: ResizeHow): Address {
     const old = this.#region.sizeOf(address);
+    this.#assertFits(size, GRANULE);
     const { blocks, base } = this.#space.partOf(address) as Part;
     const granule = (address - base) / GRANULE;
     let place = address;

@@ -1,7 +1,8 @@
 /** Another discipline for the same memory: what Vmalloc's vmdisc does. */
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
-import type { Discipline, Region, RegionEvents } from '../types.ts';
+import type { RegionEvents } from '../events.ts';
+import type { Discipline, Region } from '../types.ts';
 import type { Space } from './space.ts';
 
 /** Puts `next` in place of the region's discipline, which is returned. */

@@ -8,10 +8,11 @@
  * throws, or reports what it does. Where threads share the region, its segments as one are hot.
  */
 import { assert, RegionError } from '../errors.ts';
-import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
+import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
+import type { RegionEvents, RegionFlags, TraceSink } from '../events.ts';
 import { revert, vacate } from '../tenants.ts';
-import type { Address, Discipline, Finding, Method, Region, RegionEvents, RegionFlags, RegionStat,
-  ResizeHow, Roots, Segment, TraceSink, TypedArrayConstructor } from '../types.ts';
+import type { Address, Discipline, Finding, Method, Region, RegionStat, ResizeHow, Roots, Segment,
+  TypedArrayConstructor } from '../types.ts';
 import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
@@ -108,6 +109,10 @@ export class OpenRegion implements Region {
 
   align(size: number, alignment: number): Address {
     assertAlignment(alignment);
+    if (size >>> 0 === size && alignment > GRANULE && alignment < SLOT_BYTES) {
+      const granule = this.#first.align(size, alignment);
+      if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
+    }
     return this.#calls.alloc(size, alignment);
   }
 
@@ -276,10 +281,7 @@ export class OpenRegion implements Region {
 
   close(): void {
     if (this.#gone !== null) return;
-    if (this.#watch.on.close?.(this) === false) {
-      throw new RegionError('ERR_BUSY',
-        `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
-    }
+    this.askToClose();
     this.#shut(new RegionError('ERR_CLOSED', `region '${this.name}' is closed; open it again`));
   }
 
@@ -294,6 +296,13 @@ export class OpenRegion implements Region {
   /** It is ready: the program may know. */
   announce(how: 'created' | 'opened'): void {
     this.#watch.on.open?.(this, how);
+  }
+
+  /** ERR_BUSY where the program vetoes closing it. */
+  askToClose(): void {
+    if (this.#gone !== null || this.#watch.on.close?.(this) !== false) return;
+    throw new RegionError('ERR_BUSY',
+      `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
   }
 
   listen(on: RegionEvents): void {
@@ -385,9 +394,6 @@ export class OpenRegion implements Region {
   }
 
   #allocHidden(bytes: number): Address {
-    const address = this.#calls.serve(bytes, GRANULE);
-    const { blocks, base } = this.#partOf(address) as Part;
-    blocks.hide((address - base) / GRANULE);
-    return address;
+    return this.#calls.serve(bytes, 0);
   }
 }

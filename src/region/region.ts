@@ -14,7 +14,8 @@ import { heap } from '../disciplines/heap.ts';
 import { best } from '../methods/best.ts';
 import { type Readers, readOptions, text } from '../options.ts';
 import { vacate } from '../tenants.ts';
-import type { Address, Discipline, Method, Region, RegionEvents, RegionFlags } from '../types.ts';
+import type { RegionEvents, RegionFlags } from '../events.ts';
+import type { Address, Discipline, Method, Region } from '../types.ts';
 import {
   decodeState,
   encodeState,
@@ -43,6 +44,8 @@ export interface RegionHandle {
   readonly region: Region;
   /** It can be used: the handler `open` is called. */
   announce(how: 'created' | 'opened'): void;
+  /** Before its store is closed: ERR_BUSY where its handler vetoes. */
+  askToClose(): void;
   /** Other handlers for its events. */
   listen(on: RegionEvents): void;
   /** Its memory was reverted or loaded again: drops everything derived. */
@@ -150,6 +153,7 @@ function handleOf(region: OpenRegion): RegionHandle {
   return {
     region,
     announce: (how) => region.announce(how),
+    askToClose: () => region.askToClose(),
     listen: (on) => region.listen(on),
     revive: () => region.revive(),
     retire: (error) => region.retire(error),

@@ -9,8 +9,10 @@
  */
 import { RegionError } from '../errors.ts';
 import type { Profile } from '../profile.ts';
+import { GRANULE } from '../layout.ts';
 import type { Sharing } from '../sharing.ts';
 import type { Blocks, BlockStat, Finding } from '../types.ts';
+import { takeHidden } from './arguments.ts';
 
 /** What the segments of a region have in common. */
 export interface Watchers {
@@ -32,6 +34,7 @@ export class Shard implements Blocks {
   declare readonly discard?: (granule: number) => void;
   declare readonly profile?: () => Profile;
   declare readonly accuse?: (granule: number) => Finding | null;
+  declare readonly misfit?: (size: number, alignment: number) => string | null;
 
   constructor(blocks: Blocks, lock: number, sharing: Sharing, all: Watchers) {
     this.lock = lock;
@@ -46,6 +49,10 @@ export class Shard implements Blocks {
     }
     if (blocks.accuse !== undefined) {
       this.accuse = (granule) => this.#guarded(() => blocks.accuse?.(granule) ?? null);
+    }
+    if (blocks.misfit !== undefined) {
+      this.misfit = (size, alignment) =>
+        this.#guarded(() => blocks.misfit?.(size, alignment) ?? null);
     }
   }
 
@@ -107,6 +114,21 @@ export class Shard implements Blocks {
 
   startOf(granule: number): number {
     return this.#guarded(() => this.#blocks.startOf(granule));
+  }
+
+  allocHidden(size: number): number {
+    return this.#guarded(() => takeHidden(this.#blocks, size));
+  }
+
+  /** Only methods whose blocks have one size: is it `size`, or now that there is none yet? */
+  settle(size: number): boolean {
+    const blocks = this.#blocks;
+    return this.#guarded(() => {
+      if (blocks.misfit?.(size, GRANULE) !== null) return false;
+      if (blocks.misfit(size + 1, GRANULE) !== null) return true;
+      const first = blocks.alloc(size);
+      return first !== 0 && blocks.free(first);
+    });
   }
 
   hide(granule: number): void {

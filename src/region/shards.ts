@@ -12,10 +12,12 @@ import { HELD, Shard, type Watchers } from './shard.ts';
 
 /** What the short ways of a region need of its blocks. */
 export type QuickBlocks =
-  Pick<Blocks, 'alloc' | 'align' | 'free' | 'resize' | 'sizeOf' | 'discard'>;
+  Pick<Blocks, 'alloc' | 'align' | 'free' | 'resize' | 'sizeOf' | 'discard' | 'hide'>;
 
 /** So often in a row the own segment is passed over. */
 const PATIENCE = 64;
+const ANY_SIZE = -1;
+const NOT_KNOWN = -2;
 
 export class Shards implements QuickBlocks, Watchers {
   /** Of all segments: an address divided by 4 is an index. */
@@ -31,6 +33,8 @@ export class Shards implements QuickBlocks, Watchers {
   #warn: (finding: Finding) => void = () => {};
   #home: number;
   #passed = 0;
+  /** The one size that blocks of all segments have, as far as this thread knows. */
+  #agreed = ANY_SIZE;
   /** This thread holds the lock of the roots. */
   #isInside = false;
 
@@ -47,6 +51,7 @@ export class Shards implements QuickBlocks, Watchers {
   add(blocks: Blocks): Shard {
     const shard = new Shard(blocks, this.#sharing.lockOf(this.#all.length), this.#sharing, this);
     this.#all.push(shard);
+    if (blocks.misfit !== undefined) this.#agreed = NOT_KNOWN;
     if (shard.discard !== undefined) {
       this.discard = (granule) =>
         this.#all[granule >>> this.#shift].discard?.(granule & this.#mask);
@@ -64,6 +69,7 @@ export class Shards implements QuickBlocks, Watchers {
   }
 
   alloc(size: number): number {
+    if (this.#agreed !== ANY_SIZE && size !== this.#agreed && !this.#agree(size)) return 0;
     const home = this.#home;
     const granule = this.#all[home].tryAlloc(size);
     if (granule > 0) {
@@ -77,6 +83,20 @@ export class Shards implements QuickBlocks, Watchers {
     const granule = this.#all[this.#home].tryAlign(size, alignment);
     if (granule > 0) return (this.#home << this.#shift) + granule;
     return this.#elsewhere(size, alignment, granule);
+  }
+
+  /** From the first segment that has room: the region needs few, and no thread waits for them. */
+  allocHidden(size: number): number {
+    for (const [index, shard] of this.#all.entries()) {
+      if (this.#sharing.isCondemned(shard.lock)) continue;
+      const granule = shard.allocHidden(size);
+      if (granule > 0) return (index << this.#shift) + granule;
+    }
+    return 0;
+  }
+
+  hide(granule: number): void {
+    this.#all[granule >>> this.#shift]?.hide(granule & this.#mask);
   }
 
   free(granule: number): boolean {
@@ -171,6 +191,14 @@ export class Shards implements QuickBlocks, Watchers {
       for (const { lock } of held) this.#sharing.leave(lock);
       throw error;
     }
+  }
+
+  /** Where the first block fixes the size of all, the first sound segment decides for all. */
+  #agree(size: number): boolean {
+    const first = this.#all.find(({ lock }) => !this.#sharing.isCondemned(lock));
+    if (first === undefined || !first.settle(size)) return false;
+    this.#agreed = size;
+    return true;
   }
 
   /** `first` is what the own segment said: no room, or HELD. */

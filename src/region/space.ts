@@ -22,7 +22,7 @@ import type { Place } from './roots.ts';
 import { Shards } from './shards.ts';
 
 /** A region grows by at least this part of its extent. */
-const GROW_PART = 64;
+const GROW_PART = 256;
 
 /** One segment of an open region. */
 export interface Part {

@@ -1,6 +1,7 @@
 /** What is in a region: segments, blocks, counts. */
 import { GRANULE } from '../layout.ts';
-import type { Address, Blocks, Finding, Region, RegionStat, Segment, TraceSink } from '../types.ts';
+import type { TraceSink } from '../events.ts';
+import type { Address, Blocks, Finding, Region, RegionStat, Segment } from '../types.ts';
 import type { Space } from './space.ts';
 
 export function* segmentsOf(space: Space): Generator<Segment> {

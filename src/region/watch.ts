@@ -9,14 +9,8 @@
 import { RegionError } from '../errors.ts';
 import { count, flag, listOf, type Reader, type Readers, readOptions } from '../options.ts';
 import { callSite } from '../sites.ts';
-import type {
-  Finding,
-  Region,
-  RegionEvents,
-  RegionFlags,
-  TraceEvent,
-  TraceSink,
-} from '../types.ts';
+import type { RegionEvents, RegionFlags, TraceEvent, TraceSink } from '../events.ts';
+import type { Finding, Region } from '../types.ts';
 
 /** One call that allocated, resized or freed; addresses and bytes, 0 = none. */
 export interface Operation {

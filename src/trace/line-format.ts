@@ -15,9 +15,9 @@
  */
 import { RegionError } from '../errors.ts';
 import { TRACE_END, TRACE_HEAD, TRACE_LINE_VERSION, TRACE_RECORD } from '../layout.ts';
-import type { TraceEvent } from '../types.ts';
+import type { TraceEvent } from '../events.ts';
 import { AddressSpace, EventReader } from './events.ts';
-import type { Source } from './source.ts';
+import type { Source, Watcher } from './source.ts';
 import { type Line, linesOf } from './text-lines.ts';
 import { type Origin, type Trace, TraceBuilder } from './trace.ts';
 
@@ -52,9 +52,11 @@ export function lineOf(event: TraceEvent): string {
 
 const NAME_MARKS = /[%:\p{Cc}]/gu;
 const SITE_MARKS = /[%\p{Cc}]/gu;
+/** Names that need no encoding, which most are. */
+const PLAIN = /^[\w. -]*$/;
 
 function encodeText(text: string, marks: RegExp): string {
-  return text.replace(marks, encodeURIComponent);
+  return PLAIN.test(text) ? text : text.replace(marks, encodeURIComponent);
 }
 
 /** null = it cannot be decoded. */
@@ -199,7 +201,7 @@ function originIn(tail: string): Origin | null {
 }
 
 /** The file, in pieces. A block's address is its slot: 16 for the first, 32 … */
-export function* linesOfTrace(trace: Trace): Generator<string> {
+export function* linesOfTrace(trace: Trace, watch: Watcher): Generator<string> {
   const { records, origins, originOf } = trace;
   let text = LINES_HEAD;
   let align = 0;
@@ -218,6 +220,7 @@ export function* linesOfTrace(trace: Trace): Generator<string> {
     text += lineOf({ old, new: now, size: value, align, zero: (word & ZERO) !== 0, ...origin });
     align = 0;
     if (text.length < PIECE) continue;
+    watch(i, records.length);
     yield text;
     text = '';
   }

@@ -15,7 +15,9 @@ export class TraceOutput {
   readonly path: string;
   readonly #fd: number;
   readonly #isPacked: boolean;
-  #parts: (Uint8Array | string)[] = [];
+  #parts: Uint8Array[] = [];
+  /** Behind the parts. */
+  #text = '';
   #held = 0;
   #isOpen = true;
   #hasHead = false;
@@ -31,25 +33,29 @@ export class TraceOutput {
     }
   }
 
-  /** true = the buffer is full; `flush` it where the file may be cut. */
-  get isFull(): boolean {
-    return this.#held >= (this.#isPacked ? PACKED_BUFFER : PLAIN_BUFFER);
-  }
-
-  /** Keeps the piece, not a copy of it; text is flushed by itself. */
+  /** Keeps the piece, not a copy of it. */
   write(piece: Uint8Array | string): void {
-    this.#parts.push(piece);
+    if (typeof piece === 'string') this.#text += piece;
+    else {
+      this.#settleText();
+      this.#parts.push(piece);
+    }
     this.#held += piece.length;
-    if (this.isFull) this.flush();
+    if (this.#held >= (this.#isPacked ? PACKED_BUFFER : PLAIN_BUFFER)) this.flush();
   }
 
   flush(): void {
     if (this.#held === 0) return;
-    const bytes = Buffer.concat(this.#parts.map((part) =>
-      typeof part === 'string' ? Buffer.from(part, 'utf8') : part));
+    this.#settleText();
+    const bytes = Buffer.concat(this.#parts);
     this.#parts = [];
     this.#held = 0;
     this.#put(this.#isPacked ? gzipSync(bytes) : bytes, null);
+  }
+
+  #settleText(): void {
+    if (this.#text !== '') this.#parts.push(Buffer.from(this.#text, 'utf8'));
+    this.#text = '';
   }
 
   /**

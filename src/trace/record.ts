@@ -8,7 +8,7 @@
 import { RegionError } from '../errors.ts';
 import { TRACE_RECORD } from '../layout.ts';
 import { flag, type Readers, readOptions, text } from '../options.ts';
-import type { TraceEvent, TraceSink } from '../types.ts';
+import type { TraceEvent, TraceSink } from '../events.ts';
 import { Account } from './account.ts';
 import { AddressSpace, EventReader, type TakeRecord } from './events.ts';
 import { LINES_HEAD, lineOf, linesEnd } from './line-format.ts';
@@ -55,13 +55,13 @@ export function lineTrace(
 
 /** A sink that keeps the trace in memory: 8 bytes a call. */
 export interface TraceRecorder extends TraceSink {
-  /** What was recorded so far; recording may go on. */
+  /** What was recorded so far; recording may go on. ERR_MISMATCH, which stopped it. */
   finish(): Trace;
 }
 
 /**
- * Records a trace in memory. `record` throws ERR_MISMATCH for an event that contradicts those
- * before, as two regions of one name do.
+ * Records a trace in memory. An event that contradicts those before, as two regions of one name
+ * do, stops it; `finish` throws ERR_MISMATCH then, the calls that are recorded do not.
  *
  * @example
  * const recorder = traceRecorder();
@@ -74,14 +74,29 @@ export function traceRecorder(options?: { readonly sites?: boolean }): TraceReco
     readOptions<{ sites: boolean }>(options, { sites: flag }, 'traceRecorder');
   const builder = new TraceBuilder();
   const intake = new Intake((word, value, origin) => builder.add(word, value, origin));
+  let failed: RegionError | null = null;
   return {
     sites,
-    record: (event) => intake.record(event),
+    record(event) {
+      if (failed !== null) return;
+      try {
+        intake.record(event);
+      } catch (error) {
+        failed = stoppedBy(error);
+      }
+    },
     finish() {
+      if (failed !== null) throw failed;
       builder.strangers = intake.strangers;
       return builder.finish(false, intake.origins);
     },
   };
+}
+
+/** What ends a recording, not the program that is recorded; a bug of ours goes on. */
+function stoppedBy(error: unknown): RegionError {
+  if (error instanceof RegionError) return error;
+  throw error;
 }
 
 /** Events of regions by name, on their way to records. */
@@ -261,8 +276,11 @@ function repWriter(output: TraceOutput, format: TraceFormat): Writer {
 
 /** Files that are recorded into, to be completed when the process exits. */
 const recording = new Set<TraceFile>();
+/** What regions do while the process exits is not recorded any more. */
+let isExiting = false;
 
 function closeAll(): void {
+  isExiting = true;
   for (const file of recording) {
     try {
       file.close();
@@ -275,13 +293,11 @@ function closeAll(): void {
 function guarded(path: string, sites: boolean, writer: Writer): TraceFile {
   let failed: RegionError | null = null;
   let isOpen = true;
-  /** The first failure ends the recording, not the program that is recorded. */
   const attempt = (work: () => void): void => {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof RegionError)) throw error;
-      failed = error;
+      failed = stoppedBy(error);
     }
   };
   const file: TraceFile = {
@@ -291,6 +307,7 @@ function guarded(path: string, sites: boolean, writer: Writer): TraceFile {
       return failed;
     },
     record(event) {
+      if (!isOpen && isExiting) return;
       if (!isOpen) throw closed(path);
       if (failed === null) attempt(() => writer.record(event));
     },

@@ -13,7 +13,7 @@
 import { RegionError } from '../errors.ts';
 import { TRACE_RECORD } from '../layout.ts';
 import { FREED, SlotPool, SlotTable } from './slots.ts';
-import type { Source } from './source.ts';
+import type { Source, Watcher } from './source.ts';
 import { type Line, linesOf } from './text-lines.ts';
 import { type Trace, TraceBuilder } from './trace.ts';
 
@@ -150,7 +150,7 @@ function numberBehind(line: Line): number {
  * The file, in pieces. A block that is aligned and zeroed is written as aligned: there is no line
  * for both.
  */
-export function* repOf(trace: Trace): Generator<string> {
+export function* repOf(trace: Trace, watch: Watcher): Generator<string> {
   const { records } = trace;
   let text = `${trace.peakBytes}\n${trace.slots}\n${trace.operations}\n${WEIGHT}\n`;
   let align = 0;
@@ -164,6 +164,7 @@ export function* repOf(trace: Trace): Generator<string> {
     text += repLine(operation, word >>> SLOT, records[i + 1], (word & ZERO) !== 0, align);
     align = 0;
     if (text.length < PIECE) continue;
+    watch(i, records.length);
     yield text;
     text = '';
   }

@@ -270,7 +270,7 @@ function markOf(slot: number): number {
  * A method that refuses an address is either one that does not serve this order (`last`), or it has
  * lost a block: then not all that are live are known to it.
  */
-function explained(error: unknown, region: Region, live: Float64Array): unknown {
+export function explained(error: unknown, region: Region, live: Float64Array): unknown {
   if (!(error instanceof RegionError) || error.code !== 'ERR_BAD_ADDRESS') return error;
   for (const address of live) if (address !== 0 && !isLive(region, address)) return error;
   return new RegionError('ERR_MISMATCH',

@@ -37,8 +37,10 @@ export function withSource<T>(path: string, watch: Watcher, work: (source: Sourc
   const fd = opened(path);
   try {
     const total = fstatSync(fd).size;
-    const head = readPiece(fd, path);
-    const plain = plainSource(fd, path, head, total, watch);
+    // One byte more than there should be shows that there is no more.
+    const most = total > 0 ? Math.min(PIECE, total + 1) : PIECE;
+    const plain = plainSource(path, () => readPiece(fd, path, most), total, watch);
+    const { head } = plain;
     return work(isGzip(head) ? inflated(plain) : plain);
   } finally {
     closeSync(fd);
@@ -53,13 +55,13 @@ function opened(path: string): number {
   }
 }
 
-/** 1 MiB, less only at the end. */
-function readPiece(fd: number, path: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(PIECE);
+/** `most` bytes, fewer only at the end. */
+function readPiece(fd: number, path: string, most: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(most);
   let done = 0;
   try {
-    while (done < PIECE) {
-      const count = readSync(fd, bytes, done, PIECE - done, null);
+    while (done < most) {
+      const count = readSync(fd, bytes, done, most - done, null);
       if (count === 0) break;
       done += count;
     }
@@ -70,15 +72,15 @@ function readPiece(fd: number, path: string): Uint8Array<ArrayBuffer> {
 }
 
 function plainSource(
-  fd: number, path: string, head: Uint8Array<ArrayBuffer>, total: number, watch: Watcher,
+  path: string, next: () => Uint8Array<ArrayBuffer>, total: number, watch: Watcher,
 ): Source {
+  const head = next();
   function* pieces(): Generator<Uint8Array<ArrayBuffer>> {
     let done = 0;
-    for (let piece = head; piece.length > 0; piece = readPiece(fd, path)) {
+    for (let piece = head; piece.length > 0; piece = next()) {
       done += piece.length;
       watch(done, total);
       yield piece;
-      if (piece.length < PIECE) return;
     }
   }
   return { path, head, isTorn: false, pieces, whole: () => joined(path, pieces()) };

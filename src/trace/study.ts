@@ -25,8 +25,16 @@ export interface TraceFacts {
   readonly peakBlocks: number;
 }
 
-/** measured; limit: it was stopped after the time limit; refused: it cannot serve this trace. */
-export type State = 'measured' | 'limit' | 'refused';
+/**
+ * measured; limit: it was stopped after the time limit; refused: it cannot serve this trace or
+ * program; failed: its process ended with an error, or what it computed is wrong.
+ */
+export type State = 'measured' | 'limit' | 'refused' | 'failed';
+
+/** Has it figures? */
+export function isServed({ state }: { readonly state: State }): boolean {
+  return state === 'measured' || state === 'limit';
+}
 
 /** One contender on one trace. null = not known. */
 export interface Cell {
@@ -73,7 +81,7 @@ export interface DirectRow {
   readonly addedResident: number | null;
   /** Bytes the region occupied at its peak. */
   readonly extent: number | null;
-  /** The same under every method, or the study fails. */
+  /** The same under every method; another one has failed. */
   readonly checksum: string | null;
   /** Hardware counters by event, where `perf stat` has them. */
   readonly counters: Readonly<Record<string, number>>;
@@ -164,7 +172,7 @@ export function cellsOf(
 
 function timeOf({ state, rounds, atLeast }: Sample): number | null {
   if (state === 'limit') return atLeast;
-  return state === 'refused' || rounds.length === 0 ? null : median(rounds);
+  return state !== 'measured' || rounds.length === 0 ? null : median(rounds);
 }
 
 /** A region knows its extent to the byte; of a process only resident pages are known. */
@@ -180,7 +188,7 @@ export function meansOf(
 ): Mean[] {
   const large = new Set(traces.filter((t) => t.peakBytes >= LARGE).map(({ name }) => name));
   return contenders.map(({ name }) => {
-    const own = cells.filter(({ contender, state }) => contender === name && state !== 'refused');
+    const own = cells.filter((cell) => cell.contender === name && isServed(cell));
     const used = own.filter((cell) => large.has(cell.trace));
     return {
       contender: name,

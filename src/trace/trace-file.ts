@@ -74,17 +74,19 @@ function noTrace(path: string, why: string): RegionError {
 
 /**
  * Writes a trace; the name's ending says how, unless `format` does. A `.rep` has no call sites and
- * regions, a `.vmt` neither; lines have everything. ERR_BAD_OPTION for an unknown format, ERR_IO,
- * ERR_NO_SPACE.
+ * regions, a `.vmt` neither; lines have everything. `watch` hears of words written. ERR_BAD_OPTION
+ * for an unknown format, ERR_IO, ERR_NO_SPACE.
  *
  * @example
  * writeTrace('gawk.trace', readTrace('gawk.vmt.gz'));
  */
-export function writeTrace(path: string, trace: Trace, format?: TraceFormat): void {
+export function writeTrace(
+  path: string, trace: Trace, format?: TraceFormat, watch: Watcher = () => {},
+): void {
   const { form, isPacked } = partsOf(format ?? formatOfName(path), path);
   const output = new TraceOutput(path, isPacked);
   try {
-    for (const piece of piecesOf(trace, form)) output.write(piece);
+    for (const piece of piecesOf(trace, form, watch)) output.write(piece);
   } catch (error) {
     output.abandon();
     throw error;
@@ -103,7 +105,9 @@ export function partsOf(
     : `${String(format)} is no trace format; give one of ${TRACE_FORMATS.join(', ')}, or with .gz`);
 }
 
-function piecesOf(trace: Trace, form: TraceForm): Iterable<Uint8Array | string> {
-  if (form === 'vmt') return vmtOf(trace);
-  return form === 'rep' ? repOf(trace) : linesOfTrace(trace);
+function piecesOf(
+  trace: Trace, form: TraceForm, watch: Watcher,
+): Iterable<Uint8Array | string> {
+  if (form === 'vmt') return vmtOf(trace, watch);
+  return form === 'rep' ? repOf(trace, watch) : linesOfTrace(trace, watch);
 }

@@ -63,10 +63,6 @@ export class TraceBuilder {
     this.account = account;
   }
 
-  get records(): number {
-    return this.#count;
-  }
-
   /** The rule this record breaks, or ''. */
   add(word: number, value: number, origin = 0): string {
     const broken = this.account.take(word, value);

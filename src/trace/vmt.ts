@@ -13,6 +13,7 @@ import {
   TRACE_RECORD,
 } from '../layout.ts';
 import { Account } from './account.ts';
+import type { Watcher } from './source.ts';
 import type { Trace } from './trace.ts';
 
 const { words: RECORD } = TRACE_RECORD;
@@ -146,10 +147,11 @@ export function bytesOf(words: Uint32Array): Uint8Array {
 }
 
 /** The file, in pieces. */
-export function* vmtOf(trace: Trace): Generator<Uint8Array> {
+export function* vmtOf(trace: Trace, watch: Watcher): Generator<Uint8Array> {
   const { records } = trace;
   yield vmtHeader(records.length / RECORD, trace);
   for (let at = 0; at < records.length; at += STRIDE) {
+    watch(at, records.length);
     yield bytesOf(records.subarray(at, at + STRIDE));
   }
 }

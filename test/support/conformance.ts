@@ -2,48 +2,36 @@
  * What every region must do, whatever its method, discipline and mapper. A new implementation joins
  * with one line in conformance.test.ts; what it cannot do it says in its traits.
  */
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createRegion, openRegion } from '../../src/region/region.ts';
+import { createRegion } from '../../src/region/region.ts';
+import { TEXT_BYTES } from '../../src/region/text.ts';
 import { regionOf } from '../../src/region/windows.ts';
-import type { Discipline, Method, Region } from '../../src/types.ts';
+import type { Region } from '../../src/types.ts';
+import { describeFiles, describeReopening, type Implementation } from './conformance-reopening.ts';
 import { expectCode } from './expect-code.ts';
 import { newSeed, Oracle, randomFrom, randomStep } from './oracle.ts';
 import { temporaryDirectory } from './temp.ts';
 
-/** Name of the file of a region that reopens, in its directory. */
-export const REGION_FILE = 'a.region';
-
-export interface Implementation {
-  readonly method: Method;
-  /** Which blocks the method can free. */
-  readonly order: 'any' | 'newest';
-  readonly discipline: string;
-  /** The same memory every time it is called with the same directory. */
-  readonly open: (dir: string, capacity?: string) => Discipline;
-  /** Is memory there again after close? 'held' = while somebody holds it; it is no file then. */
-  readonly reopens: boolean | 'held';
-  /** Can it give memory back to the system? */
-  readonly shrinks: boolean;
-}
-
 /** Runs the whole suite over one combination. */
 export function describeRegion(implementation: Implementation): void {
-  const { method, order, open, discipline } = implementation;
+  const { method, open, discipline, sizes } = implementation;
   const fresh = (capacity?: string): Region =>
     createRegion(open(temporaryDirectory(), capacity), method);
 
   describe(`${method.name} over ${discipline}`, () => {
-    describeBlocks(fresh, order);
-    describeMemory(fresh);
+    if (sizes === 'any') describeSizes(fresh);
+    else describeOneSize(fresh, sizes);
+    describeBlocks(fresh, implementation);
+    describeMemory(fresh, sizes);
     describeWhole(fresh, implementation);
     if (implementation.reopens !== false) describeReopening(implementation);
     if (implementation.reopens === true) describeFiles(implementation);
   });
 }
 
-function describeBlocks(fresh: (capacity?: string) => Region, order: string): void {
+type Fresh = (capacity?: string) => Region;
+
+function describeSizes(fresh: Fresh): void {
   test('a block of every size is aligned, whole and apart from the others', () => {
     using region = fresh();
     const oracle = new Oracle(region, 'any');
@@ -123,38 +111,110 @@ function describeBlocks(fresh: (capacity?: string) => Region, order: string): vo
     expect(region.bytes(a).every((byte) => byte === 3)).toBe(true);
   });
 
+  test('text comes back as it went in', () => {
+    using region = fresh();
+    for (const text of ['', 'a', 'héllo wörld', '日本', '\uFEFFbom', '😀'.repeat(999)]) {
+      expect(region.string(region.strdup(text))).toBe(text);
+    }
+  });
+}
+
+/** What `describeSizes` tries, where all blocks have one size. */
+function describeOneSize(fresh: Fresh, size: number): void {
+  test('every block has that size, is aligned, whole and apart from the others', () => {
+    using region = fresh();
+    const oracle = new Oracle(region, 'any', size);
+    for (let i = 0; i < 300; i++) expect(oracle.alloc(size) % 16).toBe(0);
+    oracle.verify();
+    expect(region.sizeOf(oracle.blocks[0].address)).toBeLessThan(size + 16);
+  });
+
+  test('other sizes are refused and change nothing', () => {
+    using region = fresh();
+    const a = region.alloc(size);
+    region.bytes(a).fill(5);
+    const before = [...region.blocks()];
+    for (const other of [0, 1, size - 1, size + 1, 2 * size, 1e9, 2 ** 32 - 1, 2 ** 40]) {
+      expectCode('ERR_BAD_SIZE', () => region.alloc(other));
+      expectCode('ERR_BAD_SIZE', () => region.align(other, 16));
+      expectCode('ERR_BAD_SIZE', () => region.resize(a, other));
+      expectCode('ERR_BAD_SIZE', () => region.resize(a, other, { move: false }));
+      expectCode('ERR_BAD_SIZE', () => region.resize(0, other));
+    }
+    expect([...region.blocks()]).toEqual(before);
+    expect(region.bytes(a).every((byte) => byte === 5)).toBe(true);
+  });
+
+  test('align returns what every block has, and refuses more', () => {
+    using region = fresh();
+    for (const alignment of [1, 2, 4, 8, 16]) expect(region.align(size, alignment) % 16).toBe(0);
+    expectCode('ERR_BAD_SIZE', () => region.align(size, 2 ** 20));
+    expectCode('ERR_BAD_OPTION', () => region.align(size, 3));
+  });
+
+  test('resize to that size stays, zeroes from where it is told, and 0 is no block', () => {
+    using region = fresh();
+    const a = region.resize(0, size, { zero: true });
+    expect(region.bytes(a, size).every((byte) => byte === 0)).toBe(true);
+    region.bytes(a).fill(7);
+    expect(region.resize(a, size)).toBe(a);
+    expect(region.resize(a, size, { move: false })).toBe(a);
+    expect(region.bytes(a).every((byte) => byte === 7)).toBe(true);
+    expect(region.resize(a, size, { zero: true, from: 3 })).toBe(a);
+    expect([...region.bytes(a, 5)]).toEqual([7, 7, 7, 0, 0]);
+  });
+
+  test('text of that size comes back as it went in', () => {
+    using region = fresh();
+    const text = 'é'.repeat((size - TEXT_BYTES) / 2);
+    expect(region.string(region.strdup(text))).toBe(text);
+    expectCode('ERR_BAD_SIZE', () => region.strdup(`${text}é`));
+  });
+}
+
+function describeBlocks(fresh: Fresh, { order, sizes }: Implementation): void {
+  const sized = sizer(sizes);
+
   test('free: 0 is ignored, anything but a live block is refused', () => {
     using region = fresh();
-    const a = region.alloc(100);
-    const b = region.alloc(100);
+    const a = region.alloc(sized(100));
+    const b = region.alloc(sized(100));
     region.free(0);
     for (const wrong of [a + 16, a + 1, 16, 1e15, -16, Number.NaN, 2 ** 33]) {
       expectCode('ERR_BAD_ADDRESS', () => region.free(wrong));
     }
     region.free(b);
     expectCode('ERR_BAD_ADDRESS', () => region.free(b));
-    if (order === 'any') region.alloc(1000);
-    region.free(order === 'any' ? a : region.alloc(8));
+    if (order === 'any') region.alloc(sized(1000));
+    region.free(order === 'any' ? a : region.alloc(sized(8)));
     expect(region.check()).toEqual([]);
   });
 
   test('memory that contains what looks like a block is no block', () => {
     using region = fresh();
-    const a = region.alloc(4096);
-    const b = region.alloc(64);
+    const a = region.alloc(sized(4096));
+    const b = region.alloc(sized(64));
+    const size = region.sizeOf(a);
     const header = new Uint8Array(region.bytes(b).buffer, b - 16, 16);
-    for (let at = 0; at < 4096 - 16; at += 16) region.bytes(a).set(header, at);
-    for (let at = 16; at < 4096; at += 16) {
+    for (let at = 0; at < size - 16; at += 16) region.bytes(a).set(header, at);
+    for (let at = 16; at < size; at += 16) {
       expectCode('ERR_BAD_ADDRESS', () => region.free(a + at));
     }
     expect(region.check()).toEqual([]);
   });
 }
 
-function describeMemory(fresh: (capacity?: string) => Region): void {
+/** A size that can be had, for one that is wanted. */
+function sizer(sizes: 'any' | number): (size: number) => number {
+  return (size) => (sizes === 'any' ? size : sizes);
+}
+
+function describeMemory(fresh: Fresh, sizes: 'any' | number): void {
+  const sized = sizer(sizes);
+
   test('views are bounded by the block and know where they are', () => {
     using region = fresh();
-    const a = region.alloc(100);
+    const a = region.alloc(sized(100));
     const size = region.sizeOf(a);
     expect(region.bytes(a).length).toBe(size);
     expect(region.bytes(a, 10).length).toBe(10);
@@ -173,7 +233,7 @@ function describeMemory(fresh: (capacity?: string) => Region): void {
 
   test('offsetOf answers for every byte of a live block and for nothing else', () => {
     using region = fresh();
-    const a = region.alloc(100);
+    const a = region.alloc(sized(100));
     const size = region.sizeOf(a);
     for (let at = 0; at < size; at++) expect(region.offsetOf(a + at)).toBe(at);
     expect(region.offsetOf(a - 1)).toBe(-1);
@@ -183,23 +243,20 @@ function describeMemory(fresh: (capacity?: string) => Region): void {
     for (const wrong of [0, -1, 1.5, Number.NaN, 2 ** 45]) expect(region.offsetOf(wrong)).toBe(-1);
   });
 
-  test('text comes back as it went in', () => {
+  test('what is no text is refused', () => {
     using region = fresh();
-    for (const text of ['', 'a', 'héllo wörld', '日本', '\uFEFFbom', '😀'.repeat(999)]) {
-      expect(region.string(region.strdup(text))).toBe(text);
-    }
     expectCode('ERR_BAD_OPTION', () => region.strdup('a\0b'));
     expectCode('ERR_BAD_OPTION', () => region.strdup('\ud800'));
-    const a = region.alloc(8);
+    const a = region.alloc(sized(8));
     region.bytes(a).fill(0xff);
     expectCode('ERR_CORRUPT', () => region.string(a));
   });
 }
 
-function describeWhole(fresh: (capacity?: string) => Region, traits: Implementation): void {
+function describeWhole(fresh: Fresh, { order, sizes }: Implementation): void {
   test('a full region says so, loses nothing and goes on', () => {
     using region = fresh('1MiB');
-    const oracle = new Oracle(region, traits.order);
+    const oracle = new Oracle(region, order, sizes);
     expectCode('ERR_NO_SPACE', () => {
       for (;;) oracle.alloc(3000);
     });
@@ -213,7 +270,7 @@ function describeWhole(fresh: (capacity?: string) => Region, traits: Implementat
 
   test('clear frees everything and keeps the segments', () => {
     using region = fresh();
-    const oracle = new Oracle(region, traits.order);
+    const oracle = new Oracle(region, order, sizes);
     for (let i = 0; i < 50; i++) oracle.alloc(10_000);
     for (let i = 0; i < 300; i++) oracle.set(`a root with a long name, number ${i}`, i);
     oracle.verify();
@@ -228,10 +285,11 @@ function describeWhole(fresh: (capacity?: string) => Region, traits: Implementat
 
   test('compact gives back what is not needed', () => {
     using region = fresh();
-    const oracle = new Oracle(region, traits.order);
+    const oracle = new Oracle(region, order, sizes);
+    const count = Math.ceil(2_000_000 / oracle.sized(100_000));
     oracle.alloc(100);
-    for (let i = 0; i < 20; i++) oracle.alloc(100_000);
-    for (let i = 0; i < 20; i++) oracle.free(oracle.blocks.length - 1);
+    for (let i = 0; i < count; i++) oracle.alloc(100_000);
+    for (let i = 0; i < count; i++) oracle.free(oracle.blocks.length - 1);
     const before = region.stat().extent;
     const given = region.compact();
     expect(given).toBeGreaterThan(1_500_000);
@@ -245,7 +303,7 @@ function describeWhole(fresh: (capacity?: string) => Region, traits: Implementat
     const seed = newSeed();
     const random = randomFrom(seed);
     using region = fresh('64MiB');
-    const oracle = new Oracle(region, traits.order);
+    const oracle = new Oracle(region, order, sizes);
     try {
       for (let i = 0; i < 1500; i++) {
         randomStep(oracle, random, 60_000);
@@ -259,7 +317,7 @@ function describeWhole(fresh: (capacity?: string) => Region, traits: Implementat
 
   test('after close every call is refused and stale views are harmless', () => {
     const region = fresh();
-    const a = region.alloc(100);
+    const a = region.alloc(sizes === 'any' ? 100 : sizes);
     const view = region.bytes(a);
     region.close();
     region.close();
@@ -270,57 +328,5 @@ function describeWhole(fresh: (capacity?: string) => Region, traits: Implementat
     expect(regionOf(view) === region).toBe(false);
     for (let i = 0; i < 100; i++) view[i] = i;
     expect(view.length === 0 || view[99] === 99).toBe(true);
-  });
-}
-
-function describeReopening({ method, order, open }: Implementation): void {
-  test('a closed region is the same when it is opened again', () => {
-    const dir = temporaryDirectory();
-    const seed = newSeed();
-    const random = randomFrom(seed);
-    const oracle = new Oracle(createRegion(open(dir, '64MiB'), method), order);
-    const { id } = oracle.region;
-    for (let round = 0; round < 5; round++) {
-      for (let i = 0; i < 200; i++) randomStep(oracle, random, 20_000);
-      oracle.region.close();
-      oracle.region = openRegion(open(dir));
-      expect(oracle.region.id).toBe(id);
-      expect(oracle.region.method).toBe(method.name);
-      expect(oracle.region.stat().capacity).toBe(64 * 2 ** 20);
-      oracle.verify();
-    }
-    oracle.region.close();
-  });
-
-}
-
-function describeFiles({ method, order, open }: Implementation): void {
-  test('creating over a region is refused and changes nothing; so is opening nothing', () => {
-    const dir = temporaryDirectory();
-    expectCode('ERR_NOT_FOUND', () => openRegion(open(dir)));
-    const region = createRegion(open(dir), method);
-    const text = region.strdup('still here');
-    region.roots.set('text', text);
-    expectCode('ERR_LOCKED', () => createRegion(open(dir), method));
-    expectCode('ERR_LOCKED', () => openRegion(open(dir)));
-    region.close();
-    expectCode('ERR_EXISTS', () => createRegion(open(dir), method));
-    using again = openRegion(open(dir));
-    expect(again.string(again.roots.get('text'))).toBe('still here');
-  });
-
-  test('what was synced is there although it was never closed', () => {
-    const dir = temporaryDirectory();
-    const region = createRegion(open(dir, '64MiB'), method);
-    const oracle = new Oracle(region, order);
-    for (let i = 0; i < 100; i++) oracle.alloc(i * 10);
-    oracle.set('first', oracle.blocks[0].address);
-    region.sync();
-    const copy = temporaryDirectory();
-    copyFileSync(join(dir, REGION_FILE), join(copy, REGION_FILE));
-    region.close();
-    oracle.region = openRegion(open(copy));
-    oracle.verify();
-    oracle.region.close();
   });
 }

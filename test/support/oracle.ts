@@ -37,18 +37,29 @@ export class Oracle {
   readonly roots = new Map<string, number>();
   /** 'newest' = only the newest block can be freed. */
   readonly order: 'any' | 'newest';
+  /** A number = the region has blocks of that size only: they are asked for instead of others. */
+  readonly sizes: 'any' | number;
   #next = 1;
 
-  constructor(region: Region, order: 'any' | 'newest') {
+  constructor(region: Region, order: 'any' | 'newest', sizes: 'any' | number = 'any') {
     this.region = region;
     this.order = order;
+    this.sizes = sizes;
   }
 
-  alloc(size: number): Address {
+  /** A size the region can serve. */
+  sized(size: number): number {
+    return this.sizes === 'any' ? size : this.sizes;
+  }
+
+  alloc(asked: number): Address {
+    const size = this.sized(asked);
     return this.#hold(this.region.alloc(size), size);
   }
 
-  align(size: number, alignment: number): Address {
+  align(asked: number, wanted: number): Address {
+    const size = this.sized(asked);
+    const alignment = this.sizes === 'any' ? wanted : Math.min(wanted, 16);
     const address = this.region.align(size, alignment);
     expect(address % alignment).toBe(0);
     return this.#hold(address, size);
@@ -60,7 +71,8 @@ export class Oracle {
     this.region.free(held.address);
   }
 
-  resize(index: number, size: number, move = true): void {
+  resize(index: number, asked: number, move = true): void {
+    const size = this.sized(asked);
     const held = this.blocks[index];
     const moved = this.region.resize(held.address, size, { move });
     if (moved === 0) {

@@ -10,8 +10,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { shared } from '../../src/disciplines/shared-buffer.ts';
 import { best } from '../../src/methods/best.ts';
-import { last } from '../../src/methods/last.ts';
-import { registerMethod } from '../../src/methods/registry.ts';
+import { methodNamed, registerMethod } from '../../src/methods/registry.ts';
 import { createRegion, openRegion } from '../../src/region/region.ts';
 import type { Address, Region } from '../../src/types.ts';
 import { type Random, random as randomOf } from '../../tools/torture/random.ts';
@@ -92,8 +91,7 @@ function count(region: Region): null {
 /** Sleeps at its n-th store of an allocation. */
 function park(): null {
   let left = Number.POSITIVE_INFINITY;
-  const method = { best, last }[job.method] ?? best;
-  registerMethod(cutting(method, () => {
+  registerMethod(cutting(methodNamed(job.method), () => {
     if (left-- > 0) return;
     Atomics.store(control, CONTROL.progress + job.index, 1);
     Atomics.notify(control, CONTROL.progress + job.index);

@@ -5,9 +5,10 @@
  *
  *   node alloc-replay.js TRACE REPETITIONS heap|store|loop|buffer DIRECTORY [METHOD]
  *   node alloc-replay.js - BLOCKS crowd - [METHOD]
+ *   node alloc-replay.js - REPETITIONS stack - [METHOD|loop]
  */
 import { fileURLToPath } from 'node:url';
-import { best, createRegion, heap, last, type Method, openStore, type Region, slab }
+import { best, createRegion, heap, last, type Method, openStore, pool, type Region, slab }
   from '../../src/index.ts';
 import { TRACE_RECORD } from '../../src/layout.ts';
 import { type Heap, heapOf, replay } from '../../src/trace/replay.ts';
@@ -105,10 +106,37 @@ function timeCrowd(blocks: number, method: Method): Timing {
   return { ns: timed(7, 2 * pairs, once, () => {}), extent: region.stat().extent };
 }
 
-const METHODS = { best, last, slab };
+/** Blocks of one size, freed in reverse order: what every method can serve. */
+function timeStack(repetitions: number, { alloc, free, memory }: Heap): Timing {
+  const bursts = 100_000;
+  const most = 16;
+  const live = new Float64Array(most);
+  alloc(64);
+  const once = () => {
+    for (let burst = 0; burst < bursts; burst += 1) {
+      const count = (Math.imul(burst, 7) & (most - 1)) + 1;
+      for (let i = 0; i < count; i += 1) {
+        const at = alloc(64);
+        live[i] = at;
+        memory[at] = 1;
+        memory[at + 63] = 2;
+      }
+      for (let i = count - 1; i >= 0; i -= 1) free(live[i] as number);
+    }
+  };
+  return { ns: timed(repetitions, bursts * (most + 1), once, () => {}), extent: 0 };
+}
+
+const METHODS = { best, last, pool, slab };
+
+/** A region in place of the loop; the probe that finds its memory fixes the size of a pool. */
+function stackHeap(method: Method | undefined): Heap {
+  return method === undefined ? loopHeap() : heapOf(createRegion(heap(), method), 64);
+}
 
 function main(path: string, repetitions: number, kind: string, dir: string, method: Method) {
   if (kind === 'crowd') return timeCrowd(repetitions, method);
+  if (kind === 'stack') return timeStack(repetitions, stackHeap(method));
   const trace = readTrace(path);
   if (kind === 'heap') return timeRegion(trace, repetitions, createRegion(heap(), method));
   if (kind === 'store') {

@@ -1,6 +1,7 @@
 /**
- * Allocation: real traces replayed through `best`, over memory and over a store, and through the
- * allocators of C, in turns; time per operation relative to glibc, space as utilization.
+ * Allocation: real traces replayed through `best` and `slab`, over memory and over a store, and
+ * through the allocators of C, in turns; time per operation relative to glibc, space as
+ * utilization.
  *
  * The C peers run in a small replayer that is compiled here; the others take malloc's place through
  * LD_PRELOAD. All write the first and last byte of every block.
@@ -73,9 +74,9 @@ interface Timing {
   readonly extent: number;
 }
 
-function ownPeer(bench: Bench, name: string, kind: string): Peer {
+function ownPeer(bench: Bench, name: string, kind: string, method = 'best'): Peer {
   const trial = (path: string, n: number) =>
-    within(bench, (dir) => runTrial<Timing>(SCRIPT, [path, n, kind, join(dir, 'store')]));
+    within(bench, (dir) => runTrial<Timing>(SCRIPT, [path, n, kind, join(dir, 'store'), method]));
   return {
     name,
     time: (path, n) => trial(path, n).ns,
@@ -87,6 +88,8 @@ function findPeers(bench: Bench, binary: string | null): { peers: Peer[]; missin
   const own = [
     ownPeer(bench, 'best, heap', 'heap'),
     ownPeer(bench, 'best, store', 'store'),
+    ownPeer(bench, 'slab, heap', 'heap', 'slab'),
+    ownPeer(bench, 'slab, store', 'store', 'slab'),
     ownPeer(bench, 'Buffer.allocUnsafe', 'buffer'),
     ownPeer(bench, 'the JS loop alone', 'loop'),
   ];
@@ -157,17 +160,42 @@ function tables(rows: readonly Row[], peers: readonly string[], base: string): T
   ];
 }
 
-function crowd(bench: Bench): { table: Table; times: number[] } {
+const CROWDED = ['best', 'slab'];
+
+function crowd(bench: Bench): { table: Table; times: number[][] } {
   const counts = [3, 4, 5, 6, 7].map((power) => 10 ** power)
     .filter((count) => !bench.isQuick || count <= 1e5);
   const times = counts.map((count) => {
     bench.tell(`alloc: ${count} live blocks`);
-    return median(runTrial<Timing>(SCRIPT, ['-', count, 'crowd', '-']).ns);
+    return CROWDED.map((method) =>
+      median(runTrial<Timing>(SCRIPT, ['-', count, 'crowd', '-', method]).ns));
   });
-  const rows = counts.map((count, i) => [count.toLocaleString('en'), figure(times[i] as number)]);
+  const rows = counts.map((count, i) =>
+    [count.toLocaleString('en'), ...(times[i] as number[]).map(figure)]);
   return {
-    table: { title: 'Cost per operation by live blocks (best; memory misses included)',
-      head: ['live blocks', 'ns'], rows },
+    table: { title: 'Cost per operation by live blocks, ns (memory misses included)',
+      head: ['live blocks', ...CROWDED], rows },
+    times,
+  };
+}
+
+const STACKED = ['loop', 'pool', 'last', 'slab', 'best'];
+
+/** One size, freed in reverse order: what each method adds to the loop. */
+function stack(bench: Bench): { table: Table; targets: Target[]; times: number[] } {
+  const times = STACKED.map((method) => {
+    bench.tell(`alloc: a stack, ${method}`);
+    return Math.min(...runTrial<Timing>(SCRIPT, ['-', bench.isQuick ? 3 : 20, 'stack', '-',
+      method]).ns);
+  });
+  const over = (method: string) =>
+    (times[STACKED.indexOf(method)] as number) - (times[0] as number);
+  return {
+    table: { title: 'Blocks of 64 bytes, freed in reverse order, ns per operation',
+      head: ['<method', 'ns', 'above the loop'],
+      rows: STACKED.map((name, i) => [name, figure(times[i] as number), figure(over(name))]) },
+    targets: ['pool', 'last'].map((name) =>
+      ({ what: `${name} above the JS loop`, value: over(name), unit: ' ns', most: 5 })),
     times,
   };
 }
@@ -186,6 +214,13 @@ function targets(rows: readonly Row[], base: string): Target[] {
       value: Math.max(...ratios('best, store', base)), unit: ' ×', most: 1.97 },
     { what: 'utilization of best, geometric mean', value: geometricMean(uses), unit: '',
       least: 0.945 },
+    { what: `slab over a store / ${base}, geometric mean`,
+      value: geometricMean(ratios('slab, store', base)), unit: ' ×', most: 0.85 },
+    { what: `slab over a store / ${base}, slowest trace`,
+      value: Math.max(...ratios('slab, store', base)), unit: ' ×', most: 1.97 },
+    { what: 'utilization of slab, geometric mean',
+      value: geometricMean(traces.map((trace) => of(trace, 'slab, store').utilization)), unit: '',
+      least: 0.92 },
     { what: 'Buffer.allocUnsafe / best, geometric mean',
       value: geometricMean(ratios('Buffer.allocUnsafe', 'best, store')), unit: ' ×', least: 5 },
   ];
@@ -202,12 +237,13 @@ export function alloc(bench: Bench): Section {
     const names = peers.map(({ name }) => name);
     const base = names.includes('glibc') ? 'glibc' : 'the JS loop alone';
     const { table, times } = crowd(bench);
+    const stacked = stack(bench);
     return {
       name: 'alloc',
       title: `Allocation, ${files.length} recorded traces`,
-      tables: [...tables(rows, names, base), table],
-      targets: names.includes('glibc') ? targets(rows, base) : [],
-      data: { rows, missing, crowd: times },
+      tables: [...tables(rows, names, base), table, stacked.table],
+      targets: [...(names.includes('glibc') ? targets(rows, base) : []), ...stacked.targets],
+      data: { rows, missing, crowd: times, stack: stacked.times },
     };
   });
 }

@@ -1,14 +1,16 @@
 /**
  * The processes of the benchmark of shared regions.
  *
- *   node shared-trial.js KIND THREADS SHARDS ROUNDS MS → { rates: operations per second, by round }
+ *   node shared-trial.js KIND THREADS SHARDS ROUNDS MS → { rounds: [{ rate, cpuNs, cores }] }
+ *
+ * Operations per second, processor time of each, processors the process got. The last two are for
+ * machines that have other things to do.
  *
  * Each thread replaces blocks of 16 to 271 bytes at random among a thousand that it holds. KIND:
  * `heap` = one thread, its own region; `own` = threads over a shared region, each frees what it
  * allocated; `swap` = each block goes to a mailbox, and what was there, as a rule another thread's,
  * is freed.
  */
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { heap } from '../../src/disciplines/heap.ts';
@@ -22,6 +24,12 @@ const BATCH = 2000;
 /** Words of the control buffer: threads that are ready, operations of each, the mailbox. */
 const CONTROL = { ready: 0, operations: 16, stride: 16, mail: 1024, boxes: 1024 } as const;
 const WARM_MS = 400;
+
+export interface Round {
+  readonly rate: number;
+  readonly cpuNs: number;
+  readonly cores: number;
+}
 
 interface Task {
   readonly kind: string;
@@ -94,15 +102,18 @@ async function main(): Promise<void> {
   const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time));
   while (Atomics.load(words, CONTROL.ready) < threads) await sleep(5);
   await sleep(WARM_MS);
-  const rates: number[] = [];
+  const found: Round[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const [from, started] = [sumOf(words, threads), performance.now()];
+    const [from, started, used] = [sumOf(words, threads), performance.now(), process.cpuUsage()];
     await sleep(ms);
+    const { user, system } = process.cpuUsage(used);
+    const elapsedMs = performance.now() - started;
     // One operation is an alloc or a free.
-    rates.push(2000 * (sumOf(words, threads) - from) / (performance.now() - started));
+    const operations = 2 * (sumOf(words, threads) - from);
+    found.push({ rate: 1000 * operations / elapsedMs,
+      cpuNs: 1000 * (user + system) / operations, cores: (user + system) / 1000 / elapsedMs });
   }
-  process.stdout.write(`${JSON.stringify({ rates, processors: availableParallelism() })}\n`,
-    () => process.exit(0));
+  process.stdout.write(`${JSON.stringify({ rounds: found })}\n`, () => process.exit(0));
 }
 
 if (isMainThread) await main();

@@ -3,6 +3,7 @@
  * Against a region of one thread without locks, and against one lock for all.
  */
 import { figure, type Section, type Target } from './report.ts';
+import type { Round } from './shared-trial.ts';
 import { type Bench, runTrial } from './trials.ts';
 
 const SCRIPT = './shared-trial.js';
@@ -17,7 +18,9 @@ interface Setup {
 interface Measured extends Setup {
   /** Operations per second, the best round of all trials. */
   readonly rate: number;
-  readonly rates: readonly number[];
+  /** Processor time of an operation, the least of all rounds. */
+  readonly cpuNs: number;
+  readonly rounds: readonly Round[];
 }
 
 const SETUPS: readonly Setup[] = [
@@ -33,50 +36,55 @@ const SETUPS: readonly Setup[] = [
 /** Setups take turns, so that what disturbs the machine disturbs all of them. */
 function measure(bench: Bench): Measured[] {
   const [trials, rounds, ms] = bench.isQuick ? [1, 2, 50] : [5, 5, 200];
-  const rates = SETUPS.map((): number[] => []);
+  const all = SETUPS.map((): Round[] => []);
   for (let trial = 0; trial < trials; trial += 1) {
     bench.tell(`shared: trial ${trial + 1} of ${trials}`);
     SETUPS.forEach(({ kind, threads, shards }, i) => {
-      const found = runTrial<{ rates: number[] }>(SCRIPT, [kind, threads, shards, rounds, ms]);
-      rates[i]?.push(...found.rates);
+      const found = runTrial<{ rounds: Round[] }>(SCRIPT, [kind, threads, shards, rounds, ms]);
+      all[i]?.push(...found.rounds);
     });
   }
   return SETUPS.map((setup, i) => {
-    const all = rates[i] as number[];
-    return { ...setup, rates: all, rate: Math.max(...all) };
+    const found = all[i] as Round[];
+    const rate = Math.max(...found.map((round) => round.rate));
+    return { ...setup, rate, cpuNs: Math.min(...found.map(({ cpuNs }) => cpuNs)), rounds: found };
   });
 }
 
-function rateOf(list: readonly Measured[], kind: string, threads: number, shards: number): number {
+function setupOf(
+  list: readonly Measured[], kind: string, threads: number, shards: number,
+): Measured {
   const found = list.find((one) =>
     one.kind === kind && one.threads === threads && one.shards === shards);
   if (found === undefined) throw new Error(`bench: no setup ${kind} ${threads} ${shards}`);
-  return found.rate;
+  return found;
 }
 
 function targetsOf(list: readonly Measured[]): Target[] {
-  const two = rateOf(list, 'own', 2, 4);
-  const costNs = 1e9 / rateOf(list, 'own', 1, 1) - 1e9 / rateOf(list, 'heap', 1, 1);
+  const two = setupOf(list, 'own', 2, 4).rate;
+  const costNs = setupOf(list, 'own', 1, 1).cpuNs - setupOf(list, 'heap', 1, 1).cpuNs;
   return [
-    { what: 'two threads / one, sharded', value: two / rateOf(list, 'own', 1, 4), unit: ' ×',
-      least: 1.7 },
-    { what: 'two threads, sharded / one lock', value: two / rateOf(list, 'own', 2, 1), unit: ' ×',
-      least: 2 },
+    { what: 'two threads / one, sharded', value: two / setupOf(list, 'own', 1, 4).rate,
+      unit: ' ×', least: 1.7 },
+    { what: 'two threads, sharded / one lock', value: two / setupOf(list, 'own', 2, 1).rate,
+      unit: ' ×', least: 2 },
     { what: 'a lock that is free, per operation', value: costNs, unit: ' ns', most: 40 },
   ];
 }
 
 export function sharing(bench: Bench): Section {
   const list = measure(bench);
-  const alone = rateOf(list, 'heap', 1, 1);
-  const rows = list.map(({ what, threads, shards, rate }) => [what, String(threads), String(shards),
-    figure(rate / 1e6), figure(1e9 * threads / rate), figure(rate / alone)]);
+  const alone = setupOf(list, 'heap', 1, 1).rate;
+  const rows = list.map(({ what, threads, shards, rate, cpuNs, rounds }) => [what, String(threads),
+    String(shards), figure(rate / 1e6), figure(rate / alone), figure(cpuNs),
+    figure(Math.max(...rounds.map(({ cores }) => cores)))]);
   return {
     name: 'shared',
     title: 'Regions shared by threads',
     tables: [{
       title: 'alloc and free of 16 to 271 bytes, `best`; the best round of each',
-      head: ['<', 'threads', 'shards', 'million a second', 'ns each', '× not shared'],
+      head: ['<', 'threads', 'shards', 'million a second', '× not shared', 'processor ns each',
+        'processors'],
       rows,
     }],
     targets: targetsOf(list),

@@ -1,5 +1,5 @@
 /**
- * `npm run conformance`: runs the tests that prove each row of Vmalloc's table and prints the table.
+ * `npm run conformance`: runs the tests that prove each row of Vmalloc's table and prints it.
  * Exit code 1 where a row has a test that failed, or a proof that names no test.
  *
  *   node main.js [--json] [--list]
@@ -79,7 +79,8 @@ function render(title: string, rows: readonly Proved[]): string {
 }
 
 function main(): void {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' }, list: { type: 'boolean' } } });
+  const options = { json: { type: 'boolean' }, list: { type: 'boolean' } } as const;
+  const { values } = parseArgs({ options });
   const tests = values.list === true ? listTests() : runTests();
   const rows = judge(ROWS, tests);
   const faults = judge(FAULTS, tests);

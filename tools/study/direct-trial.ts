@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { standFor } from '../../src/cli/replay-places.ts';
 import type { DirectRequest, DirectResult } from '../../src/cli/study-direct.ts';
 import { peakResident, startPeak } from '../../src/cli/study-memory.ts';
+import { RegionError } from '../../src/errors.ts';
+import { last } from '../../src/methods/last.ts';
 import { methodNamed } from '../../src/methods/registry.ts';
 import { refusal } from '../../src/trace/replay.ts';
 import { type Document, WORKLOADS, wordsOf } from './workloads.ts';
@@ -59,11 +61,18 @@ function attempt(request: DirectRequest): DirectResult {
   try {
     return run(request);
   } catch (error) {
-    const refused = refusal(error);
+    const refused = refusal(error) ?? ofOrder(request, error);
     if (refused === null) throw error;
     return { ms: 0, minorFaults: 0, majorFaults: 0, peakResident: 0, addedResident: 0, extent: 0,
       checksum: '', refused };
   }
+}
+
+/** `last` frees only the newest block; under every other method that would be a fault. */
+function ofOrder({ method }: DirectRequest, error: unknown): string | null {
+  const isOrder = method === last.name && error instanceof RegionError
+    && error.code === 'ERR_BAD_ADDRESS';
+  return isOrder ? `${method} cannot free or resize blocks in the order of this program` : null;
 }
 
 const request = JSON.parse(process.argv[2] ?? '{}') as DirectRequest;
