@@ -266,7 +266,7 @@ class DebugBlocks implements Blocks {
     return p + this.#shift;
   }
 
-  /** Bytes of an inner block; no two sizes have the same where the inner method tells them apart. */
+  /** Bytes of an inner block; each size has its own where the inner method tells them apart. */
   #padded(size: number, front: number): number {
     const padded = paddedBytes(size, front);
     return this.misfit === undefined ? padded : padded + 3 - ((4 - (size & 3)) & 3);
