@@ -78,8 +78,11 @@ class DebugBlocks implements Blocks {
     const inside = this.#inner;
     if (inside.profile !== undefined) this.profile = () => inside.profile?.() as Profile;
     if (inside.misfit !== undefined) {
-      this.misfit = (size, alignment) =>
-        inside.misfit?.(this.#padded(size, HEAD), alignment) ?? null;
+      this.misfit = (size, alignment) => {
+        const padded = this.#padded(size, HEAD);
+        const why = inside.misfit?.(padded, alignment) ?? null;
+        return why === null ? null : `${why} (debug takes ${padded - size} bytes of it)`;
+      };
     }
     if (inside.allocHidden !== undefined) {
       // Without a header: nobody but the region sees it.
@@ -251,7 +254,9 @@ class DebugBlocks implements Blocks {
     const isFar = alignment > PAGE;
     const least = isFar ? step + HEAD : Math.max(HEAD, step);
     const padded = this.#padded(size, least);
-    if (padded >= MOST_BYTES) return 0;
+    // A method of one size makes no room for an alignment; `misfit` says so.
+    const isUnfit = this.misfit !== undefined && alignment > GRANULE;
+    if (padded >= MOST_BYTES || isUnfit) return 0;
     const i = this.#takeInner(padded, isFar ? GRANULE : alignment);
     if (i === 0) return 0;
     const p = isFar ? this.#alignedBehind(i, step) : i + least;

@@ -202,7 +202,8 @@ export class ProfileBlocks implements Blocks {
     const least = isFar ? step + HEAD : Math.max(HEAD, step);
     // A payload lies inside its inner block, of no bytes too.
     const padded = Math.max(1, size) + least * GRANULE;
-    if (padded >= MOST_BYTES) return 0;
+    const isUnfit = this.misfit !== undefined && alignment > GRANULE;
+    if (padded >= MOST_BYTES || isUnfit) return 0;
     const inner = this.#inner;
     const i = isFar || alignment <= GRANULE ? inner.alloc(padded) : inner.align(padded, alignment);
     if (i === 0) return 0;
