@@ -170,53 +170,52 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
 // ---- slab ------------------------------------------------------------------------------------
 
 /**
- * State of the method `slab`: offsets in words from its first granule. `none` is a bitmap word
- * without a free slot; `spans` is the sentinel of the list of spans with free pages; `hidden` holds
- * granules; a class has four words, by its size in granules; `spanBits` has a bit per 64 KiB of the
- * window. A heap of `best` follows.
+ * State of the method `slab`: offsets in words from its first granule. `open` is the word index of
+ * the first span with free pages, `due` the number of spans at which empty pages are looked for;
+ * `hidden` holds granules; `heads` the first free block of each class, by its size in granules;
+ * `spanBits` has a bit per 64 KiB of the window. A heap of `best` follows.
  */
 export const SLAB = {
   magic: 0,
-  none: 1,
-  spans: 4,
-  hidden: 8,
-  classes: 48,
-  spanBits: 180,
-  words: 2228,
+  open: 1,
+  spans: 2,
+  due: 3,
+  hidden: 4,
+  heads: 44,
+  spanBits: 108,
+  words: 2156,
 } as const;
 
 export const SLAB_MAGIC = 0x42414c53;
 export const SLAB_HIDDEN = 40;
 /** Blocks of 1 … 32 granules lie in slabs. */
 export const SLAB_CLASSES = 32;
-/** A class: the bitmap word in use, the list of its pages, the granule of that word's first bit. */
-export const SLAB_CLASS = { current: 0, next: 1, previous: 2, base: 3, words: 4 } as const;
 /**
- * A span: 64 KiB at a multiple of that, sixteen pages. Its tables are the last 192 words of it: the
- * pages' (SLAB_PAGE), then its own.
+ * A span: 64 KiB at a multiple of that, sixteen pages. Its tables are the last 148 words of it: a
+ * bit per granule, the kind of each page, which pages are free, the next span with free ones.
  */
 export const SLAB_SPAN = {
-  free: 16368,
-  next: 16369,
-  previous: 16370,
-  pages: 16192,
+  bits: 16236,
+  kinds: 16364,
+  free: 16380,
+  next: 16381,
   words: 16384,
   pageShift: 8,
   shift: 12,
 } as const;
-/** A page of a span: what it is, the list of its class, a bit per slot that is free. */
-export const SLAB_PAGE = { kind: 0, next: 1, previous: 2, bits: 3, words: 11 } as const;
-/** Kind of a page: its class, how many slots it has, 4096 / class rounded up. 0 = free. */
-export const SLAB_KIND = { classBits: 6, slotsShift: 6, slotsBits: 9, inverseShift: 15 } as const;
+/** Kind of a page: its class, whether it is the last of a span, has hidden blocks. 0 = free. */
+export const SLAB_KIND = { class: 63, last: 64, guarded: 128, count: 256 } as const;
+/** Words of a free block: the next one of its class, the complement of that. */
+export const SLAB_FREE = { next: 0, check: 1 } as const;
 
-if (SLAB.hidden + SLAB_HIDDEN > SLAB.classes) throw new Error('layout: hidden blocks of slab');
-if (SLAB.classes + (SLAB_CLASSES + 1) * SLAB_CLASS.words > SLAB.spanBits) {
-  throw new Error('layout: classes');
-}
+if (SLAB.hidden + SLAB_HIDDEN > SLAB.heads) throw new Error('layout: hidden blocks of slab');
+if (SLAB.heads + SLAB_KIND.class >= SLAB.spanBits) throw new Error('layout: classes');
 if (SLAB.spanBits + SLOT_GRANULES / 2 ** SLAB_SPAN.shift / 32 !== SLAB.words) {
   throw new Error('layout: span bits');
 }
-if (SLAB_SPAN.pages + 16 * SLAB_PAGE.words !== SLAB_SPAN.free) throw new Error('layout: span');
+if (SLAB_SPAN.bits + 128 !== SLAB_SPAN.kinds || SLAB_SPAN.kinds + 16 !== SLAB_SPAN.free) {
+  throw new Error('layout: span');
+}
 
 // ---- regions shared by threads -----------------------------------------------------------------
 

@@ -3,8 +3,8 @@
  * comes from, how blocks are managed) and what a region reports.
  */
 
-import type { Profile } from './profile.ts';
 import type { RegionFlags, TraceSink } from './events.ts';
+import type { Profile } from './profile.ts';
 import type { Sharing } from './sharing.ts';
 
 declare const brand: unique symbol;

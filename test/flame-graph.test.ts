@@ -65,8 +65,7 @@ describe('the drawing', () => {
   test('nothing, and what no stack is known for', () => {
     expect(flameGraph(sample())).toContain('There are no live bytes.');
     const { total } = sample(site(50));
-    expect([...framesOf(flameGraph({ sites: [], total })).keys()])
-      .toEqual(['all', '(outside the program)']);
+    expect([...framesOf(flameGraph({ sites: [], total })).keys()]).toEqual(['all', '(unknown)']);
   });
 });
 

@@ -26,7 +26,7 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
   'align']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
-  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'SLAB_CLASS', 'SLAB_PAGE', 'POOL',
+  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
   'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
   'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE'] as const;
 

@@ -1,56 +1,34 @@
-/** Profiles as text, JSON and flame graphs. */
+/** Counting what calls allocate, and the forms a profile is written in. */
 import { describe, expect, test } from 'vitest';
 import { counting, Profiling } from '../src/malloc/profiling.ts';
-import { partsOfSite, type Profile } from '../src/profile/profile.ts';
-import { profileJson, profileText } from '../src/profile/report.ts';
+import { flameGraph } from '../src/profile/flame-graph.ts';
+import { profileText } from '../src/profile/profile-text.ts';
 import { profileFor } from '../src/profile/write.ts';
+import type { Profile } from '../src/profile.ts';
 
-const use = (allocations: number, bytes: number, live: number, liveBytes: number) =>
-  ({ allocations, frees: allocations - live, bytes, live, liveBytes });
+const use = (allocs: number, bytes: number, liveBlocks: number, live: number) =>
+  ({ allocs, frees: allocs - liveBlocks, bytes, live, liveBlocks });
 
 const PROFILE: Profile = {
-  name: 'one & <two>',
-  ...use(12, 1300, 3, 400),
-  peakBytes: 900,
   sites: [
-    { site: '/a/b.js:3:inner', ...use(10, 1000, 2, 300), peakBytes: 800 },
-    { site: '', ...use(2, 300, 1, 100), peakBytes: 200 },
+    { stack: ['/a/b.js:3:inner', '/a/b.js:9:outer'], ...use(10, 1000, 2, 300), peak: 800 },
+    { stack: [], ...use(2, 300, 1, 100), peak: 200 },
   ],
-  stacks: [
-    { stack: ['/a/b.js:3:inner', '/a/b.js:9:outer'], ...use(6, 600, 1, 100) },
-    { stack: ['/a/b.js:3:inner', '/a/c.js:1:<top level>'], ...use(4, 400, 1, 200) },
-    { stack: [], ...use(2, 300, 1, 100) },
-  ],
+  total: { ...use(12, 1300, 3, 400), peak: 900, peakExtent: 900 },
 };
 
-test('a table has a line for all and one for each site', () => {
-  expect(profileText(PROFILE)).toBe(`\
-allocations  frees  bytes  peak bytes  live  live bytes  site
-         12      9   1300         900     3         400  all of one & <two>
-         10      8   1000         800     2         300  /a/b.js:3:inner
-          2      1    300         200     1         100  (outside the program)
-`);
-});
-
-test('JSON is the profile itself', () => {
-  expect(JSON.parse(profileJson(PROFILE))).toEqual(PROFILE);
-});
-
 test('the name of a file says which form it has', () => {
-  expect(profileFor('a.json', PROFILE)).toBe(profileJson(PROFILE));
-  const svg = profileFor('a.SVG', PROFILE);
-  expect(svg).toContain('>one &amp; &lt;two&gt;: live bytes by call stack</text>');
-  expect(svg).toContain('400 live bytes in 3 blocks, at most 900');
-  expect(profileFor('a.txt', PROFILE)).toBe(profileText(PROFILE));
-  expect(profileFor('&2', PROFILE)).toBe(profileText(PROFILE));
+  expect(JSON.parse(profileFor('a.json', PROFILE, 't'))).toEqual(PROFILE);
+  expect(profileFor('a.SVG', PROFILE, 't')).toBe(flameGraph(PROFILE, { title: 't', by: 'live' }));
+  const text = profileText(PROFILE, { by: 'bytes' });
+  expect(profileFor('a.txt', PROFILE, 't')).toBe(text);
+  expect(profileFor('&2', PROFILE, 't')).toBe(text);
 });
 
-test.each([
-  ['/a/b.js:3:inner', '/a/b.js', '3', 'inner'],
-  ['C:\\a b.js:12:new X', 'C:\\a b.js', '12', 'new X'],
-  ['nothing', '', '', 'nothing'],
-])('parts of %s', (site, file, line, called) => {
-  expect(partsOfSite(site)).toEqual({ file, line, called });
+test('where nothing is live the graph shows all there was', () => {
+  const total = { ...PROFILE.total, live: 0 };
+  const dead = { total, sites: PROFILE.sites.map((site) => ({ ...site, live: 0 })) };
+  expect(profileFor('a.svg', dead, 't')).toBe(flameGraph(dead, { title: 't', by: 'bytes' }));
 });
 
 describe('counting a region', () => {
@@ -61,32 +39,30 @@ describe('counting a region', () => {
     const counts = new Profiling();
     const sink = counting(counts);
     for (const one of events) sink.record(event(...one));
-    return counts.finish('r');
+    return counts.finish();
   }
 
   test.each<[string, [number, number, number][], object]>([
     ['nothing', [], use(0, 0, 0, 0)],
-    ['an alloc', [[0, 16, 100]], { ...use(1, 100, 1, 100), peakBytes: 100 }],
-    ['alloc and free', [[0, 16, 100], [16, 0, 0]], { ...use(1, 100, 0, 0), peakBytes: 100 }],
-    ['growth in place', [[0, 16, 100], [16, 16, 300]], { ...use(1, 300, 1, 300), peakBytes: 300 }],
+    ['an alloc', [[0, 16, 100]], { ...use(1, 100, 1, 100), peak: 100 }],
+    ['alloc and free', [[0, 16, 100], [16, 0, 0]], { ...use(1, 100, 0, 0), peak: 100 }],
+    ['growth in place', [[0, 16, 100], [16, 16, 300]], { ...use(1, 300, 1, 300), peak: 300 }],
     ['a smaller one elsewhere', [[0, 16, 100], [16, 64, 30], [64, 0, 0]],
-      { ...use(1, 100, 0, 0), peakBytes: 100 }],
+      { ...use(1, 100, 0, 0), peak: 100 }],
     ['a stranger is freed', [[16, 0, 0]], use(0, 0, 0, 0)],
-    ['a stranger is resized', [[16, 32, 50]], { ...use(1, 50, 1, 50), peakBytes: 50 }],
+    ['a stranger is resized', [[16, 32, 50]], { ...use(1, 50, 1, 50), peak: 50 }],
     ['the region is cleared', [[0, 16, 1], [0, 32, 2], [0, 0, 0], [0, 16, 4]],
-      { ...use(3, 7, 1, 4), peakBytes: 4 }],
+      { ...use(3, 7, 1, 4), peak: 4 }],
   ])('%s', (_name, events, expected) => {
     const profile = after(...events);
-    expect(profile).toMatchObject(expected);
+    expect(profile.total).toMatchObject(expected);
     // P1
-    for (const parts of [profile.sites, profile.stacks]) {
-      for (const key of ['allocations', 'frees', 'bytes', 'live', 'liveBytes'] as const) {
-        expect(parts.reduce((sum, part) => sum + part[key], 0)).toBe(profile[key]);
-      }
+    for (const key of ['allocs', 'frees', 'bytes', 'live', 'liveBlocks'] as const) {
+      expect(profile.sites.reduce((sum, part) => sum + part[key], 0)).toBe(profile.total[key]);
     }
   });
 
-  test("a site's peak is its own (P2)", () => {
+  test("a stack's peak is its own (P2)", () => {
     const counts = new Profiling();
     const sink = counting(counts);
     const one = () => sink.record(event(0, 16, 100));
@@ -94,9 +70,8 @@ describe('counting a region', () => {
     one();
     sink.record(event(16, 0, 0));
     other();
-    const [first, second] = counts.finish('r').sites;
-    expect([first.peakBytes, second.peakBytes]).toEqual([100, 30]);
-    const called = [first.site, second.site].map((site) => partsOfSite(site).called);
-    expect(called).toEqual(['one', 'other']);
+    const { sites } = counts.finish();
+    expect(sites.map(({ peak, stack: [site = ''] }) => [peak, site.split(':').at(-1)]))
+      .toEqual([[30, 'other'], [100, 'one']]);
   });
 });

@@ -52,8 +52,9 @@ describe.each<[string, () => string[], RegExp, number]>([
     expect(trace.operations).toBeGreaterThan(10);
     expect(trace.origins.map(({ site }) => site).join('\n')).toMatch(place);
     const profile = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8'));
-    expect(profile.peakBytes).toBe(trace.peakBytes);
-    expect(profile.sites.map(({ site }: { site: string }) => site).join('\n')).toMatch(place);
+    expect(profile.total.peak).toBe(trace.peakBytes);
+    const sites = profile.sites.map(({ stack }: { stack: string[] }) => stack[0]);
+    expect(sites.join('\n')).toMatch(place);
   });
 });
 

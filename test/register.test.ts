@@ -167,22 +167,22 @@ describe('a profile', () => {
 
   test('is a table, JSON or a flame graph', () => {
     const table = profiled('p.txt', fixture('kinds.mjs'));
-    expect(table).toMatch(/^allocations +frees +bytes .*\n.*all of buffers\n/);
-    expect(table).toMatch(/\n +1 +0 +40013 +40013 +1 +40013 {2}\S*kinds\.mjs:13:<top level>\n/);
-    expect(table).toMatch(/\n +1 +0 +2021 +2021 +1 +2021 {2}\S*kinds\.mjs:21:<top level>\n/);
-    const { sites, stacks } = JSON.parse(profiled('p.json', fixture('kinds.mjs')));
-    expect(sites.map(({ site }: { site: string }) => site.replace(/.*\//, '')))
-      .toContain('kinds.mjs:23:new Sub');
-    expect(stacks.map(({ stack }: { stack: string[] }) => stack.length)).toContain(2);
+    expect(table).toMatch(/^live [\d,]+ bytes in \d+ blocks/);
+    expect(table).toMatch(/\n *[\d.]+ +40,013 +1 +40,013 +40,013 +1 +0 .*kinds\.mjs:13/);
+    expect(table).toMatch(/\n *[\d.]+ +2,021 +1 +2,021 +2,021 +1 +0 .*kinds\.mjs:21/);
+    const { sites } = JSON.parse(profiled('p.json', fixture('kinds.mjs')));
+    const stacks: string[][] = sites.map(({ stack }: { stack: string[] }) => stack);
+    expect(stacks.map(([site = '']) => site.replace(/.*\//, ''))).toContain('kinds.mjs:23:new Sub');
+    expect(stacks.map(({ length }) => length)).toContain(2);
     expect(profiled('p.svg', fixture('kinds.mjs')))
-      .toMatch(/<title>\S*kinds\.mjs:13:&lt;top level&gt;: 40013 bytes/);
+      .toMatch(/<title>&lt;top level&gt; \(\S*kinds\.mjs:13\)\n40,013 bytes/);
   });
 
   test('counts frees and peaks by site', () => {
     const { sites } = JSON.parse(profiled('p.json', '--expose-gc', fixture('collected.mjs')));
-    const made = sites.find(({ site }: { site: string }) => site.endsWith(':make'));
-    expect(made).toMatchObject({ allocations: 100, frees: 90, live: 10, bytes: 504_950,
-      liveBytes: 50_450, peakBytes: 504_950 });
+    const made = sites.find(({ stack }: { stack: string[] }) => stack[0]?.endsWith(':make'));
+    expect(made).toMatchObject({ allocs: 100, frees: 90, liveBlocks: 10, bytes: 504_950,
+      live: 50_450, peak: 504_950 });
   });
 
   test('together with a trace', () => {
@@ -190,9 +190,9 @@ describe('a profile', () => {
     runNode([fixture('kinds.mjs')], `profile=${folder}/p.json trace=${folder}/t`);
     const profile = JSON.parse(readFileSync(join(folder, 'p.json'), 'utf8'));
     const trace = readTrace(join(folder, 't'));
-    expect(profile.live).toBe(trace.leftBlocks);
-    expect(profile.liveBytes).toBe(trace.leftBytes);
-    expect(profile.peakBytes).toBe(trace.peakBytes);
+    expect(profile.total.liveBlocks).toBe(trace.leftBlocks);
+    expect(profile.total.live).toBe(trace.leftBytes);
+    expect(profile.total.peak).toBe(trace.peakBytes);
   });
 });
 

@@ -1,14 +1,14 @@
 /** A study's arithmetic, what perf and trials write, and its chart. */
 import { describe, expect, test } from 'vitest';
-import { loadPool, type Pool, poolHeap, PoolRefused, reallocFault } from '../src/cli/study-pool.ts';
-import { judged } from '../src/cli/study-direct.ts';
-import { outcomeOf, runTrial } from '../src/cli/study-process.ts';
+import { loadPool, type Pool, poolHeap, PoolRefused, reallocFault } from '../src/study/pool.ts';
+import { judged } from '../src/study/direct.ts';
+import { outcomeOf, runTrial } from '../src/study/process.ts';
 import { gridsOf, markdown, notesOf } from '../src/cli/study-text.ts';
-import { chartOf } from '../src/trace/chart.ts';
+import { chartOf } from '../src/study/chart.ts';
 import {
   cellsOf, type Contender, geometricMean, median, meansOf, type Sample, type Study, type TraceFacts,
-} from '../src/trace/study.ts';
-import { lessIdle, readPerfStat } from '../src/trace/study-perf.ts';
+} from '../src/study/study.ts';
+import { lessIdle, readPerfStat } from '../src/study/perf.ts';
 import { elementsOf } from './support/xml.ts';
 
 const traces: TraceFacts[] = [

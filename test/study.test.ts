@@ -11,7 +11,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { heap } from '../src/disciplines/heap.ts';
 import { methodNamed } from '../src/methods/registry.ts';
 import { createRegion } from '../src/region/region.ts';
-import { geometricMean, LARGE, median, type Study } from '../src/trace/study.ts';
+import { geometricMean, LARGE, median, type Study } from '../src/study/study.ts';
 import { readTrace } from '../src/trace/trace-file.ts';
 import type { Region } from '../src/types.ts';
 import { type Document, WORKLOADS } from '../tools/study/workloads.ts';

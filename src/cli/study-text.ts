@@ -1,7 +1,7 @@
 /** A study for people: tables for a terminal, and the same as Markdown for the record. */
 import {
   type Cell, type Contender, type DirectRow, isServed, LARGE, type Study,
-} from '../trace/study.ts';
+} from '../study/study.ts';
 import { humanSize, printable } from './table.ts';
 
 /** Rows of text; the first column is aligned left. */

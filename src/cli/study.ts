@@ -12,15 +12,15 @@ import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import { systemError } from '../files.ts';
 import { methodNames } from '../methods/registry.ts';
-import { chartOf } from '../trace/chart.ts';
-import { cellsOf, type Direct, meansOf, type Setting, type Study } from '../trace/study.ts';
+import { chartOf } from '../study/chart.ts';
+import { cellsOf, type Direct, meansOf, type Setting, type Study } from '../study/study.ts';
 import { assertDiscipline, assertMethod } from './replay.ts';
-import { PLACES } from './replay-places.ts';
-import { baseOf, type Field, findField } from './study-contenders.ts';
-import { runDirect } from './study-direct.ts';
-import { runStudy } from './study-run.ts';
+import { PLACES } from '../study/places.ts';
+import { baseOf, type Field, findField } from '../study/contenders.ts';
+import { runDirect } from '../study/direct.ts';
+import { runStudy } from '../study/run.ts';
 import { markdown, terminalText } from './study-text.ts';
-import { prepareTrace, type StudyTrace, traceFiles } from './study-traces.ts';
+import { prepareTrace, type StudyTrace, traceFiles } from '../study/traces.ts';
 import { type Console, document, EXIT } from './verb.ts';
 
 interface Options {

@@ -90,7 +90,7 @@ function addProfile(
   const counts = new Profiling();
   sinks.push(counting(counts));
   ends.push(() => {
-    output.add(profileFor(target, counts.finish('malloc')));
+    output.add(profileFor(target, counts.finish(), 'malloc by call stack'));
     output.flush();
   });
 }

@@ -1,88 +1,80 @@
 /**
- * Counts what is allocated by the calls that asked for it: blocks of the default region, or buffers
- * of a program.
+ * Counts what is allocated by the call stacks that asked for it: blocks of the default region, or
+ * buffers of a program.
  *
- *   P1  the live bytes of all sites, and of all stacks, are those of the blocks that are live
- *   P2  a site's peak is the most its own blocks took at one time
+ *   P1  the live bytes of all stacks are those of the blocks that are live
+ *   P2  a stack's peak is the most its own blocks took at one time
  */
-import { noUse, type Profile, type SiteUse, type StackUse, type Use } from '../profile/profile.ts';
-import { type Below, callStack } from '../sites.ts';
 import type { TraceSink } from '../events.ts';
+import type { Profile, SiteProfile } from '../profile.ts';
+import { type Below, callStack } from '../sites.ts';
 
 /** Frames of a stack that are told apart. */
 const DEPTH = 24;
 
-/** A live block or block. */
+/** A live block or buffer. */
 interface Counting {
   readonly size: number;
   /** Where it counts. */
   note: unknown;
 }
 
-/** What a block counts in. */
-interface Counted {
-  readonly stack: StackUse;
-  readonly site: SiteUse;
+type Use = { -readonly [K in keyof Omit<SiteProfile, 'stack'>]: number };
+type StackUse = Use & { readonly stack: readonly string[] };
+
+function noUse(): Use {
+  return { allocs: 0, frees: 0, bytes: 0, live: 0, liveBlocks: 0, peak: 0 };
 }
 
 export class Profiling {
-  readonly #stacks = new Map<string, Counted>();
-  readonly #sites = new Map<string, SiteUse>();
-  readonly #all = { ...noUse(), peakBytes: 0 };
+  readonly #stacks = new Map<string, StackUse>();
+  readonly #total = noUse();
 
   /** `below` = the function that the program called. */
   allocated(block: Counting, { below }: { readonly below?: Below }): void {
-    const counted = this.#countedAt(callStack(DEPTH, below));
-    block.note = counted;
-    for (const use of this.#usesOf(counted)) {
-      use.allocations += 1;
-      use.live += 1;
+    const stack = this.#stackOf(callStack(DEPTH, below));
+    block.note = stack;
+    for (const use of [stack, this.#total]) {
+      use.allocs += 1;
+      use.liveBlocks += 1;
     }
-    this.#grow(counted, block.size);
+    this.#grow(stack, block.size);
   }
 
   resized(block: Counting, old: { size: number }): void {
-    this.#grow(block.note as Counted, block.size - old.size);
+    this.#grow(block.note as StackUse, block.size - old.size);
   }
 
   freed(block: Counting): void {
-    const counted = block.note as Counted;
-    for (const use of this.#usesOf(counted)) {
+    const stack = block.note as StackUse;
+    for (const use of [stack, this.#total]) {
       use.frees += 1;
-      use.live -= 1;
+      use.liveBlocks -= 1;
     }
-    this.#grow(counted, -block.size);
+    this.#grow(stack, -block.size);
   }
 
-  finish(name: string): Profile {
-    const sites = [...this.#sites.values()].sort((a, b) => b.bytes - a.bytes);
-    const stacks = [...this.#stacks.values()].map(({ stack }) => stack);
-    return { name, ...this.#all, sites, stacks };
+  /** Most live bytes first. What is counted here has no extent but its peak. */
+  finish(): Profile {
+    const sites = [...this.#stacks.values()]
+      .sort((a, b) => b.live - a.live || b.bytes - a.bytes);
+    return { sites, total: { ...this.#total, peakExtent: this.#total.peak } };
   }
 
-  #countedAt(frames: readonly string[]): Counted {
+  #stackOf(frames: readonly string[]): StackUse {
     const key = frames.join('\n');
-    let counted = this.#stacks.get(key);
-    if (counted !== undefined) return counted;
-    const [name = ''] = frames;
-    const site = this.#sites.get(name) ?? { site: name, ...noUse(), peakBytes: 0 };
-    this.#sites.set(name, site);
-    counted = { site, stack: { stack: frames, ...noUse() } };
-    this.#stacks.set(key, counted);
-    return counted;
+    const known = this.#stacks.get(key);
+    if (known !== undefined) return known;
+    const stack = { stack: frames, ...noUse() };
+    this.#stacks.set(key, stack);
+    return stack;
   }
 
-  #usesOf({ stack, site }: Counted): Use[] {
-    return [stack, site, this.#all];
-  }
-
-  #grow(counted: Counted, bytes: number): void {
-    for (const use of this.#usesOf(counted)) {
-      use.liveBytes += bytes;
+  #grow(stack: StackUse, bytes: number): void {
+    for (const use of [stack, this.#total]) {
+      use.live += bytes;
       if (bytes > 0) use.bytes += bytes;
-    }
-    for (const use of [counted.site, this.#all]) {
-      if (use.liveBytes > use.peakBytes) use.peakBytes = use.liveBytes;
+      if (use.live > use.peak) use.peak = use.live;
     }
   }
 }

@@ -50,7 +50,7 @@ function observersFor(
     const output = outputTo(profile, 'profile');
     const counts = new Profiling();
     ends.push(() => {
-      output.add(profileFor(profile, counts.finish('buffers')));
+      output.add(profileFor(profile, counts.finish(), 'Buffers by call stack'));
       output.flush();
     });
     observers.push(counts);

@@ -4,8 +4,8 @@ import type { Method } from '../types.ts';
 import { best } from './best.ts';
 import { debug } from './debug.ts';
 import { last } from './last.ts';
-import { profile } from './profile.ts';
 import { pool } from './pool.ts';
+import { profile } from './profile.ts';
 import { slab } from './slab.ts';
 
 const methods = new Map<string, Method>(

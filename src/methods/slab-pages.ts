@@ -1,10 +1,6 @@
 /**
- * Pages of `slab`: which slots they have, where they come from and where they go.
- *
- * A page is named by the word index of its table, a span by that of its first word, a class by that
- * of its state, which is the sentinel of its list of pages too. A page is listed when `next` is not
- * 0; every page with a free slot is, but one whose class uses its only word with any. Full pages
- * stay in the list until they come first.
+ * Spans and pages of `slab`: where blocks start in a page, what its bits say, where pages come from
+ * and how their free blocks are listed. Pages and spans are named by their first granule.
  *
  * `words` is the whole window, `s` the index of the first state word.
  */
@@ -12,215 +8,242 @@ import {
   GRANULE,
   GRANULES_PER_PAGE,
   SLAB,
-  SLAB_CLASS,
   SLAB_CLASSES,
+  SLAB_FREE,
+  SLAB_HIDDEN,
   SLAB_KIND,
-  SLAB_PAGE,
   SLAB_SPAN,
 } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 
-// Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
-const { current: CURRENT, base: BASE } = SLAB_CLASS;
-const { kind: KIND, next: NEXT, previous: PREVIOUS, bits: BITS } = SLAB_PAGE;
-const { free: FREE, next: SPAN_NEXT, previous: SPAN_PREVIOUS, pages: PAGES } = SLAB_SPAN;
-const PAGE_WORDS = SLAB_PAGE.words + 0;
-const SPAN_WORDS = SLAB_SPAN.words + 0;
-const CLASS_MASK = 2 ** SLAB_KIND.classBits - 1;
-const SLOTS_SHIFT = SLAB_KIND.slotsShift + 0;
-const SLOTS_MASK = 2 ** SLAB_KIND.slotsBits - 1;
-const INVERSE_SHIFT = SLAB_KIND.inverseShift + 0;
-const INVERSE_ONE = 4096;
-const BIT_WORDS = PAGE_WORDS - BITS;
-/** Bytes, and pages, of a span. */
+const { open: OPEN, spans: SPANS, due: DUE, heads: HEADS, hidden: HIDDEN } = SLAB;
+const { bits: BITS, kinds: KINDS, free: FREE, next: NEXT, words: SPAN_WORDS } = SLAB_SPAN;
+const { class: CLASS_MASK, last: LAST, guarded: GUARDED } = SLAB_KIND;
+/** Words of the bitmap of a page. */
+export const BIT_WORDS = GRANULES_PER_PAGE / 32;
 export const SPAN_BYTES = SPAN_WORDS * 4;
-const SPAN_PAGES = SPAN_WORDS * 4 / GRANULE / GRANULES_PER_PAGE;
-const ALL_PAGES = 2 ** SPAN_PAGES - 1;
+export const SPAN_GRANULES = SPAN_BYTES / GRANULE;
+const SPAN_COUNT = (SLAB.words - SLAB.spanBits) * 32;
+const PAGES = SPAN_GRANULES / GRANULES_PER_PAGE;
+const ALL_PAGES = 2 ** PAGES - 1;
 /** Granules the tables of a span take from its last page. */
-const TABLE_GRANULES = (SPAN_WORDS - PAGES) * 4 / GRANULE;
-const SENTINEL = SLAB.spans - FREE;
+const TABLE_GRANULES = (SPAN_WORDS - BITS) * 4 / GRANULE;
+/** Empty pages are looked for when there is this part of spans more than the last time. */
+const DUE_SHIFT = 4;
 
-/** Kind of a page of blocks of `n` granules. */
-export function kindOf(n: number, isLast: boolean): number {
-  const slots = Math.floor((GRANULES_PER_PAGE - (isLast ? TABLE_GRANULES : 0)) / n);
-  return n | (slots << SLOTS_SHIFT) | (Math.ceil(INVERSE_ONE / n) << INVERSE_SHIFT);
+/** By kind of page and word of its bitmap: where blocks start. */
+const STARTS = new Int32Array(2 * LAST * BIT_WORDS);
+for (let n = 1; n <= SLAB_CLASSES; n += 1) {
+  for (const last of [0, LAST]) {
+    const room = GRANULES_PER_PAGE - (last === 0 ? 0 : TABLE_GRANULES);
+    for (let at = 0; at + n <= room; at += n) {
+      STARTS[(n | last) * BIT_WORDS + (at >>> 5)] |= 1 << ~at;
+    }
+  }
 }
 
-const KINDS = Int32Array.from({ length: 2 * (CLASS_MASK + 1) }, (_, i) =>
-  (i < 2 ? 0 : kindOf(i >>> 1, (i & 1) !== 0)));
-
-export function classOf(kind: number): number {
-  return kind & CLASS_MASK;
+/** Word index of the span that a granule lies in. */
+function spanWord(granule: number): number {
+  return (granule >>> SLAB_SPAN.shift) * SPAN_WORDS;
 }
 
-/** Kind of a page of this class when no block of it is hidden: those say they have no slots. */
-export function openKind(words: Int32Array, d: number): number {
-  return KINDS[2 * (words[d + KIND] & CLASS_MASK) + Number(isLastPage(d))];
+/** The word with the bit of a granule of a span. */
+export function bitWord(granule: number): number {
+  return spanWord(granule) + BITS + ((granule & (SPAN_GRANULES - 1)) >>> 5);
 }
 
-/** Slots of a page, whether hidden blocks are among them or not. */
-export function slotsOf(words: Int32Array, d: number): number {
-  return (openKind(words, d) >>> SLOTS_SHIFT) & SLOTS_MASK;
+/** The word with the kind of the page of a granule. */
+export function kindWord(granule: number): number {
+  return spanWord(granule) + KINDS + ((granule >>> SLAB_SPAN.pageShift) & (PAGES - 1));
 }
 
-function isLastPage(d: number): boolean {
-  return (d & (SPAN_WORDS - 1)) === PAGES + (SPAN_PAGES - 1) * PAGE_WORDS;
+/** Granules of the blocks in the page of a granule; 0 = the page is free. */
+export function classAt(words: Int32Array, granule: number): number {
+  return words[kindWord(granule)] & CLASS_MASK;
 }
 
-export function spanOf(d: number): number {
-  return d & -SPAN_WORDS;
+export function isGuarded(words: Int32Array, granule: number): boolean {
+  return (words[kindWord(granule)] & GUARDED) !== 0;
 }
 
-function pageIn(d: number): number {
-  return ((d & (SPAN_WORDS - 1)) - PAGES) / PAGE_WORDS;
+function lastBit(page: number): number {
+  return (page & (SPAN_GRANULES - 1)) === SPAN_GRANULES - GRANULES_PER_PAGE ? LAST : 0;
 }
 
-/** First granule of a page. */
-export function firstGranule(d: number): number {
-  return (spanOf(d) >>> 2) + pageIn(d) * GRANULES_PER_PAGE;
+/** Is the page free, or one of a class, guarded or not? */
+export function isSoundKind(words: Int32Array, page: number): boolean {
+  const kind = words[kindWord(page)];
+  const n = kind & CLASS_MASK;
+  return kind === 0
+    || (n >= 1 && n <= SLAB_CLASSES && (kind & ~GUARDED) === (n | lastBit(page)));
 }
 
 /** Granules of a page that may hold blocks. */
-export function roomOf(d: number): number {
-  return GRANULES_PER_PAGE - (isLastPage(d) ? TABLE_GRANULES : 0);
+export function roomOf(page: number): number {
+  return GRANULES_PER_PAGE - (lastBit(page) === 0 ? 0 : TABLE_GRANULES);
 }
 
-/** The page of a granule that lies in a span. */
-export function pageOf(granule: number): number {
-  const span = (granule >>> SLAB_SPAN.shift) * SPAN_WORDS;
-  const page = (granule >>> SLAB_SPAN.pageShift) & (SPAN_PAGES - 1);
-  return span + PAGES + page * PAGE_WORDS;
+/** Bits of the word of a granule of a span that are starts of blocks, hidden ones included. */
+export function startsAt(words: Int32Array, granule: number): number {
+  const kind = words[kindWord(granule)] & (CLASS_MASK | LAST);
+  return STARTS[kind * BIT_WORDS + ((granule >>> 5) & (BIT_WORDS - 1))];
 }
 
-/** Is this slot of a page free? The first slot of a word is its highest bit. */
-export function isFreeSlot(words: Int32Array, d: number, slot: number): boolean {
-  return (words[d + BITS + (slot >>> 5)] & (1 << ~slot)) !== 0;
-}
-
-/** Bits of word `i` of the bitmap of a page of `slots` slots that are all free. */
-export function allFree(slots: number, i: number): number {
-  const left = slots - 32 * i;
-  return left >= 32 ? -1 : left <= 0 ? 0 : -1 << (32 - left);
-}
-
-export function isEmptyPage(words: Int32Array, d: number): boolean {
-  const slots = slotsOf(words, d);
-  for (let i = 0; i < BIT_WORDS; i += 1) {
-    if ((words[d + BITS + i] ^ allFree(slots, i)) !== 0) return false;
+/** The same without the hidden ones. */
+export function visibleStarts(words: Int32Array, s: number, granule: number): number {
+  let starts = startsAt(words, granule);
+  if (!isGuarded(words, granule)) return starts;
+  for (let at = s + HIDDEN; at < s + HIDDEN + SLAB_HIDDEN; at += 1) {
+    if (words[at] >>> 5 === granule >>> 5) starts &= ~(1 << ~words[at]);
   }
+  return starts;
+}
+
+export function isLive(words: Int32Array, granule: number): boolean {
+  return (words[bitWord(granule)] & (1 << ~granule)) !== 0;
+}
+
+/** Does a granule lie in a span? */
+export function isInSpan(words: Int32Array, s: number, granule: number): boolean {
+  const number = granule >>> SLAB_SPAN.shift;
+  return number < SPAN_COUNT && ((words[s + SLAB.spanBits + (number >>> 5)] >>> number) & 1) !== 0;
+}
+
+/** The spans, highest first. */
+export function spansOf(words: Int32Array, s: number): number[] {
+  const found: number[] = [];
+  for (let i = SLAB.words - 1; i >= SLAB.spanBits; i -= 1) {
+    for (let left = words[s + i]; left !== 0; ) {
+      const bit = 31 - Math.clz32(left);
+      left ^= 1 << bit;
+      found.push(((i - SLAB.spanBits) * 32 + bit) * SPAN_GRANULES);
+    }
+  }
+  return found;
+}
+
+/** The pages of a span, highest first. */
+export function pagesOf(span: number): number[] {
+  return Array.from({ length: PAGES }, (_, i) => span + (PAGES - 1 - i) * GRANULES_PER_PAGE);
+}
+
+/** No block of the page is live, none hidden. */
+function isEmptyPage(words: Int32Array, page: number): boolean {
+  const from = bitWord(page);
+  for (let w = from; w < from + BIT_WORDS; w += 1) if (words[w] !== 0) return false;
+  return !isGuarded(words, page);
+}
+
+/** Pages of a span that are free, a bit each. */
+export function freePages(words: Int32Array, span: number): number {
+  let free = 0;
+  for (let page = 0; page < PAGES; page += 1) {
+    if (words[kindWord(span) + page] === 0) free |= 1 << page;
+  }
+  return free;
+}
+
+/** A block that is not live comes first in the list of its class, at word `head`. */
+export function listBlock(words: Int32Array, head: number, granule: number): void {
+  const next = words[head];
+  words[(granule << 2) + SLAB_FREE.next] = next;
+  words[(granule << 2) + SLAB_FREE.check] = ~next;
+  words[head] = granule;
+}
+
+/** The blocks of a page that are not live come first in the list of its class, ascending. */
+function listPage(words: Int32Array, s: number, page: number): void {
+  const head = s + HEADS + classAt(words, page);
+  for (let from = page + GRANULES_PER_PAGE - 32; from >= page; from -= 32) {
+    let left = visibleStarts(words, s, from) & ~words[bitWord(from)];
+    while (left !== 0) {
+      const lowest = left & -left;
+      left ^= lowest;
+      listBlock(words, head, from + Math.clz32(lowest));
+    }
+  }
+}
+
+/**
+ * Lists all free blocks again, the lowest first; empty pages are free from now on, and spans of
+ * which all pages are free go back to `large`, but `kept` of them.
+ */
+export function relist(words: Int32Array, s: number, large: Blocks, kept: number): void {
+  words.fill(0, s + HEADS, s + HEADS + SLAB_CLASSES + 1);
+  words[s + OPEN] = 0;
+  let count = 0;
+  let spare = kept;
+  for (const span of spansOf(words, s)) {
+    for (const page of pagesOf(span)) {
+      if (isEmptyPage(words, page)) words[kindWord(page)] = 0;
+      else listPage(words, s, page);
+    }
+    const free = freePages(words, span);
+    const isSpare = free === ALL_PAGES && spare > 0;
+    if (isSpare) spare -= 1;
+    if (free === ALL_PAGES && !isSpare) giveSpan(words, s, large, span);
+    else {
+      count += 1;
+      if (free !== 0) openSpan(words, s, span, free);
+    }
+  }
+  words[s + SPANS] = count;
+  words[s + DUE] = count + Math.max(1, count >>> DUE_SHIFT);
+}
+
+function openSpan(words: Int32Array, s: number, span: number, free: number): void {
+  words[(span << 2) + FREE] = free;
+  words[(span << 2) + NEXT] = words[s + OPEN];
+  words[s + OPEN] = span << 2;
+}
+
+/** The bit goes first: from then on it is nobody's. */
+function giveSpan(words: Int32Array, s: number, large: Blocks, span: number): void {
+  const number = span / SPAN_GRANULES;
+  words[s + SLAB.spanBits + (number >>> 5)] &= ~(1 << number);
+  large.free(span);
+}
+
+/** Is there a page, or a whole span of pages, without blocks that its class still has? */
+export function hasEmpty(words: Int32Array, s: number, whole: boolean): boolean {
+  return spansOf(words, s).some((span) => (whole
+    ? pagesOf(span).every((page) => isEmptyPage(words, page))
+    : hasEmptyPage(words, span)));
+}
+
+function hasEmptyPage(words: Int32Array, span: number): boolean {
+  return pagesOf(span).some((page) => words[kindWord(page)] !== 0 && isEmptyPage(words, page));
+}
+
+/** Makes a free block of a class, which has none listed; false = no page is to be had. */
+export function refill(words: Int32Array, s: number, large: Blocks, n: number): boolean {
+  let span = openSpanOf(words, s);
+  if (span === 0) {
+    if (words[s + SPANS] >= words[s + DUE]) {
+      if (hasEmpty(words, s, false)) relist(words, s, large, 1);
+      else words[s + DUE] = words[s + SPANS] + Math.max(1, words[s + SPANS] >>> DUE_SHIFT);
+      if (words[s + HEADS + n] !== 0) return true;
+    }
+    span = openSpanOf(words, s) || takeSpan(words, s, large);
+    if (span === 0) return false;
+  }
+  const free = words[span + FREE];
+  const left = free & (free - 1);
+  words[span + FREE] = left;
+  if (left === 0) words[s + OPEN] = words[span + NEXT];
+  const page = (span >>> 2) + (31 - Math.clz32(free & -free)) * GRANULES_PER_PAGE;
+  words[kindWord(page)] = n | lastBit(page);
+  listPage(words, s, page);
   return true;
 }
 
-/** Index of the first bitmap word with a free slot, or 0. */
-export function openWord(words: Int32Array, d: number): number {
-  for (let w = d + BITS; w < d + PAGE_WORDS; w += 1) if (words[w] !== 0) return w;
-  return 0;
-}
-
-export function classAt(s: number, n: number): number {
-  return s + SLAB.classes + n * SLAB_CLASS.words;
-}
-
-/** Puts a page first in the list of its class. */
-export function listPage(words: Int32Array, c: number, d: number): void {
-  let first = words[c + NEXT];
-  if (words[first + PREVIOUS] !== c) first = words[c + PREVIOUS] = c;
-  words[d + NEXT] = first;
-  words[d + PREVIOUS] = c;
-  words[first + PREVIOUS] = d;
-  words[c + NEXT] = d;
-}
-
-/** Takes a page out of its list; where its links lie it only says that it is in none. */
-export function unlistPage(words: Int32Array, d: number): void {
-  const next = words[d + NEXT];
-  const previous = words[d + PREVIOUS];
-  words[d + NEXT] = 0;
-  if (next === 0 || words[next + PREVIOUS] !== d || words[previous + NEXT] !== d) return;
-  words[previous + NEXT] = next;
-  words[next + PREVIOUS] = previous;
-}
-
-export function isSpan(words: Int32Array, s: number, span: number): boolean {
-  const number = span / SPAN_WORDS;
-  return ((words[s + SLAB.spanBits + (number >>> 5)] >>> number) & 1) !== 0;
-}
-
-/** No page of the class is in use any more, as far as it knows. */
-export function resetClass(words: Int32Array, s: number, c: number): void {
-  words[c + CURRENT] = s + SLAB.none;
-  words[c + BASE] = 0;
-  words[c + NEXT] = c;
-  words[c + PREVIOUS] = c;
-}
-
-export function resetClasses(words: Int32Array, s: number): void {
-  for (let n = 0; n <= SLAB_CLASSES; n += 1) resetClass(words, s, classAt(s, n));
-  resetSpans(words, s);
-}
-
-/** A span that has free pages again comes first. */
-export function listSpan(words: Int32Array, s: number, span: number): void {
-  if (words[words[s + SENTINEL + SPAN_NEXT] + SPAN_PREVIOUS] !== s + SENTINEL) resetSpans(words, s);
-  const first = words[s + SENTINEL + SPAN_NEXT];
-  words[span + SPAN_NEXT] = first;
-  words[span + SPAN_PREVIOUS] = s + SENTINEL;
-  words[first + SPAN_PREVIOUS] = span;
-  words[s + SENTINEL + SPAN_NEXT] = span;
-}
-
-function unlistSpan(words: Int32Array, span: number): void {
-  const next = words[span + SPAN_NEXT];
-  const previous = words[span + SPAN_PREVIOUS];
-  if (words[next + SPAN_PREVIOUS] !== span || words[previous + SPAN_NEXT] !== span) return;
-  words[previous + SPAN_NEXT] = next;
-  words[next + SPAN_PREVIOUS] = previous;
-}
-
-/** The span after this one in the list of those with free pages, 0 = none; of 0: the first. */
-export function nextSpan(words: Int32Array, s: number, span: number): number {
-  const next = words[(span === 0 ? s + SENTINEL : span) + SPAN_NEXT];
-  return next === s + SENTINEL ? 0 : next;
-}
-
-/** A page for class `n`, all free and listed; 0 = no space. */
-export function takePage(words: Int32Array, s: number, large: Blocks, n: number): number {
-  let span = nextSpan(words, s, 0);
-  if (span !== 0 && !isFree(words, s, span)) {
-    resetSpans(words, s);
-    span = 0;
-  }
-  if (span === 0) {
-    sweepClasses(words, s, large);
-    span = nextSpan(words, s, 0) || takeSpan(words, s, large);
-    if (span === 0) return 0;
-  }
-  const free = words[span + FREE];
-  const page = 31 - Math.clz32(free & -free);
-  words[span + FREE] = free & (free - 1);
-  if ((free & (free - 1)) === 0) unlistSpan(words, span);
-  const d = span + PAGES + page * PAGE_WORDS;
-  layPage(words, d, KINDS[2 * n + Number(page === SPAN_PAGES - 1)]);
-  listPage(words, classAt(s, n), d);
-  return d;
-}
-
-/** Bitmap before kind: a page that has one is whole. */
-function layPage(words: Int32Array, d: number, kind: number): void {
-  const slots = (kind >>> SLOTS_SHIFT) & SLOTS_MASK;
-  for (let i = 0; i < BIT_WORDS; i += 1) words[d + BITS + i] = allFree(slots, i);
-  words[d + KIND] = kind;
-}
-
-/** Is this the first span of a list that can be believed? */
-function isFree(words: Int32Array, s: number, span: number): boolean {
-  return span > 0 && span % SPAN_WORDS === 0 && isSpan(words, s, span)
-    && words[span + SPAN_PREVIOUS] === s + SENTINEL && (words[span + FREE] & ALL_PAGES) !== 0;
-}
-
-function resetSpans(words: Int32Array, s: number): void {
-  words[s + SENTINEL + SPAN_NEXT] = s + SENTINEL;
-  words[s + SENTINEL + SPAN_PREVIOUS] = s + SENTINEL;
+/** Word index of the first span with free pages; 0 = none, or the list is damaged. */
+function openSpanOf(words: Int32Array, s: number): number {
+  const span = words[s + OPEN];
+  const isSound = span > 0 && span % SPAN_WORDS === 0 && isInSpan(words, s, span >>> 2)
+    && (words[span + FREE] & ~freePages(words, span >>> 2)) === 0 && words[span + FREE] !== 0;
+  if (!isSound) words[s + OPEN] = 0;
+  return isSound ? span : 0;
 }
 
 /**
@@ -231,64 +254,10 @@ function takeSpan(words: Int32Array, s: number, large: Blocks): number {
   const granule = large.align(SPAN_BYTES, SPAN_BYTES);
   if (granule === 0) return 0;
   const span = granule << 2;
-  for (let page = 0; page < SPAN_PAGES; page += 1) words[span + PAGES + page * PAGE_WORDS] = 0;
-  words[span + FREE] = ALL_PAGES;
-  const number = span / SPAN_WORDS;
+  words.fill(0, span + BITS, span + FREE);
+  const number = granule / SPAN_GRANULES;
   words[s + SLAB.spanBits + (number >>> 5)] |= 1 << number;
-  listSpan(words, s, span);
+  words[s + SPANS] += 1;
+  openSpan(words, s, granule, ALL_PAGES);
   return span;
-}
-
-/** An empty page goes back to its span, and an empty span to `large` if there is another. */
-export function givePage(words: Int32Array, s: number, large: Blocks, d: number): void {
-  unlistPage(words, d);
-  words[d + KIND] = 0;
-  const span = spanOf(d);
-  const free = words[span + FREE];
-  words[span + FREE] = free | (1 << pageIn(d));
-  if (free === 0) listSpan(words, s, span);
-  const isOther = nextSpan(words, s, 0) !== span || nextSpan(words, s, span) !== 0;
-  if (words[span + FREE] === ALL_PAGES && isOther) giveSpan(words, s, large, span);
-}
-
-/** The bit goes first: from then on it is nobody's. */
-function giveSpan(words: Int32Array, s: number, large: Blocks, span: number): void {
-  unlistSpan(words, span);
-  const number = span / SPAN_WORDS;
-  words[s + SLAB.spanBits + (number >>> 5)] &= ~(1 << number);
-  large.free(span >>> 2);
-}
-
-/** Empty pages that are kept because their class uses them go back. */
-export function sweepClasses(words: Int32Array, s: number, large: Blocks): void {
-  for (let n = 1; n <= SLAB_CLASSES; n += 1) {
-    const c = classAt(s, n);
-    const d = pageOfWord(words, s, words[c + CURRENT]);
-    if (d === 0 || (words[d + KIND] & CLASS_MASK) !== n || !isEmptyPage(words, d)) continue;
-    words[c + CURRENT] = s + SLAB.none;
-    givePage(words, s, large, d);
-  }
-}
-
-/** Every span without blocks goes back. true = there was one. */
-export function giveSpans(words: Int32Array, s: number, large: Blocks): boolean {
-  let isAny = false;
-  sweepClasses(words, s, large);
-  for (let span = nextSpan(words, s, 0); span > 0; ) {
-    const next = nextSpan(words, s, span);
-    if (words[span + FREE] === ALL_PAGES) {
-      giveSpan(words, s, large, span);
-      isAny = true;
-    }
-    span = next;
-  }
-  return isAny;
-}
-
-/** The page that a bitmap word belongs to, or 0. */
-export function pageOfWord(words: Int32Array, s: number, w: number): number {
-  if (w === s + SLAB.none || w <= 0 || !isSpan(words, s, spanOf(w))) return 0;
-  const at = (w & (SPAN_WORDS - 1)) - PAGES;
-  if (at < 0 || at >= SPAN_PAGES * PAGE_WORDS || at % PAGE_WORDS < BITS) return 0;
-  return w - (at % PAGE_WORDS);
 }

@@ -3,19 +3,25 @@
  * is in its pages. A free slot and a row of free pages show as free blocks; hidden blocks do not
  * show.
  */
-import { GRANULE, SLAB_PAGE, SLAB_SPAN } from '../layout.ts';
-import type { Blocks, BlockStat } from '../types.ts';
-import { countInto } from './best-walk.ts';
-import { isGuarded, isHidden } from './slab-hidden.ts';
-import { classOf, firstGranule, isFreeSlot, isSpan, pageOf, roomOf, slotsOf }
-  from './slab-pages.ts';
-import { isSpanAt } from './slab-rebuild.ts';
-
-const { kind: KIND } = SLAB_PAGE;
-const SPAN_GRANULES = 2 ** SLAB_SPAN.shift;
-const PAGE_GRANULES = 2 ** SLAB_SPAN.pageShift;
+import { GRANULE, GRANULES_PER_PAGE } from '../layout.ts';
+import type { Blocks } from '../types.ts';
+import {
+  bitWord,
+  classAt,
+  isInSpan,
+  isLive,
+  pagesOf,
+  roomOf,
+  SPAN_GRANULES,
+  visibleStarts,
+} from './slab-pages.ts';
 
 export type Visit = (granule: number, bytes: number, busy: boolean) => boolean;
+
+/** Is a block of `best` that starts here a span? */
+export function isSpanAt(words: Int32Array, s: number, granule: number): boolean {
+  return granule % SPAN_GRANULES === 0 && isInSpan(words, s, granule);
+}
 
 export function walkSlab(words: Int32Array, s: number, large: Blocks, visit: Visit): void {
   large.walk((granule, bytes, busy) => (busy && isSpanAt(words, s, granule)
@@ -24,39 +30,34 @@ export function walkSlab(words: Int32Array, s: number, large: Blocks, visit: Vis
 }
 
 /** true = the visitor wants no more. */
-function walkSpan(words: Int32Array, s: number, first: number, visit: Visit): boolean {
+function walkSpan(words: Int32Array, s: number, span: number, visit: Visit): boolean {
   let free = 0;
-  let from = first;
-  for (let granule = first; granule < first + SPAN_GRANULES; granule += PAGE_GRANULES) {
-    const d = pageOf(granule);
-    if (words[d + KIND] === 0) {
-      if (free === 0) from = granule;
-      free += roomOf(d);
+  let from = span;
+  for (const page of pagesOf(span).reverse()) {
+    if (classAt(words, page) === 0) {
+      if (free === 0) from = page;
+      free += roomOf(page);
       continue;
     }
     if (free > 0 && visit(from, free * GRANULE, false)) return true;
     free = 0;
-    if (walkPage(words, s, d, visit)) return true;
+    if (walkPage(words, s, page, visit)) return true;
   }
   return free > 0 && visit(from, free * GRANULE, false);
 }
 
-function walkPage(words: Int32Array, s: number, d: number, visit: Visit): boolean {
-  const n = classOf(words[d + KIND]);
-  const slots = slotsOf(words, d);
-  const guarded = isGuarded(words[d + KIND]);
-  let granule = firstGranule(d);
-  for (let slot = 0; slot < slots; slot += 1) {
-    const busy = !isFreeSlot(words, d, slot);
-    const shows = !(busy && guarded && isHidden(words, s, granule));
-    if (shows && visit(granule, n * GRANULE, busy)) return true;
-    granule += n;
+function walkPage(words: Int32Array, s: number, page: number, visit: Visit): boolean {
+  const bytes = classAt(words, page) * GRANULE;
+  for (let from = page; from < page + GRANULES_PER_PAGE; from += 32) {
+    const live = words[bitWord(from)];
+    let left = visibleStarts(words, s, from);
+    while (left !== 0) {
+      const at = Math.clz32(left);
+      left ^= 1 << ~at;
+      if (visit(from + at, bytes, (live & (1 << ~at)) !== 0)) return true;
+    }
   }
   return false;
-}
-
-export function statSlab(words: Int32Array, s: number, large: Blocks, into: BlockStat): void {
-  walkSlab(words, s, large, countInto(into));
 }
 
 /** Start of the live block that holds a granule, or 0. */
@@ -67,12 +68,8 @@ export function startOfSlab(
   granule: number,
 ): number {
   if (granule >>> 0 >= words.length >>> 2) return 0;
-  if (!isSpan(words, s, (granule & -SPAN_GRANULES) << 2)) return large.startOf(granule);
-  const d = pageOf(granule);
-  const n = classOf(words[d + KIND]);
-  const slot = Math.floor((granule & (PAGE_GRANULES - 1)) / n);
-  if (n === 0 || slot >= slotsOf(words, d)) return 0;
-  if (isFreeSlot(words, d, slot)) return 0;
-  const start = firstGranule(d) + slot * n;
-  return isGuarded(words[d + KIND]) && isHidden(words, s, start) ? 0 : start;
+  if (!isInSpan(words, s, granule)) return large.startOf(granule);
+  const n = classAt(words, granule);
+  const start = n === 0 ? 0 : granule - ((granule & (GRANULES_PER_PAGE - 1)) % n);
+  return n > 0 && isLive(words, start) ? start : 0;
 }

@@ -1,82 +1,52 @@
 /**
- * slab: size classes without block headers (after Bonwick, The Slab Allocator, USENIX 1994, and
- * mimalloc's free-list sharding). Blocks of up to 512 bytes lie in pages of 4 KiB that hold blocks
- * of one size, in steps of 16 bytes; a bit per slot says whether it is free. Sixteen pages make a
- * span of 64 KiB, whose tables are its end. Larger blocks, and the spans, are blocks of `best`,
- * which manages what follows the state of slab.
+ * slab: size classes without block headers (after Bonwick, The Slab Allocator, USENIX 1994). Blocks
+ * of up to 512 bytes lie in pages of 4 KiB that hold blocks of one size, in steps of 16 bytes; a
+ * bit per granule says whether a live block starts there. Sixteen pages make a span of 64 KiB,
+ * whose tables are its end. Larger blocks, and the spans, are blocks of `best`, which manages what
+ * follows the state of slab.
  *
- * There is no list of free blocks: a class has one bitmap word in use and takes its first free
- * slot. When that is used up the first page of the class with a free slot is next, or the word that
- * gets one first. Both calls cost the same however many blocks there are.
+ * Free blocks of a class are linked, the last freed one is the next one given. Pages that became
+ * empty are looked for before a new span is taken, when there is a sixteenth of spans more than the
+ * last time; all lists are then made again from the bits, the lowest block first.
  *
- * Ground truth is `best`'s, which 64 KiB are spans, the kinds of their pages, the bitmaps and which
- * blocks are hidden; the lists and the words in use can be derived (`rebuild`). Order of writes, so
- * that this holds at every instant of a shared mapping:
+ * Ground truth is `best`'s, which 64 KiB are spans, the kinds of their pages, the bits and which
+ * blocks are hidden; the lists can be derived (`rebuild`). Order of writes, so that this holds at
+ * every instant of a shared mapping:
  *   alloc, free   one bit, in one store;
- *   page          its bitmap, then its kind; the kind goes first;
+ *   page          its kind; the bits of free pages are 0;
  *   span          a live block of `best` of a size that no other block has, its tables, then its
  *                 bit; the bit goes first;
- *   hide          the entry among the hidden.
+ *   hide          the entry among the hidden, then the bit.
  *
  * Invariants, reported by `check` (slab-check.ts) beside those of `best`:
- *   S1 the state is sane: magic, the word without free slots
+ *   S1 the state is sane: its magic is there
  *   S2 each span bit is a live block of `best` of exactly a span, and each such block has its bit
- *   S3 the kind of a page is 0 or one of a class; without slots where a hidden block is in it
- *   S4 no bit is set that stands for no slot
- *   S5 lists hold pages of their class, each once; links agree in both directions
- *   S6 every page with a free slot outside of the word its class uses is listed
- *   S7 the word a class uses is `none` or one of a page of its, with the right base
- *   S8 the list of spans names exactly those with free pages, and they know which those are
- *   S9 hidden blocks are listed without gaps, each once, and are blocks
+ *   S3 the kind of a page is 0 or one of a class; guarded where a hidden block is in it
+ *   S4 no bit is set where no block can start, none in a free page
+ *   S5 the list of a class holds free blocks of that class, each once, each saying twice what is
+ *      next
+ *   S6 every free block is listed
+ *   S7 the list of spans with free pages holds each of them once, and they know which; their number
+ *   S8 hidden blocks are listed without gaps, each once, where blocks can start, not live
  */
 import { assert } from '../errors.ts';
-import {
-  GRANULE,
-  SLAB,
-  SLAB_CLASS,
-  SLAB_CLASSES,
-  SLAB_HIDDEN,
-  SLAB_KIND,
-  SLAB_MAGIC,
-  SLAB_PAGE,
-  SLAB_SPAN,
-} from '../layout.ts';
+import { GRANULE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC, SLAB_SPAN }
+  from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
+import { countInto } from './best-walk.ts';
 import { checkSlab } from './slab-check.ts';
-import { guard, isGuarded, isHidden } from './slab-hidden.ts';
-import {
-  classOf,
-  firstGranule,
-  givePage,
-  giveSpans,
-  isEmptyPage,
-  listPage,
-  openWord,
-  pageOf,
-  resetClass,
-  resetClasses,
-  SPAN_BYTES,
-  takePage,
-  unlistPage,
-} from './slab-pages.ts';
-import { clearSlab, isHeld, rebuildSlab } from './slab-rebuild.ts';
-import { startOfSlab, statSlab, walkSlab } from './slab-walk.ts';
+import { hasEmpty, refill, relist, SPAN_BYTES } from './slab-pages.ts';
+import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
+import { startOfSlab, walkSlab } from './slab-walk.ts';
 
-const { none: NONE, hidden: HIDDEN } = SLAB;
-const { current: CURRENT, base: BASE } = SLAB_CLASS;
-const { kind: KIND, next: NEXT, previous: PREVIOUS, bits: BITS } = SLAB_PAGE;
-const PAGE_WORDS = SLAB_PAGE.words;
 const MOST = SLAB_CLASSES;
-const MOST_BYTES = MOST * GRANULE;
 
-// Written as numbers below: as names they made free too long to be inlined, 3 ns of 11 a call.
-assert(MOST_BYTES === 512 && CURRENT === 0 && BASE === 3 && SLAB_CLASS.words === 4
-  && SLAB_SPAN.shift === 12 && SLAB_SPAN.words === 1 << 14 && SLAB_SPAN.pages === 16_192
-  && SLAB_SPAN.pageShift === 8 && SLAB_PAGE.words === 11 && KIND === 0 && BITS === 3
-  && SLAB_KIND.classBits === 6 && SLAB_KIND.slotsShift === 6 && SLAB_KIND.slotsBits === 9
-  && SLAB_KIND.inverseShift === 15 && SLAB.words - SLAB.spanBits === 2048,
-  'the hot paths of slab know its layout');
+// Written as numbers below: as names they made free too long to be inlined.
+assert(MOST * GRANULE === 512 && SLAB_SPAN.shift === 12 && SLAB_SPAN.words === 1 << 14
+  && SLAB_SPAN.bits === 16_236 && SLAB_SPAN.kinds === 16_364 && SLAB_SPAN.pageShift === 8
+  && SLAB_KIND.class === 63 && SLAB.words - SLAB.spanBits === 2048
+  && SLAB_FREE.next === 0 && SLAB_FREE.check === 1, 'the hot paths of slab know its layout');
 
 export const slab: Method = {
   name: 'slab',
@@ -87,7 +57,6 @@ export const slab: Method = {
     if (short > 0 && !arena.extend(short)) return false;
     words.fill(0, s, s + SLAB.words);
     if (!best.format(largeArena(arena))) return false;
-    resetClasses(words, s);
     words[s + SLAB.magic] = SLAB_MAGIC;
     return true;
   },
@@ -112,9 +81,9 @@ function largeSize(size: number): number {
 
 class Slabs implements Blocks {
   readonly #words: Int32Array;
-  /** Index of the first word of the state, of the classes, of the span bits. */
+  /** Index of the first word of the state, of the heads, of the span bits. */
   readonly #s: number;
-  readonly #classes: number;
+  readonly #heads: number;
   readonly #spanBits: number;
   /** Blocks above the classes, and spans. */
   readonly #large: Blocks;
@@ -122,7 +91,7 @@ class Slabs implements Blocks {
   constructor(arena: Arena) {
     this.#words = arena.words;
     this.#s = arena.start * 4;
-    this.#classes = this.#s + SLAB.classes;
+    this.#heads = this.#s + SLAB.heads;
     this.#spanBits = this.#s + SLAB.spanBits;
     this.#large = best.attach(largeArena(arena));
   }
@@ -131,13 +100,14 @@ class Slabs implements Blocks {
     if (size > 512) return this.#allocLarge(size);
     const words = this.#words;
     const n = (size + 15) >>> 4 || 1;
-    const c = this.#classes + (n << 2);
-    const w = words[c];
-    const bits = words[w];
-    if (bits === 0) return this.#refill(n, c);
-    const i = Math.clz32(bits);
-    words[w] = bits ^ (1 << ~i);
-    return words[c + 3] + Math.imul(i, n);
+    const c = this.#heads + n;
+    const head = words[c];
+    const next = words[head << 2];
+    // What was written to a block after it was freed must not lead anywhere.
+    if (head === 0 || words[(head << 2) + 1] !== ~next) return this.#refill(n);
+    words[((head >>> 12) << 14) + 16_236 + ((head & 4095) >>> 5)] |= 1 << ~head;
+    words[c] = next;
+    return head;
   }
 
   align(size: number, alignment: number): number {
@@ -146,7 +116,7 @@ class Slabs implements Blocks {
     // Slots of a class that is a multiple of the alignment lie at multiples of it.
     if (n <= MOST) return this.alloc(n * GRANULE);
     const granule = this.#large.align(largeSize(size), alignment);
-    if (granule !== 0 || !giveSpans(this.#words, this.#s, this.#large)) return granule;
+    if (granule !== 0 || !this.#giveSpans()) return granule;
     return this.#large.align(largeSize(size), alignment);
   }
 
@@ -154,20 +124,17 @@ class Slabs implements Blocks {
     const words = this.#words;
     const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
     if ((span & 1) === 0) return this.#large.free(granule);
-    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
-    const kind = words[d];
-    const offset = granule & 255;
-    const slot = Math.imul(offset, kind >>> 15) >>> 12;
-    if (Math.imul(slot, kind & 63) !== offset || slot >= ((kind >>> 6) & 511)) {
-      return this.#freeGuarded(granule, d);
-    }
-    const w = d + 3 + (slot >>> 5);
+    const tables = (granule >>> 12) << 14;
+    const w = tables + 16_236 + ((granule & 4095) >>> 5);
     const bits = words[w];
-    const after = bits | (1 << ~slot);
+    const after = bits & ~(1 << ~granule);
     if (after === bits) return false;
     words[w] = after;
-    if (bits === 0) this.#reopened(granule, slot, w);
-    else if ((~after & -after) === 0) this.#emptied(granule);
+    const c = this.#heads + (words[tables + 16_364 + ((granule >>> 8) & 15)] & 63);
+    const next = words[c];
+    words[granule << 2] = next;
+    words[(granule << 2) + 1] = ~next;
+    words[c] = granule;
     return true;
   }
 
@@ -191,10 +158,11 @@ class Slabs implements Blocks {
     if (usable === 0) this.#large.hide(granule);
     if (usable <= 0) return;
     let i = 0;
-    while (i < SLAB_HIDDEN && words[this.#s + HIDDEN + i] !== 0) i += 1;
+    const from = this.#s + SLAB.hidden;
+    while (i < SLAB_HIDDEN && words[from + i] !== 0) i += 1;
     assert(i < SLAB_HIDDEN, 'more blocks are hidden than an arena of method slab has places for');
-    words[this.#s + HIDDEN + i] = granule;
-    guard(words, pageOf(granule));
+    words[from + i] = granule;
+    guard(words, granule);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
@@ -202,7 +170,7 @@ class Slabs implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    statSlab(this.#words, this.#s, this.#large, into);
+    this.walk(countInto(into));
   }
 
   check(report: Parameters<Blocks['check']>[0]): void {
@@ -210,7 +178,7 @@ class Slabs implements Blocks {
   }
 
   trim(): void {
-    giveSpans(this.#words, this.#s, this.#large);
+    relist(this.#words, this.#s, this.#large, 0);
     this.#large.trim();
   }
 
@@ -224,8 +192,28 @@ class Slabs implements Blocks {
 
   #allocLarge(size: number): number {
     const granule = this.#large.alloc(largeSize(size));
-    if (granule !== 0 || !giveSpans(this.#words, this.#s, this.#large)) return granule;
+    if (granule !== 0 || !this.#giveSpans()) return granule;
     return this.#large.alloc(largeSize(size));
+  }
+
+  /** Spans without blocks go back to `best`. true = there were some. */
+  #giveSpans(): boolean {
+    if (!hasEmpty(this.#words, this.#s, true)) return false;
+    relist(this.#words, this.#s, this.#large, 0);
+    return true;
+  }
+
+  /** The list of the class is empty, or damaged. */
+  #refill(n: number): number {
+    const words = this.#words;
+    const s = this.#s;
+    words[s + SLAB.heads + n] = 0;
+    if (refill(words, s, this.#large, n)) return this.alloc(n * GRANULE);
+    const granule = this.#large.alloc(n * GRANULE);
+    if (granule !== 0 || !hasEmpty(words, s, false)) return granule;
+    relist(words, s, this.#large, 0);
+    const isMore = words[s + SLAB.heads + n] !== 0 || refill(words, s, this.#large, n);
+    return isMore ? this.alloc(n * GRANULE) : this.#large.alloc(n * GRANULE);
   }
 
   /** Usable bytes of the block in a slab that starts here, -1 = none does, 0 = it is no slab. */
@@ -233,89 +221,8 @@ class Slabs implements Blocks {
     const words = this.#words;
     const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
     if ((span & 1) === 0) return 0;
-    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
-    const kind = words[d];
-    const n = kind & 63;
-    const offset = granule & 255;
-    const slot = Math.imul(offset, kind >>> 15) >>> 12;
-    if (Math.imul(slot, n) !== offset || slot >= ((kind >>> 6) & 511)) {
-      return this.#guardedBytes(granule, d);
-    }
-    return (words[d + 3 + (slot >>> 5)] & (1 << ~slot)) === 0 ? n << 4 : -1;
-  }
-
-  /** The word in use is used up: the next one of the class, or of a new page. */
-  #refill(n: number, c: number): number {
-    const words = this.#words;
-    for (;;) {
-      let d = words[c + NEXT];
-      if (d === c) d = takePage(words, this.#s, this.#large, n);
-      if (d === 0) {
-        words[c + CURRENT] = this.#s + NONE;
-        return this.#large.alloc(n * GRANULE);
-      }
-      if (words[d + PREVIOUS] !== c || classOf(words[d + KIND]) !== n) {
-        resetClass(words, this.#s, c);
-        continue;
-      }
-      const w = openWord(words, d);
-      if (w === 0) {
-        unlistPage(words, d);
-        continue;
-      }
-      const i = Math.clz32(words[w]);
-      const base = firstGranule(d) + (w - d - BITS) * 32 * n;
-      words[c + CURRENT] = w;
-      words[c + BASE] = base;
-      words[w] ^= 1 << ~i;
-      return base + i * n;
-    }
-  }
-
-  /** Word `w` was used up and got a free slot: its class goes on there, or has to find it. */
-  #reopened(granule: number, slot: number, w: number): void {
-    const words = this.#words;
-    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
-    const n = words[d] & 63;
-    const c = this.#classes + (n << 2);
-    const current = words[c];
-    if (words[current] !== 0) {
-      if (words[d + NEXT] === 0 && n <= MOST) listPage(words, c, d);
-    } else if (n <= MOST) {
-      words[c] = w;
-      words[c + BASE] = granule - Math.imul(slot & 31, n);
-    }
-  }
-
-  /** The first slots of a word are free and no others: all of it may be, and all of its page. */
-  #emptied(granule: number): void {
-    const words = this.#words;
-    const d = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 11;
-    const n = words[d] & 63;
-    const c = this.#classes + (n << 2);
-    const current = words[c];
-    // Most often nothing is to be done, because the class goes on in this very page.
-    if (current - d < PAGE_WORDS && current > d) return;
-    if (n > MOST || !isEmptyPage(words, d)) return;
-    givePage(words, this.#s, this.#large, d);
-  }
-
-  /** What looks like no block may be one in a page with hidden blocks. */
-  #freeGuarded(granule: number, d: number): boolean {
-    const words = this.#words;
-    if (this.#guardedBytes(granule, d) < 0) return false;
-    const slot = (granule & 255) / classOf(words[d + KIND]);
-    const w = d + BITS + (slot >>> 5);
-    const isReopened = words[w] === 0;
-    words[w] |= 1 << ~slot;
-    if (isReopened) this.#reopened(granule, slot, w);
-    return true;
-  }
-
-  #guardedBytes(granule: number, d: number): number {
-    const words = this.#words;
-    const kind = words[d + KIND];
-    if (!isGuarded(kind) || !isHeld(words, granule)) return -1;
-    return isHidden(words, this.#s, granule) ? -1 : classOf(kind) * GRANULE;
+    const tables = (granule >>> 12) << 14;
+    if ((words[tables + 16_236 + ((granule & 4095) >>> 5)] & (1 << ~granule)) === 0) return -1;
+    return (words[tables + 16_364 + ((granule >>> 8) & 15)] & 63) << 4;
   }
 }

@@ -7,8 +7,7 @@
 import type { Profile } from '../profile.ts';
 import { FLAME_SCRIPT } from './flame-script.ts';
 import { depthOf, type Frame, treeOf } from './flame-tree.ts';
-import { type By, labelOf, printableSite, shortened } from './measures.ts';
-import { partsOfSite } from './profile.ts';
+import { type By, labelOf, partsOf, printableSite, shortened } from './measures.ts';
 
 export interface FlameGraphOptions {
   /** What widths are: live bytes, all bytes that were asked for, or allocations. Default 'live'. */
@@ -102,7 +101,7 @@ function frameText(draw: Drawing, frame: Frame, x: number, w: number, level: num
   const wide = w * draw.wide;
   const y = draw.base - (level + 1) * ROW;
   const label = printableSite(shortened(frame.site));
-  const name = printableSite(partsOfSite(frame.site).called);
+  const name = printableSite(partsOf(frame.site).called);
   const shown = fitted(label, name, Math.floor((wide - 6) / LETTER));
   return `<g class="f" tabindex="0" role="button" data-x="${short(x)}" data-w="${short(w)}" ` +
     `data-l="${level}" data-t="${escaped(label)}" data-n="${escaped(name)}">` +
@@ -122,14 +121,14 @@ function fitted(label: string, name: string, fit: number): string {
 function tip({ total, by }: Drawing, { site, value }: Frame): string {
   const unit = by === 'count' ? 'allocations' : 'bytes';
   const share = total === 0 ? 0 : (100 * value) / total;
-  const { file, line, called } = partsOfSite(site);
+  const { file, line, called } = partsOf(site);
   const where = line === '' ? site : `${called} (${file}:${line})`;
   return `${printableSite(where)}\n${grouped(value)} ${unit}, ${share.toFixed(2)} %`;
 }
 
 /** The file decides between two groups of colours, the function among those of one. */
 function colourOf(site: string): number {
-  const { file, called } = partsOfSite(site);
+  const { file, called } = partsOf(site);
   const group = COLOURS / 2;
   return (hashOf(file) & 1) * group + (hashOf(called) % group);
 }

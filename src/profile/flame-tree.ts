@@ -1,7 +1,6 @@
 /** Call stacks as a tree of frames, outermost first: what a flame graph draws. */
 import type { Profile } from '../profile.ts';
 import { type By, measureOf } from './measures.ts';
-import { UNKNOWN } from './profile.ts';
 
 export interface Frame {
   /** `file:line:function`, or what the whole is called. */
@@ -9,6 +8,8 @@ export interface Frame {
   value: number;
   readonly callees: Map<string, Frame>;
 }
+
+const UNKNOWN = '(unknown)';
 
 /** The root holds all that is counted; what no stack is known for is a frame of its own. */
 export function treeOf(profile: Profile, by: By): Frame {

@@ -1,7 +1,6 @@
 /** A profile as text: a table of call stacks, most first, each with its share. */
 import type { Profile, SiteProfile } from '../profile.ts';
 import { type By, labelOf, measureOf, printableSite, shortened } from './measures.ts';
-import { UNKNOWN } from './profile.ts';
 
 export interface ProfileTextOptions {
   /** What is ranked and shared: live bytes, all bytes that were asked for, or allocations. */
@@ -63,7 +62,7 @@ function table(rows: readonly Row[]): string[] {
   return [
     line(TITLES.slice(0, -1), TITLES.at(-1) as string),
     ...rows.flatMap(({ cells, frames }) => [
-      line(cells, frames[0] ?? UNKNOWN),
+      line(cells, frames[0] ?? '(unknown)'),
       ...frames.slice(1).map((frame) => line(blank, `  ${frame}`)),
     ]),
   ];

@@ -8,8 +8,8 @@
  * the region then.
  */
 import { RegionError } from '../errors.ts';
-import type { Profile } from '../profile.ts';
 import { GRANULE } from '../layout.ts';
+import type { Profile } from '../profile.ts';
 import type { Sharing } from '../sharing.ts';
 import type { Blocks, BlockStat, Finding } from '../types.ts';
 import { takeHidden } from './arguments.ts';

@@ -9,9 +9,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { standFor } from '../../src/cli/replay-places.ts';
-import type { DirectRequest, DirectResult } from '../../src/cli/study-direct.ts';
-import { peakResident, startPeak } from '../../src/cli/study-memory.ts';
+import { standFor } from '../../src/study/places.ts';
+import type { DirectRequest, DirectResult } from '../../src/study/direct.ts';
+import { peakResident, startPeak } from '../../src/study/memory.ts';
 import { RegionError } from '../../src/errors.ts';
 import { last } from '../../src/methods/last.ts';
 import { methodNamed } from '../../src/methods/registry.ts';

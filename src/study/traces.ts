@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { RegionError } from '../errors.ts';
-import type { TraceFacts } from '../trace/study.ts';
+import type { TraceFacts } from './study.ts';
 import { formatOfName, readTrace, writeTrace } from '../trace/trace-file.ts';
 
 export interface StudyTrace extends TraceFacts {

@@ -8,12 +8,12 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Contender, Family } from '../trace/study.ts';
+import type { Contender, Family } from './study.ts';
 import { TraceBuilder } from '../trace/trace.ts';
 import { writeTrace } from '../trace/trace-file.ts';
-import { loadPool, POOL_PACKAGE, reallocFault } from './study-pool.ts';
-import { outcomeOf, type Trial } from './study-process.ts';
-import type { TrialRequest } from './study-trial.ts';
+import { loadPool, POOL_PACKAGE, reallocFault } from './pool.ts';
+import { outcomeOf, type Trial } from './process.ts';
+import type { TrialRequest } from './trial.ts';
 
 /** What is asked of every contender alike. */
 export type Ask = Pick<TrialRequest,
@@ -34,8 +34,8 @@ export interface Field {
 export const JS_LOOP = 'JS loop alone';
 export const C_LOOP = 'C loop alone';
 const BUFFERS = 'Buffer.allocUnsafe';
-const SCRIPT = fileURLToPath(new URL('./study-trial.js', import.meta.url));
-/** Compiled, this file is in dist/src/cli. */
+const SCRIPT = fileURLToPath(new URL('./trial.js', import.meta.url));
+/** Compiled, this file is in dist/src/study. */
 const SOURCE = fileURLToPath(new URL('../../../tools/study/replay.c', import.meta.url));
 
 /** Debian and its kin have a folder per architecture; others, musl among them, have one. */

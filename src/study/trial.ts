@@ -2,7 +2,7 @@
  * One trial of a study, a process of its own: replays a trace several times through one contender
  * of JavaScript. It writes the lines that the C replayer writes (see study-process.ts):
  *
- *   node study-trial.js '{"trace": "FILE", "kind": "region", "method": "best", …}'
+ *   node trial.js '{"trace": "FILE", "kind": "region", "method": "best", …}'
  */
 import { last } from '../methods/last.ts';
 import { methodNamed } from '../methods/registry.ts';
@@ -12,10 +12,10 @@ import {
 import type { Trace } from '../trace/trace.ts';
 import { readTrace } from '../trace/trace-file.ts';
 import type { Region } from '../types.ts';
-import { standFor } from './replay-places.ts';
-import { emptyHeap, replayBuffers } from './study-loops.ts';
-import { peakResident, startPeak } from './study-memory.ts';
-import { loadPool, PoolRefused, poolHeap, reallocFault } from './study-pool.ts';
+import { standFor } from './places.ts';
+import { emptyHeap, replayBuffers } from './loops.ts';
+import { peakResident, startPeak } from './memory.ts';
+import { loadPool, PoolRefused, poolHeap, reallocFault } from './pool.ts';
 
 export interface TrialRequest {
   /** A .vmt file, not compressed. */

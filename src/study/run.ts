@@ -6,10 +6,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Touch } from '../trace/replay.ts';
-import type { Sample } from '../trace/study.ts';
-import type { Runner } from './study-contenders.ts';
-import { type Outcome, runTrial } from './study-process.ts';
-import type { StudyTrace } from './study-traces.ts';
+import type { Sample } from './study.ts';
+import type { Runner } from './contenders.ts';
+import { type Outcome, runTrial } from './process.ts';
+import type { StudyTrace } from './traces.ts';
 
 export interface RunPlan {
   readonly runners: readonly Runner[];

@@ -11,11 +11,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   type Contender, type Direct, type DirectRow, median, type State,
-} from '../trace/study.ts';
-import { lessIdle, PERF_EVENTS, type PerfStat, readPerfStat } from '../trace/study-perf.ts';
-import { type Ended, failureOf, runProcess } from './study-process.ts';
+} from './study.ts';
+import { lessIdle, PERF_EVENTS, type PerfStat, readPerfStat } from './perf.ts';
+import { type Ended, failureOf, runProcess } from './process.ts';
 
-/** Compiled, this file is in dist/src/cli. */
+/** Compiled, this file is in dist/src/study. */
 const SCRIPT = fileURLToPath(new URL('../../tools/study/direct-trial.js', import.meta.url));
 
 export const PROGRAMS = [

@@ -15,7 +15,7 @@ import { measure, refusal, type Touch, verify } from '../trace/replay.ts';
 import type { Trace } from '../trace/trace.ts';
 import { readTrace } from '../trace/trace-file.ts';
 import type { Finding, Method } from '../types.ts';
-import { PLACES, type Stand } from './replay-places.ts';
+import { PLACES, type Stand } from './places.ts';
 
 /** What a trial does. */
 export interface Spec {

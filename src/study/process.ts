@@ -4,7 +4,7 @@
  * `footprint BYTES`, or `refused WHY`. It may be stopped at any line.
  */
 import { spawn } from 'node:child_process';
-import type { State } from '../trace/study.ts';
+import type { State } from './study.ts';
 
 export interface Trial {
   readonly program: string;
