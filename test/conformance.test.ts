@@ -31,6 +31,7 @@ const methods = [
   { method: debug(best), order: 'any', sizes: 'any' },
   { method: debug(last), order: 'newest', sizes: 'any' },
   { method: debug(slab), order: 'any', sizes: 'any' },
+  { method: debug(pool), order: 'any', sizes: 1000 },
   { method: profile(best), order: 'any', sizes: 'any' },
   { method: profile(last), order: 'newest', sizes: 'any' },
   { method: debug(profile(best)), order: 'any', sizes: 'any' },

@@ -9,6 +9,7 @@ import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { InnerArena } from '../src/methods/inner-arena.ts';
 import { last } from '../src/methods/last.ts';
+import { profile } from '../src/methods/profile.ts';
 import type { Arena, Blocks, Finding, Method } from '../src/types.ts';
 import { arenaOver, busyBlocks, countingWords, Killed, newArena, type TestArena }
   from './support/arena.ts';
@@ -89,7 +90,8 @@ function bytesOf({ words }: Arena): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
-describe.each([debug(best, SMALL), debug(last, SMALL), debug(debug(best, SMALL), SMALL)])(
+describe.each([debug(best, SMALL), debug(last, SMALL), debug(debug(best, SMALL), SMALL),
+  debug(profile(best, { siteTable: 4096 }), SMALL)])(
   '$name', (method) => {
     const isOrdered = method.name.includes('last');
 
@@ -115,7 +117,7 @@ describe.each([debug(best, SMALL), debug(last, SMALL), debug(debug(best, SMALL),
       const { arena, blocks } = heapOf(method);
       const model = new Model(isOrdered);
       for (let i = 0; i < 60; i++) model.step(arena, blocks, random);
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < 5; round++) {
         const from = random(2 ** 30);
         killEverywhere(method, arena, model, from, `seed ${seed}, round ${round}`);
         model.step(arena, method.attach(arena), randomFrom(from));
@@ -128,7 +130,7 @@ describe.each([debug(best, SMALL), debug(last, SMALL), debug(debug(best, SMALL),
       const { arena, blocks } = heapOf(method, 2 ** 19);
       const model = new Model(isOrdered);
       for (let i = 0; i < 100; i++) model.step(arena, blocks, random);
-      for (let round = 0; round < 150; round++) {
+      for (let round = 0; round < 60; round++) {
         const words = arena.words.slice();
         const { held } = arena;
         for (let n = 1 + random(30); n > 0; n--) {
@@ -146,7 +148,7 @@ function killEverywhere(
   method: Method, arena: TestArena, model: Model, from: number, where: string,
 ): void {
   const before = [...model.live.keys()];
-  for (let limit = 0; limit < 5000; limit += limit < 60 ? 1 : 37) {
+  for (let limit = 0; limit < 5000; limit += limit < 50 ? 1 : 37) {
     const words = arena.words.slice();
     const counted = countingWords(words, limit);
     const trial = arenaOver(counted.words, START, arena.held, arena.limit);

@@ -10,6 +10,7 @@ import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import type { DebugOptions } from '../src/methods/debug-state.ts';
 import { last } from '../src/methods/last.ts';
+import { poolOf } from '../src/methods/pool.ts';
 import { methodNamed, registerMethod } from '../src/methods/registry.ts';
 import { createRegion } from '../src/region/region.ts';
 import type { RegionFlags } from '../src/events.ts';
@@ -263,7 +264,7 @@ describe('findings', () => {
 });
 
 describe('blocks', () => {
-  test('have exactly the size that was asked for', () => {
+  test('have exactly the size that was asked for; stat has the padded bytes too', () => {
     const { region } = watched();
     for (const size of [0, 1, 15, 16, 17, 100, 5000]) {
       const a = make(region, size);
@@ -355,6 +356,21 @@ describe('naming', () => {
     expectCode('ERR_BAD_OPTION', () => createRegion(heap(), debug(long)));
     expectCode('ERR_NO_SPACE', () =>
       createRegion(heap({ capacity: '64KiB' }), debug(best, { siteTable: '1MiB' })));
+  });
+
+  test('over a pool: blocks of one size, and the error says what debug takes of it', () => {
+    const region = createRegion(heap(), debug(poolOf(147)));
+    const a = make(region, 100);
+    expect(region.sizeOf(a)).toBe(100);
+    expect(expectCode('ERR_BAD_SIZE', () => make(region, 101)).message)
+      .toContain('(debug takes 47 bytes of it)');
+    around(region, a, 0, 101)[100] = 0;
+    expect(look(region)).toMatchObject([{ id: 'D1', address: a, allocatedAt: at('make') }]);
+    drop(region, a);
+    expectCode('ERR_BAD_ADDRESS', () => drop(region, a));
+    region.roots.set('r'.repeat(250), a);
+    for (let i = 0; i < 30; i++) region.roots.set(`${i}${'r'.repeat(200)}`, a);
+    expect(look(region)).toEqual([]);
   });
 
   test('in the smallest region it works', () => {

@@ -28,12 +28,13 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
   'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
   'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
-  'DEBUG_HEADER', 'SITES', 'SITE'] as const;
+  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
     const fields = Object.entries(layout[name])
-      .filter(([field]) => name === 'ROOTS_BLOCK' || !LENGTHS.has(field));
+      .filter(([field]) => name === 'ROOTS_BLOCK' || name === 'PROFILE'
+        || !LENGTHS.has(field));
     expect(tableOf(name)).toEqual(Object.fromEntries(fields));
   });
 

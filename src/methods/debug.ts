@@ -56,6 +56,8 @@ export function debug(inner: Method, options?: DebugOptions): Method {
 class DebugBlocks implements Blocks {
   readonly discard?: (granule: number) => void;
   readonly profile?: () => Profile;
+  readonly allocHidden?: (size: number) => number;
+  readonly misfit?: (size: number, alignment: number) => string | null;
   readonly #heap: DebugHeap;
   readonly #quarantine: Quarantine;
   readonly #words: Int32Array;
@@ -75,6 +77,20 @@ class DebugBlocks implements Blocks {
     this.#quarantine = new Quarantine(this.#heap, isOrdered ? 0 : this.#heap.geometry.slots);
     const inside = this.#inner;
     if (inside.profile !== undefined) this.profile = () => inside.profile?.() as Profile;
+    if (inside.misfit !== undefined) {
+      this.misfit = (size, alignment) => {
+        const padded = this.#padded(size, HEAD);
+        const why = inside.misfit?.(padded, alignment) ?? null;
+        return why === null ? null : `${why} (debug takes ${padded - size} bytes of it)`;
+      };
+    }
+    if (inside.allocHidden !== undefined) {
+      // Without a header: nobody but the region sees it.
+      this.allocHidden = (size) => {
+        const i = inside.allocHidden?.(size) ?? 0;
+        return i === 0 ? 0 : i + this.#shift;
+      };
+    }
     if (isOrdered) this.discard = (granule) => this.#discard(granule - this.#shift);
   }
 
@@ -108,7 +124,7 @@ class DebugBlocks implements Blocks {
     const p = granule - this.#shift;
     const i = heap.innerOf(p);
     if (i === 0 || heap.isFreed(p)) return false;
-    const padded = paddedBytes(size, p - i);
+    const padded = this.#padded(size, p - i);
     if (padded >= MOST_BYTES) return false;
     const old = heap.sizeAt(p, i, this.#inner.sizeOf(i));
     const faults = this.#faultsOf(p, old);
@@ -237,8 +253,10 @@ class DebugBlocks implements Blocks {
     const step = alignment / GRANULE;
     const isFar = alignment > PAGE;
     const least = isFar ? step + HEAD : Math.max(HEAD, step);
-    const padded = paddedBytes(size, least);
-    if (padded >= MOST_BYTES) return 0;
+    const padded = this.#padded(size, least);
+    // A method of one size makes no room for an alignment; `misfit` says so.
+    const isUnfit = this.misfit !== undefined && alignment > GRANULE;
+    if (padded >= MOST_BYTES || isUnfit) return 0;
     const i = this.#takeInner(padded, isFar ? GRANULE : alignment);
     if (i === 0) return 0;
     const p = isFar ? this.#alignedBehind(i, step) : i + least;
@@ -251,6 +269,12 @@ class DebugBlocks implements Blocks {
     seal(words, p, { front: p - i, sequence, size, allocatedAt: site, freedAt: 0 }, true);
     heap.done();
     return p + this.#shift;
+  }
+
+  /** Bytes of an inner block; each size has its own where the inner method tells them apart. */
+  #padded(size: number, front: number): number {
+    const padded = paddedBytes(size, front);
+    return this.misfit === undefined ? padded : padded + 3 - ((4 - (size & 3)) & 3);
   }
 
   /** The first multiple of `step` granules with room for a header, and for a lead if it is far. */

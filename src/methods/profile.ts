@@ -49,6 +49,8 @@ export function profile(inner: Method, options?: ProfileOptions): Method {
 
 export class ProfileBlocks implements Blocks {
   readonly discard?: (granule: number) => void;
+  readonly allocHidden?: (size: number) => number;
+  readonly misfit?: (size: number, alignment: number) => string | null;
   readonly accuse?: (address: number) => Finding | null;
   readonly leaks?: (report: (finding: Finding) => void) => void;
   readonly #arena: Arena;
@@ -68,6 +70,17 @@ export class ProfileBlocks implements Blocks {
     this.#inner = method.attach(this.#gate);
     const inner = this.#inner;
     if (inner.discard !== undefined) this.discard = (granule) => this.#give(granule, 'discard');
+    if (inner.misfit !== undefined) {
+      this.misfit = (size, alignment) =>
+        inner.misfit?.(Math.max(1, size) + HEAD * GRANULE, alignment) ?? null;
+    }
+    if (inner.allocHidden !== undefined) {
+      // Without a header: nobody but the region sees it.
+      this.allocHidden = (size) => {
+        const i = inner.allocHidden?.(size) ?? 0;
+        return i === 0 ? 0 : i + this.#shift;
+      };
+    }
     if (inner.accuse !== undefined) this.accuse = (address) => this.#accuse(address);
     if (inner.leaks !== undefined) {
       this.leaks = (report) => inner.leaks?.((finding) => report(this.#moved(finding)));
@@ -189,7 +202,8 @@ export class ProfileBlocks implements Blocks {
     const least = isFar ? step + HEAD : Math.max(HEAD, step);
     // A payload lies inside its inner block, of no bytes too.
     const padded = Math.max(1, size) + least * GRANULE;
-    if (padded >= MOST_BYTES) return 0;
+    const isUnfit = this.misfit !== undefined && alignment > GRANULE;
+    if (padded >= MOST_BYTES || isUnfit) return 0;
     const inner = this.#inner;
     const i = isFar || alignment <= GRANULE ? inner.alloc(padded) : inner.align(padded, alignment);
     if (i === 0) return 0;

@@ -26,13 +26,12 @@ const BOTTOM = 44;
 const LETTER = 7.25;
 /** Frames narrower than this, pixels, are left out. */
 const LEAST = 0.08;
-const COLOURS = 8;
-
 /** Light and dark fill of frames; text on them is dark, or light. */
 const FILLS = [
   ['#ffd08a', '#8a5a16'], ['#ffb98f', '#91492a'], ['#ffc6a8', '#7f4a30'], ['#ffdf9e', '#7a6220'],
   ['#f9b4a0', '#8b3f35'], ['#ffcf9c', '#83552a'], ['#f7c08c', '#775223'], ['#ffe3b3', '#6f5a2c'],
 ] as const;
+const COLOURS = FILLS.length;
 
 /**
  * The SVG document.
@@ -48,7 +47,6 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
     parts: [] };
   drawFrame(draw, tree, 0, 1, 0);
   const height = TOP + levels * ROW + BOTTOM;
-  const unit = by === 'count' ? 'allocations' : 'bytes';
   const idle = tree.value === 0 ? `There are no ${labelOf(by)}.`
     : 'Click a frame to zoom, Esc to go back, / to search.';
   return [
@@ -58,9 +56,7 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
     styleSheet(),
     `<rect class="ground" width="${width}" height="${height}"/>`,
     `<text id="title" class="h1" x="${PAD}" y="34">${escaped(printableSite(title))}</text>`,
-    `<text class="soft" x="${PAD}" y="56">${grouped(tree.value)} ${unit}, by ${labelOf(by)}: ` +
-      `${grouped(profile.total.live)} live in ${grouped(profile.total.liveBlocks)} blocks, ` +
-      `at most ${grouped(profile.total.peak)}</text>`,
+    `<text class="soft" x="${PAD}" y="56">${summaryOf(profile, by, tree.value)}</text>`,
     control('reset', 'Reset zoom', width - PAD - 96),
     control('find', 'Search', width - PAD),
     `<text id="matched" class="soft end" x="${width - PAD}" y="56"></text>`,
@@ -70,6 +66,12 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
     '</svg>',
     '',
   ].join('\n');
+}
+
+function summaryOf({ total }: Profile, by: By, value: number): string {
+  const live = `${grouped(total.live)} live bytes in ${grouped(total.liveBlocks)} blocks`;
+  const most = `at most ${grouped(total.peak)}`;
+  return by === 'live' ? `${live}, ${most}` : `${grouped(value)} ${labelOf(by)}; ${live}, ${most}`;
 }
 
 interface Drawing {
@@ -99,13 +101,21 @@ function frameText(draw: Drawing, frame: Frame, x: number, w: number, level: num
   const wide = w * draw.wide;
   const y = draw.base - (level + 1) * ROW;
   const label = printableSite(shortened(frame.site));
-  const fit = Math.floor((wide - 6) / LETTER);
-  const shown = fit < 3 ? '' : label.length <= fit ? label : `${label.slice(0, fit - 1)}…`;
+  const name = printableSite(partsOf(frame.site).called);
+  const shown = fitted(label, name, Math.floor((wide - 6) / LETTER));
   return `<g class="f" tabindex="0" role="button" data-x="${short(x)}" data-w="${short(w)}" ` +
-    `data-l="${level}" data-t="${escaped(label)}"><title>${escaped(tip(draw, frame))}</title>` +
+    `data-l="${level}" data-t="${escaped(label)}" data-n="${escaped(name)}">` +
+    `<title>${escaped(tip(draw, frame))}</title>` +
     `<rect class="${level === 0 ? 'all' : `c${colourOf(frame.site)}`}" x="${left.toFixed(2)}" ` +
     `y="${y}" width="${Math.max(0.3, wide - 0.6).toFixed(2)}" height="${ROW - 1}" rx="2"/>` +
     `<text x="${(left + 4).toFixed(2)}" y="${y + 13}">${escaped(shown)}</text></g>`;
+}
+
+/** As much as there is room for: with the place, without it, the beginning, nothing. */
+function fitted(label: string, name: string, fit: number): string {
+  if (label.length <= fit) return label;
+  if (name.length <= fit) return name;
+  return fit < 3 ? '' : `${name.slice(0, fit - 1)}…`;
 }
 
 function tip({ total, by }: Drawing, { site, value }: Frame): string {
@@ -116,10 +126,11 @@ function tip({ total, by }: Drawing, { site, value }: Frame): string {
   return `${printableSite(where)}\n${grouped(value)} ${unit}, ${share.toFixed(2)} %`;
 }
 
-/** Frames of one file have colours near each other: the file decides half of it. */
+/** The file decides between two groups of colours, the function among those of one. */
 function colourOf(site: string): number {
   const { file, called } = partsOf(site);
-  return ((hashOf(file) % 4) * 2 + (hashOf(called) & 1)) % COLOURS;
+  const group = COLOURS / 2;
+  return (hashOf(file) & 1) * group + (hashOf(called) % group);
 }
 
 function hashOf(text: string): number {

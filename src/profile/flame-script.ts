@@ -15,6 +15,7 @@ export const FLAME_SCRIPT = `
   var zoomed = null, idle = about.textContent;
   frames.forEach(function (g) {
     g.x0 = +g.dataset.x; g.w0 = +g.dataset.w; g.level = +g.dataset.l; g.label = g.dataset.t;
+    g.name = g.dataset.n;
     g.box = g.querySelector('rect'); g.ink = g.querySelector('text');
     g.tip = g.querySelector('title').textContent;
   });
@@ -24,8 +25,8 @@ export const FLAME_SCRIPT = `
     g.box.setAttribute('x', left.toFixed(2));
     g.box.setAttribute('width', Math.max(0.3, wide - 0.6).toFixed(2));
     g.ink.setAttribute('x', (left + 4).toFixed(2));
-    g.ink.textContent = fit < 3 ? '' : g.label.length <= fit ? g.label
-      : g.label.slice(0, fit - 1) + '\\u2026';
+    g.ink.textContent = g.label.length <= fit ? g.label : g.name.length <= fit ? g.name
+      : fit < 3 ? '' : g.name.slice(0, fit - 1) + '\\u2026';
   }
   function zoom(to) {
     var x = to.x0, w = to.w0, end = x + w, slack = 1e-9;

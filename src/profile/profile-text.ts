@@ -16,7 +16,7 @@ const TITLES = ['%', 'LIVE', 'BLOCKS', 'PEAK', 'BYTES', 'ALLOCS', 'FREES', 'CALL
 /**
  * A table: totals, then the call stacks with the most live bytes, or what `by` says.
  *
- * @example process.stdout.write(profileText(profileOf(region), { by: 'bytes' }));
+ * @example const table = profileText(profileOf(region), { by: 'bytes', top: 10 });
  */
 export function profileText(profile: Profile, options: ProfileTextOptions = {}): string {
   const { by = 'live', top = 20, frames = 3 } = options;
