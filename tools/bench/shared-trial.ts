@@ -1,7 +1,8 @@
 /**
  * The processes of the benchmark of shared regions.
  *
- *   node shared-trial.js KIND THREADS SHARDS ROUNDS MS → { rounds: [{ rate, cpuNs, cores }] }
+ *   node shared-trial.js KIND THREADS SHARDS ROUNDS MS
+ *                        → { rounds: [{ operations, rate, cpuNs, cores }] }
  *
  * Operations per second, processor time of each, processors the process got. The last two are for
  * machines that have other things to do.
@@ -26,6 +27,7 @@ const CONTROL = { ready: 0, operations: 16, stride: 16, mail: 1024, boxes: 1024 
 const WARM_MS = 400;
 
 export interface Round {
+  readonly operations: number;
   readonly rate: number;
   readonly cpuNs: number;
   readonly cores: number;
@@ -110,7 +112,7 @@ async function main(): Promise<void> {
     const operations = 2 * (sumOf(words, threads) - from);
     const { user, system } = process.cpuUsage(used);
     const elapsedMs = performance.now() - started;
-    found.push({ rate: 1000 * operations / elapsedMs,
+    found.push({ operations, rate: 1000 * operations / elapsedMs,
       cpuNs: 1000 * (user + system) / operations, cores: (user + system) / 1000 / elapsedMs });
   }
   process.stdout.write(`${JSON.stringify({ rounds: found })}\n`, () => process.exit(0));

@@ -18,7 +18,7 @@ interface Setup {
 interface Measured extends Setup {
   /** Operations per second, the best round of all trials. */
   readonly rate: number;
-  /** Processor time of an operation, the least of all rounds. */
+  /** Processor time of an operation, over all rounds: the clock is too coarse for one of them. */
   readonly cpuNs: number;
   readonly rounds: readonly Round[];
 }
@@ -50,7 +50,9 @@ function measure(bench: Bench): Measured[] {
   return SETUPS.map((setup, i) => {
     const found = all[i] as Round[];
     const rate = Math.max(...found.map((round) => round.rate));
-    return { ...setup, rate, cpuNs: Math.min(...found.map(({ cpuNs }) => cpuNs)), rounds: found };
+    const sum = (of: (round: Round) => number) => found.reduce((all, round) => all + of(round), 0);
+    const cpuNs = sum((round) => round.cpuNs * round.operations) / sum((round) => round.operations);
+    return { ...setup, rate, cpuNs, rounds: found };
   });
 }
 
