@@ -31,8 +31,7 @@ import { assert } from '../errors.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
 import { checkBest } from './best-check.ts';
-import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord }
-  from './best-map.ts';
+import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
 import { clearBest, layEmpty, rebuildBest, settleBest, trimBest } from './best-rebuild.ts';
 import {
   bump,
@@ -91,7 +90,7 @@ function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): n
   return at;
 }
 
-/** Frees a live block that is larger than two words of the map tell, or finds the caches full. */
+/** Frees a live block of more than 32 granules, or when it is time to look through the caches. */
 function freeSlow(words: Int32Array, s: number, at: number): boolean {
   const map = words[s + MAP] as number;
   const n = sizeAt(words, map, at);
@@ -300,9 +299,9 @@ class Best implements Blocks {
   resize(at: number, size: number): boolean {
     const words = this.#words;
     const old = liveSize(words, S, at);
-    const n = (size + 15) >>> 4;
+    const n = granulesFor(size);
     if (old === 0) return false;
-    if (size <= CACHED_BYTES && n > old) {
+    if (n > old && n <= MOST_CACHED) {
       const next = at + old;
       if (next !== words[S_TOP] && isTaken(words, S, next)) return false;
     }
