@@ -31,8 +31,7 @@ import { assert } from '../errors.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
 import { checkBest } from './best-check.ts';
-import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord }
-  from './best-map.ts';
+import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
 import { clearBest, layEmpty, rebuildBest, settleBest, trimBest } from './best-rebuild.ts';
 import {
   bump,
@@ -84,7 +83,7 @@ function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): n
   return at;
 }
 
-/** Frees a live block that is larger than two words of the map tell, or finds the caches full. */
+/** Frees a live block of more than 32 granules, or when it is time to look through the caches. */
 function freeSlow(words: Int32Array, s: number, at: number): boolean {
   const map = words[s + MAP] as number;
   const n = sizeAt(words, map, at);
@@ -299,9 +298,9 @@ class Best implements Blocks {
     const words = this.#words;
     const s = this.#s;
     const old = liveSize(words, s, at);
-    const n = (size + 15) >>> 4;
+    const n = granulesFor(size);
     if (old === 0) return false;
-    if (size <= CACHED_BYTES && n > old) {
+    if (n > old && n <= MOST_CACHED) {
       const next = at + old;
       if (next !== words[s + TOP] && isTaken(words, s, next)) return false;
     }
