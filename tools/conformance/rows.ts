@@ -40,7 +40,7 @@ export const ROWS: readonly Row[] = [
     vmalloc: 'vmset VM_TRACE VM_DBCHECK VM_DBABORT VM_SHARE',
     here: 'configure',
     proofs: [/^watch: .*(flag|configure)/i, /^watch: .*trace/i, /^watch: .*abort/i,
-      /^shared: .*shared/i],
+      /^shared-region: /],
   },
   {
     vmalloc: 'vmdisc',
@@ -89,7 +89,7 @@ export const ROWS: readonly Row[] = [
       /^golden: /],
   },
   { vmalloc: 'Vmbest', here: 'best', proofs: [/^best: /, /^best-model: /] },
-  { vmalloc: 'Vmpool', here: 'pool', proofs: [/^pool.*: /, /^pool.*: .*(double|twice)/i] },
+  { vmalloc: 'Vmpool', here: 'pool', proofs: [/^pool.*: /, /^conformance: pool .* > free: 0 is ignored/] },
   { vmalloc: 'Vmlast', here: 'last', proofs: [/^last: /] },
   {
     vmalloc: 'Vmdebug vmdbcheck vmdbwatch vmdbwarn',
@@ -129,7 +129,7 @@ export const FAULTS: readonly Row[] = [
   { vmalloc: 'addresses bound to one mapping base', here: 'offsets',
     proofs: [/^conformance: .* > what was synced is there although it was never closed/] },
   { vmalloc: 'no version, no checksum', here: 'refused',
-    proofs: [/^region: .*ersion/, /^region-header: /] },
+    proofs: [/^region: .*a newer format is refused untouched/, /^region-header: /] },
   { vmalloc: 'a dead owner’s lock hangs the next', here: 'locks die with their owner',
     proofs: [/^region: .*SIGKILL|^disciplines: .*(kill|die)/i] },
   { vmalloc: 'a foreign file is lengthened', here: 'left as it was',
