@@ -25,7 +25,7 @@
  *   B8 caches hold idle blocks of their size
  *   B9 an idle block is free, cached, the map or hidden: none is lost
  */
-import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE, METHOD_START }
+import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE }
   from '../layout.ts';
 import { assert } from '../errors.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
@@ -54,13 +54,6 @@ const SMALL = BEST_SMALL;
 const MOST_CACHED = BEST_CACHED;
 const CACHED_BYTES = BEST_CACHED * GRANULE;
 const REACH = BEST_MAP.reach;
-/** Index of the first word of the state: the same in every segment. */
-const S = METHOD_START / Int32Array.BYTES_PER_ELEMENT;
-const S_CACHES = S + CACHES;
-const S_MAP = S + MAP;
-const S_COVER = S + COVER;
-const S_REST = S + REST;
-const S_TOP = S + TOP;
 const MAX_GRANULES = 2 ** 28 - 1;
 /** When this many granules are not to be had the map may lie in their way. */
 const WORTH_SETTLING = 4096;
@@ -240,25 +233,28 @@ function hide(words: Int32Array, s: number, at: number): void {
 class Best implements Blocks {
   readonly #words: Int32Array;
   readonly #arena: Arena;
+  /** Index of the first word of the state. */
+  readonly #s: number;
 
   constructor(arena: Arena) {
-    assert(arena.start * 4 === S, 'an arena that starts where every segment has its method');
     this.#words = arena.words;
     this.#arena = arena;
+    this.#s = (arena.start * 4) | 0;
   }
 
   alloc(size: number): number {
     if (size <= CACHED_BYTES) {
       const words = this.#words;
-      const cache = (S_CACHES + ((size + 15) >>> 4)) | 0;
+      const s = this.#s;
+      const cache = (s + CACHES + ((size + 15) >>> 4)) | 0;
       const head = words[cache] as number;
       if (head > 0) {
         const next = ~(words[head << 2] as number);
-        const pair = ((words[S_MAP] as number) + ((head >>> 5) << 1)) | 0;
+        const pair = ((words[s + MAP] as number) + ((head >>> 5) << 1)) | 0;
         const bit = 1 << head;
         const live = words[pair | 1] as number;
         const idle = (words[pair] as number) & ~live & bit;
-        if (idle !== 0 && next >= 0 && head < (words[S_COVER] as number)) {
+        if (idle !== 0 && next >= 0 && head < (words[s + COVER] as number)) {
           words[cache] = next;
           words[pair | 1] = live | bit;
           return head;
@@ -266,23 +262,24 @@ class Best implements Blocks {
         words[cache] = 0;
       }
     }
-    return size === 0 ? this.alloc(1) : allocSlow(this.#words, S, this.#arena, size) | 0;
+    return size === 0 ? this.alloc(1) : allocSlow(this.#words, this.#s, this.#arena, size) | 0;
   }
 
   free(at: number): boolean {
     const words = this.#words;
-    if (at >>> 0 >= (words[S_COVER] as number)) return false;
-    const pair = ((words[S_MAP] as number) + ((at >>> 5) << 1)) | 0;
+    const s = this.#s;
+    if (at >>> 0 >= (words[s + COVER] as number)) return false;
+    const pair = ((words[s + MAP] as number) + ((at >>> 5) << 1)) | 0;
     const live = words[pair | 1] as number;
     const bounds = words[pair] as number;
     const bit = 1 << at;
     if ((live & bounds & bit) === 0) return false;
     // The 32 granules behind `at`, from two words: no branch that a processor would mispredict.
     const bits = ((bounds >>> at) >>> 1) | ((words[pair + 2] as number) << ~at);
-    const rest = ((words[S_REST] as number) - 1) | 0;
-    if (bits === 0 || rest < 0) return freeSlow(words, S, at);
-    const cache = (S_CACHES + 32 - Math.clz32(bits & -bits)) | 0;
-    words[S_REST] = rest;
+    const rest = ((words[s + REST] as number) - 1) | 0;
+    if (bits === 0 || rest < 0) return freeSlow(words, s, at);
+    const cache = (s + CACHES + 32 - Math.clz32(bits & -bits)) | 0;
+    words[s + REST] = rest;
     words[pair | 1] = live & ~bit;
     words[at << 2] = ~(words[cache] as number);
     words[cache] = at;
@@ -290,64 +287,66 @@ class Best implements Blocks {
   }
 
   align(size: number, alignment: number): number {
-    const head = size > CACHED_BYTES ? 0 : this.#words[S_CACHES + ((size + 15) >>> 4)] as number;
+    const cache = this.#s + CACHES + ((size + 15) >>> 4);
+    const head = size > CACHED_BYTES ? 0 : this.#words[cache] as number;
     if (head !== 0 && (head & (alignment / GRANULE - 1)) === 0) return this.alloc(size);
-    return align(this.#words, S, this.#arena, size, alignment / GRANULE);
+    return align(this.#words, this.#s, this.#arena, size, alignment / GRANULE);
   }
 
   /** Most small blocks that are to grow cannot: they are told so soon. */
   resize(at: number, size: number): boolean {
     const words = this.#words;
-    const old = liveSize(words, S, at);
+    const s = this.#s;
+    const old = liveSize(words, s, at);
     const n = granulesFor(size);
     if (old === 0) return false;
     if (n > old && n <= MOST_CACHED) {
       const next = at + old;
-      if (next !== words[S_TOP] && isTaken(words, S, next)) return false;
+      if (next !== words[s + TOP] && isTaken(words, s, next)) return false;
     }
-    return n === old || resize(words, S, this.#arena, at, size) === true;
+    return n === old || resize(words, s, this.#arena, at, size) === true;
   }
 
   sizeOf(granule: number): number {
-    const n = liveSize(this.#words, S, granule);
+    const n = liveSize(this.#words, this.#s, granule);
     return n === 0 ? -1 : n * GRANULE;
   }
 
   startOf(granule: number): number {
-    return startOfBest(this.#words, S, granule);
+    return startOfBest(this.#words, this.#s, granule);
   }
 
   hide(granule: number): void {
-    hide(this.#words, S, granule);
+    hide(this.#words, this.#s, granule);
   }
 
   walk(visit: Visit): void {
-    walkBest(this.#words, S, visit);
+    walkBest(this.#words, this.#s, visit);
   }
 
   stat(into: BlockStat): void {
-    walkBest(this.#words, S, countInto(into));
+    walkBest(this.#words, this.#s, countInto(into));
   }
 
   check(report: (finding: Finding) => void): void {
-    checkBest(this.#words, S, this.#arena, report);
+    checkBest(this.#words, this.#s, this.#arena, report);
   }
 
   trim(): void {
-    trimBest(this.#words, S, this.#arena);
+    trimBest(this.#words, this.#s, this.#arena);
   }
 
   clear(): void {
-    clearBest(this.#words, S, this.#arena);
+    clearBest(this.#words, this.#s, this.#arena);
   }
 
   rebuild(): boolean {
-    return rebuildBest(this.#words, S, this.#arena);
+    return rebuildBest(this.#words, this.#s, this.#arena);
   }
 }
 
 export const best: Method = {
   name: 'best',
-  format: (arena) => layEmpty(arena.words, S, arena),
+  format: (arena) => layEmpty(arena.words, arena.start * 4, arena),
   attach: (arena) => new Best(arena),
 };
