@@ -271,7 +271,16 @@ describe('D7', () => {
     const { arena, blocks } = heapOf(debug(best, SMALL));
     const front = arena.words[S + DEBUG.front];
     const p = best.attach(new InnerArena(arena, front)).alloc(5) + front;
-    expect(findings(blocks)).toEqual(D7(p * GRANULE, /has no room for its header/));
+    expect(findings(blocks)).toEqual([...D7(p * GRANULE, /has no room for its header/),
+      ...D7(STATE_AT, /not known/)]);
+  });
+
+  test('known blocks that are not those that are there', () => {
+    const { arena, blocks, p } = held();
+    arena.words[S + DEBUG.known] ^= p;
+    expect(findings(blocks)).toEqual(D7(STATE_AT, /a block is there that is not known/));
+    expect(blocks.rebuild()).toBe(true);
+    expect(findings(blocks)).toEqual([]);
   });
 
   test('an underrun of a block that is held back is found, and the block recognised', () => {

@@ -12,8 +12,10 @@
  * An inner method that can only free its newest block (it has `discard`) gets no quarantine.
  *
  * Order of writes: an operation names itself in `pending`, works, and takes that back. The inner
- * block is live before its header is sealed and until it has left the ring. `rebuild` finishes or
- * takes back what `pending` names.
+ * block is live before its header is sealed and until it has left the ring. Then only, when it is
+ * whole, an allocation adds its block to `known`: a block that is not in there is one that was cut
+ * off, whatever its bytes look like, since they are those of whoever had them before. `rebuild`
+ * takes such a block back, finishes what else `pending` names, and may itself be cut off anywhere.
  */
 import { GRANULE, GRANULE_SHIFT, PAGE } from '../layout.ts';
 import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING } from '../layout-debug.ts';
@@ -87,7 +89,9 @@ class DebugBlocks implements Blocks {
     if (inside.allocHidden !== undefined) {
       // Without a header: nobody but the region sees it.
       this.allocHidden = (size) => {
+        this.#heap.begin(ALLOC, 0);
         const i = inside.allocHidden?.(size) ?? 0;
+        this.#heap.done();
         return i === 0 ? 0 : i + this.#shift;
       };
     }
@@ -168,7 +172,9 @@ class DebugBlocks implements Blocks {
   hide(granule: number): void {
     const p = granule - this.#shift;
     const i = this.#heap.innerOf(p);
-    if (i !== 0 && !this.#heap.isFreed(p)) this.#inner.hide(i);
+    if (i === 0 || this.#heap.isFreed(p)) return;
+    this.#inner.hide(i);
+    this.#heap.toggle(i);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
@@ -206,6 +212,7 @@ class DebugBlocks implements Blocks {
   clear(): void {
     this.#inner.clear();
     this.#quarantine.clear();
+    this.#heap.recount();
     this.#heap.done();
   }
 
@@ -260,13 +267,13 @@ class DebugBlocks implements Blocks {
     const i = this.#takeInner(padded, isFar ? GRANULE : alignment);
     if (i === 0) return 0;
     const p = isFar ? this.#alignedBehind(i, step) : i + least;
-    heap.begin(ALLOC, p);
     if (p - i > HEAD) writeLead(words, i, p - i);
     this.#fill(p, 0, size);
     writeRear(words, p, size);
     const sequence = (this.#state[this.#s + SEQUENCE] + 1) | 0;
     this.#state[this.#s + SEQUENCE] = sequence;
     seal(words, p, { front: p - i, sequence, size, allocatedAt: site, freedAt: 0 }, true);
+    heap.toggle(i);
     heap.done();
     return p + this.#shift;
   }
@@ -316,7 +323,7 @@ class DebugBlocks implements Blocks {
     writeRear(this.#words, p, header.size);
     seal(this.#words, p, header, false);
     if (this.#quarantine.takes(granules)) this.#quarantine.add(p, granules);
-    else this.#inner.free(i);
+    else heap.giveBack(i);
     heap.done();
     this.#quarantine.trim();
   }
@@ -324,7 +331,7 @@ class DebugBlocks implements Blocks {
   /** The newest block of an ordered method, if it is that; its memory is nobody's then. */
   #pop(p: number, i: number, header: Header): boolean {
     this.#heap.begin(FREE, p);
-    const isFree = this.#inner.free(i);
+    const isFree = this.#heap.giveBack(i);
     if (isFree) {
       fillPayload(this.#words, p, 0, header.size, this.#state[this.#s + FREED]);
       sealRest(this.#words, p, header, false);
@@ -342,6 +349,7 @@ class DebugBlocks implements Blocks {
     const header = this.#header(p, i, size, heap.here());
     heap.begin(FREE, p);
     this.#inner.discard?.(i);
+    heap.toggle(i);
     sealRest(this.#words, p, header, false);
     heap.done();
     if (faults !== null) heap.seen.push(...faults);
