@@ -12,6 +12,7 @@ import type { DebugHeap } from './debug-heap.ts';
 const { ring: RING, head: HEAD_SLOT, count: COUNT, held: HELD, pending: PENDING } = DEBUG;
 const { alloc: ALLOC, free: FREE, resize: RESIZE, shift: SHIFT } = DEBUG_PENDING;
 const LIMIT = 100;
+const UNKNOWN = 'a block is there that is not known, or a known one is not';
 
 type Report = (finding: Finding) => void;
 
@@ -33,7 +34,7 @@ export function checkDebug(heap: DebugHeap, slots: number, report: Report): void
   const problem = heap.sites.problem();
   if (problem !== '') damaged(state, problem);
   const freed = checkBlocks(heap, few, damaged);
-  if (heap.unknown !== 0) damaged(state, 'a block is there that is not known, or a known one is not');
+  if (heap.unknown !== 0) damaged(state, UNKNOWN);
   checkRing(heap, slots, freed, damaged);
 }
 

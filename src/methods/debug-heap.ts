@@ -14,7 +14,8 @@ import { type Geometry, geometryFor, geometryOf, tableOf } from './debug-state.t
 import { InnerArena } from './inner-arena.ts';
 import type { SiteTable } from './site-table.ts';
 
-const { ring: RING, slots: SLOTS, head: HEAD_SLOT, count: COUNT, flags: FLAGS, known: KNOWN } = DEBUG;
+const { ring: RING, slots: SLOTS, head: HEAD_SLOT, count: COUNT, known: KNOWN } = DEBUG;
+const { flags: FLAGS } = DEBUG;
 
 export class DebugHeap {
   /** Words of the inner method's window: blocks. */
@@ -56,6 +57,11 @@ export class DebugHeap {
   /** An inner block joins those that are known, or leaves them. */
   toggle(i: number): void {
     this.state[this.s + KNOWN] ^= i;
+  }
+
+  /** The inner method was to hide a block, or to give it up, and may have refused. */
+  forget(i: number): void {
+    if (this.inner.sizeOf(i) < 0) this.toggle(i);
   }
 
   /** An inner block is really freed; false = the inner method cannot. */

@@ -23,11 +23,12 @@ import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { checkDebug, rebuildDebug } from './debug-check.ts';
 import { accusation, faultsOfLive, isWhole, leaksIn, type LiveVisit } from './debug-findings.ts';
-import { fillPayload, HEAD, type Header, paddedBytes, readHeader, roomIn, seal, sealRest, writeLead,
-  writeRear } from './debug-header.ts';
+import { fillPayload, HEAD, type Header, paddedBytes, readHeader, roomIn, seal, sealRest, wipeOld,
+  writeLead, writeRear } from './debug-header.ts';
 import { DebugHeap } from './debug-heap.ts';
 import { Quarantine } from './debug-quarantine.ts';
-import { type DebugOptions, formatState, geometryFor, readDebugOptions } from './debug-state.ts';
+import { type DebugOptions, debugOptionsOf, formatState, geometryFor, readDebugOptions }
+  from './debug-state.ts';
 import { assertInner, formatBehind } from './inner-arena.ts';
 
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = DEBUG_PENDING;
@@ -47,10 +48,27 @@ const MOST_BYTES = 2 ** 32;
 export function debug(inner: Method, options?: DebugOptions): Method {
   assertInner(inner, 'debug');
   const read = readDebugOptions(options);
+  return debugWith(inner, () => read);
+}
+
+/** For one region that is there: later segments get the options its first one was made with. */
+export function debugAsStored(inner: Method): Method {
+  let stored: Partial<DebugOptions> | null = null;
+  const method = debugWith(inner, () => stored ?? {});
+  return {
+    ...method,
+    attach(arena) {
+      stored ??= debugOptionsOf(arena);
+      return method.attach(arena);
+    },
+  };
+}
+
+function debugWith(inner: Method, options: () => Partial<DebugOptions>): Method {
   return {
     name: `debug(${inner.name})`,
-    format: (arena) => formatBehind(arena, geometryFor(arena, read).front, inner,
-      () => formatState(arena, read)),
+    format: (arena) => formatBehind(arena, geometryFor(arena, options()).front, inner,
+      () => formatState(arena, options())),
     attach: (arena) => new DebugBlocks(arena, inner),
   };
 }
@@ -174,7 +192,7 @@ class DebugBlocks implements Blocks {
     const i = this.#heap.innerOf(p);
     if (i === 0 || this.#heap.isFreed(p)) return;
     this.#inner.hide(i);
-    this.#heap.toggle(i);
+    this.#heap.forget(i);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
@@ -267,7 +285,10 @@ class DebugBlocks implements Blocks {
     const i = this.#takeInner(padded, isFar ? GRANULE : alignment);
     if (i === 0) return 0;
     const p = isFar ? this.#alignedBehind(i, step) : i + least;
-    if (p - i > HEAD) writeLead(words, i, p - i);
+    if (p - i > HEAD) {
+      wipeOld(words, i, p - i);
+      writeLead(words, i, p - i);
+    }
     this.#fill(p, 0, size);
     writeRear(words, p, size);
     const sequence = (this.#state[this.#s + SEQUENCE] + 1) | 0;
@@ -349,7 +370,7 @@ class DebugBlocks implements Blocks {
     const header = this.#header(p, i, size, heap.here());
     heap.begin(FREE, p);
     this.#inner.discard?.(i);
-    heap.toggle(i);
+    heap.forget(i);
     sealRest(this.#words, p, header, false);
     heap.done();
     if (faults !== null) heap.seen.push(...faults);
