@@ -21,6 +21,7 @@ import { GRANULE, GRANULE_SHIFT, PAGE } from '../layout.ts';
 import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING } from '../layout-debug.ts';
 import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
+import { countInto } from './count.ts';
 import { checkDebug, rebuildDebug } from './debug-check.ts';
 import { accusation, faultsOfLive, isWhole, leaksIn, type LiveVisit } from './debug-findings.ts';
 import { fillPayload, HEAD, type Header, paddedBytes, readHeader, roomIn, seal, sealRest, wipeOld,
@@ -201,18 +202,10 @@ class DebugBlocks implements Blocks {
 
   stat(into: BlockStat): void {
     let padded = 0;
-    this.#each((_p, bytes, busy, held) => {
-      if (busy) {
-        padded += held;
-        into.busyBlocks += 1;
-        into.busyBytes += bytes;
-        into.largestBusy = Math.max(into.largestBusy, bytes);
-      } else {
-        into.freeBlocks += 1;
-        into.freeBytes += bytes;
-        into.largestFree = Math.max(into.largestFree, bytes);
-      }
-      return false;
+    const count = countInto(into);
+    this.#each((p, bytes, busy, held) => {
+      if (busy) padded += held;
+      return count(p, bytes, busy);
     });
     into.paddedBytes = (into.paddedBytes ?? 0) + padded;
   }

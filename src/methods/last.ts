@@ -26,6 +26,7 @@
 import { GRANULE, GRANULE_SHIFT, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
   from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
+import { countInto } from './count.ts';
 import { checkLast } from './last-check.ts';
 import { firstOf, HEADER_BYTES, isStart, startAbove, startBelow, topOf, usableBytes }
   from './last-starts.ts';
@@ -155,18 +156,7 @@ class Stack implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    this.walk((_granule, bytes, busy) => {
-      if (busy) {
-        into.busyBlocks += 1;
-        into.busyBytes += bytes;
-        into.largestBusy = Math.max(into.largestBusy, bytes);
-      } else {
-        into.freeBlocks += 1;
-        into.freeBytes += bytes;
-        into.largestFree = Math.max(into.largestFree, bytes);
-      }
-      return false;
-    });
+    this.walk(countInto(into));
   }
 
   check(report: Parameters<Blocks['check']>[0]): void {

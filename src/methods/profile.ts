@@ -19,6 +19,7 @@ import { GRANULE, PAGE } from '../layout.ts';
 import { PROFILE_HEAD, PROFILE_HEADER } from '../layout-debug.ts';
 import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
+import { countInto } from './count.ts';
 import { leadAt, writeLead } from './debug-header.ts';
 import { assertInner, formatBehind, InnerArena } from './inner-arena.ts';
 import { checkProfile, liveIn } from './profile-check.ts';
@@ -158,18 +159,7 @@ export class ProfileBlocks implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    this.walk((_granule, bytes, busy) => {
-      if (busy) {
-        into.busyBlocks += 1;
-        into.busyBytes += bytes;
-        into.largestBusy = Math.max(into.largestBusy, bytes);
-      } else {
-        into.freeBlocks += 1;
-        into.freeBytes += bytes;
-        into.largestFree = Math.max(into.largestFree, bytes);
-      }
-      return false;
-    });
+    this.walk(countInto(into));
   }
 
   check(report: (finding: Finding) => void): void {

@@ -34,7 +34,7 @@ import { GRANULE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_MA
   from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
-import { countInto } from './best-walk.ts';
+import { countInto } from './count.ts';
 import { checkSlab } from './slab-check.ts';
 import { hasEmpty, refill, relist, SPAN_BYTES } from './slab-pages.ts';
 import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
