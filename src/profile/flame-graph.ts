@@ -48,7 +48,7 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
   drawFrame(draw, tree, 0, 1, 0);
   const height = TOP + levels * ROW + BOTTOM;
   const idle = tree.value === 0 ? `There are no ${labelOf(by)}.`
-    : 'Click a frame to zoom, Esc to go back, / to search.';
+    : 'Click to zoom, Esc to go back, / to search.';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
       `height="${height}" data-pad="${PAD}" data-wide="${draw.wide}" data-char="${LETTER}" ` +
@@ -146,7 +146,8 @@ function control(id: string, text: string, x: number): string {
 
 function styleSheet(): string {
   const scheme = (n: 0 | 1, inks: readonly string[]) => [
-    `.ground{fill:${inks[0]}}text{fill:${inks[1]}}.soft{fill:${inks[2]}}.f text{fill:${inks[3]}}`,
+    `svg:root{background:${inks[0]}}.ground{fill:${inks[0]}}`,
+    `text{fill:${inks[1]}}.soft{fill:${inks[2]}}.f text{fill:${inks[3]}}`,
     `.all{fill:${inks[4]}}.control{fill:${inks[5]}}.f:focus-visible rect,.f:hover rect{stroke:` +
       `${inks[6]}}.hit rect{fill:${inks[7]}}`,
     ...FILLS.map((pair, i) => `.c${i}{fill:${pair[n]}}`),
@@ -159,9 +160,9 @@ function styleSheet(): string {
     'monospace}.h1{font:600 19px system-ui,-apple-system,\'Segoe UI\',Roboto,\'DejaVu Sans\',' +
     'sans-serif}.soft,.control{font-family:system-ui,-apple-system,\'Segoe UI\',Roboto,' +
     '\'DejaVu Sans\',sans-serif;font-size:13px}.end{text-anchor:end}.f,.control{cursor:pointer;' +
-    'outline:none}.f text{pointer-events:none}.f rect{stroke-width:1}.control:hover,' +
-    '.control:focus-visible{text-decoration:underline}.below{opacity:.55}.searching ' +
-    `.f:not(.hit) rect{opacity:.45}${scheme(0, light)}` +
+    'outline:none}.f text{pointer-events:none}.f rect{stroke-width:1.5}.control:hover,' +
+    '.control:focus-visible{text-decoration:underline}.below rect{fill-opacity:.55}.searching ' +
+    `.f:not(.hit) rect{fill-opacity:.45}${scheme(0, light)}` +
     `@media (prefers-color-scheme:dark){${scheme(1, dark)}}</style>`;
 }
 
