@@ -88,9 +88,11 @@ export function contrasts(page: Page, selector: string, over: string | null): Pr
     const under = document.querySelector('.ground') as Element;
     const ground = channels(getComputedStyle(under).fill ?? '');
     const fillOf = (element: Element): Colour => {
-      const { fill, fillOpacity } = getComputedStyle(element);
+      const { fill, fillOpacity, opacity } = getComputedStyle(element);
+      const group = getComputedStyle(element.parentElement as Element).opacity;
+      const share = Number(fillOpacity) * Number(opacity) * Number(group);
       const mixed = channels(fill ?? '').slice(0, 3)
-        .map((c, i) => c * Number(fillOpacity) + (ground[i] ?? 0) * (1 - Number(fillOpacity)));
+        .map((c, i) => c * share + (ground[i] ?? 0) * (1 - share));
       return [mixed[0] ?? 0, mixed[1] ?? 0, mixed[2] ?? 0];
     };
     const light = (colour: Colour) => {
@@ -101,8 +103,7 @@ export function contrasts(page: Page, selector: string, over: string | null): Pr
     return [...document.querySelectorAll(wanted as string)]
       .filter((element) => element.getClientRects().length > 0)
       .map((element) => {
-        const behind = beside === null ? under
-          : element.parentElement?.querySelector(beside);
+        const behind = beside === null ? under : element.parentElement?.querySelector(beside);
         const [a, b] = [light(fillOf(element)), light(fillOf(behind as Element))];
         const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
         return { text: element.textContent || element.outerHTML, contrast };
