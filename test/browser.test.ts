@@ -143,8 +143,14 @@ describe.skipIf(path === undefined)('flame graph', () => {
   });
 
   test('labels stay in their frames, at every width of the drawing', async () => {
-    for (const width of [320, 640, 1200]) {
-      await opened(page, flameGraph(server(), { width }));
+    const { sites, total } = server();
+    const large = { sites, total: { ...total, liveBlocks: 12_345_678, peak: 123_456_789_012 } };
+    for (const width of [320, 639, 640, 1200]) {
+      const title = 'Memory after a start that has a long name indeed. '.repeat(3);
+      const seen = await opened(page, flameGraph(large, { width, title }));
+      seen.answer = '.';
+      await page.keyboard.press('/');
+      await page.click(`${frame('onRequest')} rect`);
       expect(await overlong(page)).toEqual([]);
       expect(collisions(await places(page, 'svg > text'))).toEqual([]);
       expect(await outside(page, 'text, rect')).toEqual([]);

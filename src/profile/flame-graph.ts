@@ -21,6 +21,13 @@ export interface FlameGraphOptions {
 const PAD = 16;
 const ROW = 19;
 const TOP = 76;
+/** Drawings narrower than this have the controls in a line of their own, below the heading. */
+const NARROW = 640;
+/** Room that the controls take beside the heading. */
+const CONTROLS = 200;
+/** About the width of a letter of the heading, and of the text below it. */
+const BIG_LETTER = 11.5;
+const SMALL_LETTER = 6.7;
 const BOTTOM = 44;
 /** Width of a letter: the font is a monospaced one of 12 pixels. */
 const LETTER = 7.25;
@@ -43,10 +50,13 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
   const width = Math.max(320, Math.floor(options.width ?? 1200));
   const tree = treeOf(profile, by);
   const levels = depthOf(tree);
-  const draw: Drawing = { wide: width - 2 * PAD, base: TOP + levels * ROW, total: tree.value, by,
-    parts: [] };
+  const isNarrow = width < NARROW;
+  const wide = width - 2 * PAD;
+  const room = isNarrow ? wide : wide - CONTROLS;
+  const base = (isNarrow ? TOP + 24 : TOP) + levels * ROW;
+  const draw: Drawing = { wide, base, total: tree.value, by, parts: [] };
   drawFrame(draw, tree, 0, 1, 0);
-  const height = TOP + levels * ROW + BOTTOM;
+  const height = base + BOTTOM;
   const idle = tree.value === 0 ? `There are no ${labelOf(by)}.`
     : 'Click to zoom, Esc to go back, / to search.';
   return [
@@ -55,17 +65,27 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
       'role="group" aria-labelledby="title about">',
     styleSheet(),
     `<rect class="ground" width="${width}" height="${height}"/>`,
-    `<text id="title" class="h1" x="${PAD}" y="34">${escaped(printableSite(title))}</text>`,
-    `<text class="soft" x="${PAD}" y="56">${summaryOf(profile, by, tree.value)}</text>`,
-    control('reset', 'Reset zoom', width - PAD - 96),
-    control('find', 'Search', width - PAD),
-    `<text id="matched" class="soft end" x="${width - PAD}" y="56"></text>`,
+    `<text id="title" class="h1" x="${PAD}" y="34">` +
+      `${escaped(cut(printableSite(title), room, BIG_LETTER))}</text>`,
+    `<text class="soft" x="${PAD}" y="56">` +
+      `${cut(summaryOf(profile, by, tree.value), room, SMALL_LETTER)}</text>`,
+    control('reset', 'Reset zoom', width - PAD - 96, isNarrow ? 80 : 34),
+    control('find', 'Search', width - PAD, isNarrow ? 80 : 34),
+    isNarrow ? `<text id="matched" class="soft" x="${PAD}" y="80"></text>`
+      : `<text id="matched" class="soft end" x="${width - PAD}" y="56"></text>`,
     ...draw.parts,
     `<text id="about" class="soft" x="${PAD}" y="${height - 16}">${idle}</text>`,
     `<script><![CDATA[${FLAME_SCRIPT}]]></script>`,
     '</svg>',
     '',
   ].join('\n');
+}
+
+/** The beginning that has room, pixels. */
+function cut(text: string, room: number, letter: number): string {
+  const letters = [...text];
+  const fit = Math.floor(room / letter);
+  return letters.length <= fit ? letters.join('') : `${letters.slice(0, fit - 1).join('')}…`;
 }
 
 function summaryOf({ total }: Profile, by: By, value: number): string {
@@ -139,8 +159,8 @@ function hashOf(text: string): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-function control(id: string, text: string, x: number): string {
-  return `<text id="${id}" class="control end" x="${x}" y="34" tabindex="0" role="button" ` +
+function control(id: string, text: string, x: number, y: number): string {
+  return `<text id="${id}" class="control end" x="${x}" y="${y}" tabindex="0" role="button" ` +
     `style="visibility:hidden">${text}</text>`;
 }
 
