@@ -60,9 +60,22 @@ describe.each(versions)('%s', (version) => {
     region.close();
   });
 
-  test('a compressed region', () => {
-    const region = openRegion(compressed(copyOf(version, 'compressed.region')));
-    expectFilled(region, 9);
+  test.each([
+    ['compressed', 'best', 9], ['slab', 'slab', 11], ['debug', 'debug(best)', 13],
+    ['profile', 'profile(slab)', 15],
+  ] as const)('a compressed region: %s', (name, method, seed) => {
+    const region = openRegion(compressed(copyOf(version, `${name}.region`)));
+    expect(region.method).toBe(method);
+    expectFilled(region, seed);
+    region.close();
+  });
+
+  test('a pool', () => {
+    const region = openRegion(compressed(copyOf(version, 'pool.region')));
+    for (let i = 0; i < 40; i++) {
+      expect(new Set(region.bytes(region.roots.get(`block ${i}`), 100))).toEqual(new Set([i]));
+    }
+    expect(region.check()).toEqual([]);
     region.close();
   });
 });

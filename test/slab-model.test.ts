@@ -81,12 +81,12 @@ describe.each(cases)('$name', ({ method, anySize }) => {
       extend: arena.extend, retract: arena.retract });
     let model: Model = new Map();
     let states = 0;
-    for (let round = 0; round < 250; round += 1) {
+    for (let round = 0; round < 80; round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
       stride = 1 + random(3);
-      if (round % 40 === 39) watching.trim();
-      else if (round % 120 === 119) {
+      if (round % 20 === 19) watching.trim();
+      else if (round % 40 === 39) {
         watching.clear();
         model = new Map();
       } else step(arena, watching, model, random, () => anySize(random));
