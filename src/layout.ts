@@ -191,18 +191,20 @@ export const SLAB_HIDDEN = 40;
 /** Blocks of 1 … 32 granules lie in slabs. */
 export const SLAB_CLASSES = 32;
 /**
- * A span: 64 KiB at a multiple of that, sixteen pages. Its tables are the last 148 words of it: a
- * bit per granule, the kind of each page, which pages are free, the next span with free ones.
+ * A span: 64 KiB at a multiple of that, sixteen pages. Its last 192 words are the tables of the
+ * pages, which lie apart so that one is mostly in one cache line; the first has two words of the
+ * span's own: which pages are free, the next span with free ones.
  */
 export const SLAB_SPAN = {
-  bits: 16236,
-  kinds: 16364,
-  free: 16380,
-  next: 16381,
+  pages: 16192,
+  free: 16201,
+  next: 16202,
   words: 16384,
   pageShift: 8,
   shift: 12,
 } as const;
+/** A page: a bit per granule, then its kind. */
+export const SLAB_PAGE = { bits: 0, kind: 8, words: 12 } as const;
 /** Kind of a page: its class, whether it is the last of a span, has hidden blocks. 0 = free. */
 export const SLAB_KIND = { class: 63, last: 64, guarded: 128, count: 256 } as const;
 /** Words of a free block: the next one of its class, the complement of that. */
@@ -213,7 +215,7 @@ if (SLAB.heads + SLAB_KIND.class >= SLAB.spanBits) throw new Error('layout: clas
 if (SLAB.spanBits + SLOT_GRANULES / 2 ** SLAB_SPAN.shift / 32 !== SLAB.words) {
   throw new Error('layout: span bits');
 }
-if (SLAB_SPAN.bits + 128 !== SLAB_SPAN.kinds || SLAB_SPAN.kinds + 16 !== SLAB_SPAN.free) {
+if (SLAB_SPAN.pages + 16 * SLAB_PAGE.words !== SLAB_SPAN.words) {
   throw new Error('layout: span');
 }
 

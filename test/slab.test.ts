@@ -1,7 +1,7 @@
 /** slab: what each call does, and every invariant broken once. */
 import { describe, expect, test } from 'vitest';
 import { heap } from '../src/disciplines/heap.ts';
-import { GRANULE, SLAB, SLAB_HIDDEN, SLAB_KIND, SLAB_SPAN } from '../src/layout.ts';
+import { GRANULE, SLAB, SLAB_HIDDEN, SLAB_KIND, SLAB_PAGE, SLAB_SPAN } from '../src/layout.ts';
 import { slab } from '../src/methods/slab.ts';
 import { createRegion } from '../src/region/region.ts';
 import { busyOf, copyOf, findings, newArena, START, statOf, watched }
@@ -16,14 +16,18 @@ function spanOf(at: number): number {
   return Math.floor(at / SPAN_GRANULES) * SLAB_SPAN.words;
 }
 
+function tableOf(at: number): number {
+  return spanOf(at) + SLAB_SPAN.pages + ((at % SPAN_GRANULES) >>> 8) * SLAB_PAGE.words;
+}
+
 /** Word index of the kind of the page of a block. */
 function kindOf(at: number): number {
-  return spanOf(at) + SLAB_SPAN.kinds + ((at % SPAN_GRANULES) >>> 8);
+  return tableOf(at) + SLAB_PAGE.kind;
 }
 
 /** Word index of the bit of a granule. */
 function bitOf(at: number): number {
-  return spanOf(at) + SLAB_SPAN.bits + ((at % SPAN_GRANULES) >>> 5);
+  return tableOf(at) + ((at & 255) >>> 5);
 }
 
 describe('slab', () => {
@@ -102,7 +106,7 @@ describe('slab', () => {
     blocks.free(freed);
     const span = Math.floor(small / SPAN_GRANULES) * SPAN_GRANULES;
     const strangers = [0, 1, START, START + 300, freed, small + 1, large + 1, span + 255,
-      span + 3 * 256, span + SPAN_GRANULES - 1, span + SPAN_GRANULES - 37, arena.size - 1,
+      span + 3 * 256, span + SPAN_GRANULES - 1, span + SPAN_GRANULES - 48, arena.size - 1,
       2 ** 16 - 1, 2 ** 27, -1, -(2 ** 31)];
     const before = arena.words.slice();
     for (const at of strangers) {

@@ -12,12 +12,14 @@ import {
   SLAB_FREE,
   SLAB_HIDDEN,
   SLAB_KIND,
+  SLAB_PAGE,
   SLAB_SPAN,
 } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 
 const { open: OPEN, spans: SPANS, due: DUE, heads: HEADS, hidden: HIDDEN } = SLAB;
-const { bits: BITS, kinds: KINDS, free: FREE, next: NEXT, words: SPAN_WORDS } = SLAB_SPAN;
+const { pages: TABLES, free: FREE, next: NEXT, words: SPAN_WORDS } = SLAB_SPAN;
+const { kind: KIND, words: PAGE_WORDS } = SLAB_PAGE;
 const { class: CLASS_MASK, last: LAST, guarded: GUARDED } = SLAB_KIND;
 /** Words of the bitmap of a page. */
 export const BIT_WORDS = GRANULES_PER_PAGE / 32;
@@ -27,7 +29,7 @@ const SPAN_COUNT = (SLAB.words - SLAB.spanBits) * 32;
 const PAGES = SPAN_GRANULES / GRANULES_PER_PAGE;
 const ALL_PAGES = 2 ** PAGES - 1;
 /** Granules the tables of a span take from its last page. */
-const TABLE_GRANULES = (SPAN_WORDS - BITS) * 4 / GRANULE;
+const TABLE_GRANULES = (SPAN_WORDS - TABLES) * 4 / GRANULE;
 /** Empty pages are looked for when there is this part of spans more than the last time. */
 const DUE_SHIFT = 4;
 
@@ -42,19 +44,20 @@ for (let n = 1; n <= SLAB_CLASSES; n += 1) {
   }
 }
 
-/** Word index of the span that a granule lies in. */
-function spanWord(granule: number): number {
-  return (granule >>> SLAB_SPAN.shift) * SPAN_WORDS;
+/** Word index of the table of the page that a granule lies in. */
+function tableOf(granule: number): number {
+  const page = (granule >>> SLAB_SPAN.pageShift) & (PAGES - 1);
+  return (granule >>> SLAB_SPAN.shift) * SPAN_WORDS + TABLES + page * PAGE_WORDS;
 }
 
 /** The word with the bit of a granule of a span. */
 export function bitWord(granule: number): number {
-  return spanWord(granule) + BITS + ((granule & (SPAN_GRANULES - 1)) >>> 5);
+  return tableOf(granule) + ((granule >>> 5) & (BIT_WORDS - 1));
 }
 
 /** The word with the kind of the page of a granule. */
 export function kindWord(granule: number): number {
-  return spanWord(granule) + KINDS + ((granule >>> SLAB_SPAN.pageShift) & (PAGES - 1));
+  return tableOf(granule) + KIND;
 }
 
 /** Granules of the blocks in the page of a granule; 0 = the page is free. */
@@ -138,7 +141,7 @@ function isEmptyPage(words: Int32Array, page: number): boolean {
 export function freePages(words: Int32Array, span: number): number {
   let free = 0;
   for (let page = 0; page < PAGES; page += 1) {
-    if (words[kindWord(span) + page] === 0) free |= 1 << page;
+    if (words[kindWord(span) + page * PAGE_WORDS] === 0) free |= 1 << page;
   }
   return free;
 }
@@ -254,7 +257,7 @@ function takeSpan(words: Int32Array, s: number, large: Blocks): number {
   const granule = large.align(SPAN_BYTES, SPAN_BYTES);
   if (granule === 0) return 0;
   const span = granule << 2;
-  words.fill(0, span + BITS, span + FREE);
+  words.fill(0, span + TABLES, span + SPAN_WORDS);
   const number = granule / SPAN_GRANULES;
   words[s + SLAB.spanBits + (number >>> 5)] |= 1 << number;
   words[s + SPANS] += 1;

@@ -30,8 +30,17 @@
  *   S8 hidden blocks are listed without gaps, each once, where blocks can start, not live
  */
 import { assert } from '../errors.ts';
-import { GRANULE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC, SLAB_SPAN }
-  from '../layout.ts';
+import {
+  GRANULE,
+  SLAB,
+  SLAB_CLASSES,
+  SLAB_FREE,
+  SLAB_HIDDEN,
+  SLAB_KIND,
+  SLAB_MAGIC,
+  SLAB_PAGE,
+  SLAB_SPAN,
+} from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
 import { countInto } from './best-walk.ts';
@@ -44,7 +53,8 @@ const MOST = SLAB_CLASSES;
 
 // Written as numbers below: as names they made free too long to be inlined.
 assert(MOST * GRANULE === 512 && SLAB_SPAN.shift === 12 && SLAB_SPAN.words === 1 << 14
-  && SLAB_SPAN.bits === 16_236 && SLAB_SPAN.kinds === 16_364 && SLAB_SPAN.pageShift === 8
+  && SLAB_SPAN.pages === 16_192 && SLAB_SPAN.pageShift === 8 && SLAB_PAGE.words === 12
+  && SLAB_PAGE.bits === 0 && SLAB_PAGE.kind === 8
   && SLAB_KIND.class === 63 && SLAB.words - SLAB.spanBits === 2048
   && SLAB_FREE.next === 0 && SLAB_FREE.check === 1, 'the hot paths of slab know its layout');
 
@@ -105,7 +115,8 @@ class Slabs implements Blocks {
     const next = words[head << 2];
     // What was written to a block after it was freed must not lead anywhere.
     if (head === 0 || words[(head << 2) + 1] !== ~next) return this.#refill(n);
-    words[((head >>> 12) << 14) + 16_236 + ((head & 4095) >>> 5)] |= 1 << ~head;
+    const page = ((head >>> 12) << 14) + 16_192 + ((head >>> 8) & 15) * 12;
+    words[page + ((head >>> 5) & 7)] |= 1 << ~head;
     words[c] = next;
     return head;
   }
@@ -124,13 +135,13 @@ class Slabs implements Blocks {
     const words = this.#words;
     const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
     if ((span & 1) === 0) return this.#large.free(granule);
-    const tables = (granule >>> 12) << 14;
-    const w = tables + 16_236 + ((granule & 4095) >>> 5);
+    const page = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 12;
+    const w = page + ((granule >>> 5) & 7);
     const bits = words[w];
     const after = bits & ~(1 << ~granule);
     if (after === bits) return false;
     words[w] = after;
-    const c = this.#heads + (words[tables + 16_364 + ((granule >>> 8) & 15)] & 63);
+    const c = this.#heads + (words[page + 8] & 63);
     const next = words[c];
     words[granule << 2] = next;
     words[(granule << 2) + 1] = ~next;
@@ -221,8 +232,8 @@ class Slabs implements Blocks {
     const words = this.#words;
     const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
     if ((span & 1) === 0) return 0;
-    const tables = (granule >>> 12) << 14;
-    if ((words[tables + 16_236 + ((granule & 4095) >>> 5)] & (1 << ~granule)) === 0) return -1;
-    return (words[tables + 16_364 + ((granule >>> 8) & 15)] & 63) << 4;
+    const page = ((granule >>> 12) << 14) + 16_192 + ((granule >>> 8) & 15) * 12;
+    return (words[page + ((granule >>> 5) & 7)] & (1 << ~granule)) === 0 ? -1
+      : (words[page + 8] & 63) << 4;
   }
 }
