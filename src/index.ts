@@ -1,15 +1,28 @@
 /** Everything a program uses, under the names of the contract. */
+export { compressed } from './disciplines/compressed.ts';
 export { file } from './disciplines/file.ts';
 export { heap } from './disciplines/heap.ts';
 export { mmap } from './disciplines/mmap.ts';
+export { nested } from './disciplines/nested.ts';
+export { type SharedDiscipline, type SharedOptions, shared } from
+  './disciplines/shared-buffer.ts';
 export { ERROR_CODES, type ErrorCode, RegionError } from './errors.ts';
 export { best } from './methods/best.ts';
+export { debug } from './methods/debug.ts';
+export type { DebugOptions } from './methods/debug-state.ts';
 export { last } from './methods/last.ts';
 export { pool, poolOf } from './methods/pool.ts';
+export { profile } from './methods/profile.ts';
+export type { ProfileOptions } from './methods/profile-state.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
+export type { Profile, SiteProfile } from './profile.ts';
+export { type FlameGraphOptions, flameGraph } from './profile/flame-graph.ts';
+export { type ProfileTextOptions, profileText } from './profile/profile-text.ts';
+export { profileOf } from './region/profile-of.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
-export { regionOf } from './region/windows.ts';
+export { regionOf, walkRegions } from './region/windows.ts';
+export type { Sharing } from './sharing.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
 export {
@@ -20,6 +33,18 @@ export {
   type Store,
   type StoreStat,
 } from './store/store.ts';
+export {
+  type LineTrace,
+  lineTrace,
+  type TraceFile,
+  type TraceFileOptions,
+  type TraceRecorder,
+  traceFile,
+  traceRecorder,
+} from './trace/record.ts';
+export type { Origin, Trace } from './trace/trace.ts';
+export { readTrace, type TraceFormat, writeTrace } from './trace/trace-file.ts';
+export type { RegionEvents, RegionFlags, TraceEvent, TraceSink } from './events.ts';
 export type {
   Address,
   Arena,
@@ -30,13 +55,9 @@ export type {
   Method,
   Monitor,
   Region,
-  RegionEvents,
-  RegionFlags,
   RegionStat,
   ResizeHow,
   Roots,
   Segment,
   Tenant,
-  TraceEvent,
-  TraceSink,
 } from './types.ts';

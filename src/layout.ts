@@ -112,7 +112,8 @@ export const CATALOG_VERSION = 1;
 
 /**
  * State of the method `best`: offsets in words from its first granule. Granules: `top`, `end`,
- * `cover`, `cached`, `cacheLimit`, `hidden`; `map` is the word index of the block map.
+ * `cover`, `hidden`; `map` is the word index of the block map; `rest` counts frees.
+ * Word 6 is not used any more.
  */
 export const BEST = {
   magic: 0,
@@ -120,8 +121,7 @@ export const BEST = {
   end: 2,
   map: 3,
   cover: 4,
-  cached: 5,
-  cacheLimit: 6,
+  rest: 5,
   summary: 7,
   hidden: 8,
   binMap: 48,
@@ -219,6 +219,48 @@ if (SLAB_SPAN.pages + 16 * SLAB_PAGE.words !== SLAB_SPAN.words) {
   throw new Error('layout: span');
 }
 
+// ---- regions shared by threads -----------------------------------------------------------------
+
+/**
+ * Page 1 of the segments of a region in a SharedArrayBuffer, offsets of the segment. Each segment
+ * has its `lock`; the rest is segment 0's alone. Every field is a 32-bit word; `capacity` counts
+ * pages.
+ */
+export const SHARED = {
+  lock: PAGE + 512,
+  magic: PAGE + 576,
+  shards: PAGE + 580,
+  slotShift: PAGE + 584,
+  capacity: PAGE + 588,
+  maker: PAGE + 592,
+  isReady: PAGE + 596,
+  takeovers: PAGE + 600,
+  rootsLock: PAGE + 640,
+  threads: PAGE + 704,
+} as const;
+export const SHARED_MAGIC = 0x52485347;
+/** Shards a region may have: their numbers are bits of a word. */
+export const MAX_SHARDS = 32;
+/** One entry of the table of threads: whose it is (u64, 0 = nobody's), the how-manieth. */
+export const THREAD = { identity: 0, generation: 8, threadId: 12, bytes: 16 } as const;
+export const MAX_THREADS = 200;
+/** Identity of a thread: its id in the system above, when it started below. */
+export const THREAD_ID_SHIFT = 32n;
+/** Marks the identity of a thread whose id in the system is not known. */
+export const THREAD_UNKNOWN = 2n ** 62n;
+/**
+ * A lock word: FREE, LEFT half done, CONDEMNED, or its owner's ticket: whether others wait, place
+ * in the table of threads + 1, generation.
+ */
+export const LOCK = { free: 0, left: -2, condemned: -4 } as const;
+export const LOCK_WAITING = 1;
+export const TICKET = {
+  placeShift: 1, placeBits: 8, generationShift: 9, generationBits: 22,
+} as const;
+
+if (SHARED.lock < STATE.at + STATE.bytes) throw new Error('layout: lock of a segment');
+if (SHARED.threads + MAX_THREADS * THREAD.bytes > METHOD_START) throw new Error('layout: threads');
+if (MAX_THREADS >= 2 ** TICKET.placeBits) throw new Error('layout: tickets');
 // ---- pool ------------------------------------------------------------------------------------
 
 /**
@@ -265,10 +307,50 @@ export const JOURNAL = {
 } as const;
 export const JOURNAL_ENTRY = { page: 0, crc: 4, bytes: 8 } as const;
 
+// ---- compressed regions ----------------------------------------------------------------------
+
+/**
+ * File of the discipline `compressed`: two slots, a page each, that say what the file holds; then,
+ * in whole units, anywhere, the table and the chunks it lists. A chunk number counts chunks of the
+ * region's address space. `tableCrc` is of the table, `crc` of the slot before it.
+ */
+export const COMPRESSED_MAGIC = 'RGNCOMP1';
+export const COMPRESSED_VERSION = 1;
+export const COMPRESSED = {
+  magic: 0,
+  version: 8,
+  codec: 12,
+  regionId: 16,
+  sequence: 32,
+  capacity: 40,
+  tableAt: 48,
+  chunkCount: 56,
+  tableCrc: 60,
+  segmentPages: 128,
+  crc: 508,
+  bytes: 512,
+} as const;
+/** Table entry of a chunk that is not all zero, by chunk number. */
+export const COMPRESSED_CHUNK = { chunk: 0, length: 4, place: 8, digest: 16, bytes: 32 } as const;
+export const COMPRESSED_SLOTS = [0, PAGE] as const;
+/** Where units begin, and how long one is. */
+export const COMPRESSED_START = 2 * PAGE;
+export const COMPRESSED_UNIT = 64;
+export const CHUNK = 64 * 1024;
+export const CHUNKS_PER_SEGMENT = SLOT_BYTES / CHUNK;
+export const CODEC = { deflate: 1, zstd: 2 } as const;
+
+if (COMPRESSED.segmentPages + MAX_SEGMENTS * 4 > COMPRESSED.crc) {
+  throw new Error('layout: compressed segment table');
+}
+
 // ---- traces ----------------------------------------------------------------------------------
 
 /** Allocation traces (.vmt): 32-bit little-endian words, header then records of two words. */
 export const TRACE_MAGIC = 0x31544d56;
+/** The bytes `VMT`: a trace of whatever version, in the low 24 bits of its first word. */
+export const TRACE_FAMILY = 0x544d56;
+export const TRACE_FAMILY_MASK = 0xffffff;
 export const TRACE = {
   magic: 0,
   headerWords: 1,
@@ -282,6 +364,8 @@ export const TRACE = {
   leftBytes: 10,
   words: 16,
 } as const;
+/** Bits of the field `flags`: nothing is left over; only the beginning was recorded. */
+export const TRACE_FLAGS = { nothingLeft: 1, cutOff: 2 } as const;
 export const TRACE_RECORD = {
   words: 2,
   operation: 3,
@@ -291,4 +375,10 @@ export const TRACE_RECORD = {
   free: 1,
   resize: 2,
   align: 3,
+  /** One past the largest slot. */
+  slots: 2 ** 29,
 } as const;
+/** First line of a line trace, and the start of its last. */
+export const TRACE_HEAD = '# regionstore trace ';
+export const TRACE_LINE_VERSION = 1;
+export const TRACE_END = '# end ';

@@ -76,7 +76,7 @@ function unknownKey(key: string, known: readonly string[], where: string): Regio
 }
 
 /** The known name closest to `key`, or null when none is close. */
-function nearest(key: string, known: readonly string[]): string | null {
+export function nearest(key: string, known: readonly string[]): string | null {
   const limit = Math.max(2, Math.floor(key.length / 2));
   let best: string | null = null;
   let least = limit + 1;

@@ -13,7 +13,17 @@ export function lodge(region: Region, tenant: Tenant): () => void {
   return () => all.delete(tenant);
 }
 
+/** The region's memory is about to go: its tenants leave. */
+export function vacate(region: Region, error: Error): void {
+  for (const tenant of tenantsOf(region)) tenant.evicted(error);
+}
+
+/** The region's memory went back in time. */
+export function revert(region: Region): void {
+  for (const tenant of tenantsOf(region)) tenant.reverted();
+}
+
 /** As they are now: telling one may make another leave. */
-export function tenantsOf(region: Region): readonly Tenant[] {
+function tenantsOf(region: Region): readonly Tenant[] {
   return [...(tenants.get(region) ?? [])];
 }

@@ -3,6 +3,10 @@
  * comes from, how blocks are managed) and what a region reports.
  */
 
+import type { RegionFlags, TraceSink } from './events.ts';
+import type { Profile } from './profile.ts';
+import type { Sharing } from './sharing.ts';
+
 declare const brand: unique symbol;
 
 /** Bytes from the region's start; 0 = none. */
@@ -18,6 +22,8 @@ export interface Finding {
   readonly allocatedAt?: string;
   readonly freedAt?: string;
   readonly detectedAt?: string;
+  /** What the program did to its blocks, as a debugging method saw it: the region is sound. */
+  readonly byProgram?: boolean;
 }
 
 /**
@@ -58,6 +64,13 @@ export interface Discipline {
   sync(): void;
   /** Gives up the windows: views of them become empty, or zero where they cannot be detached. */
   close(): void;
+  /** Address space of one segment, bytes, a power of two; default 4 GiB. */
+  readonly slotBytes?: number;
+  /**
+   * Only where several threads use the memory at once, from `open` or the first `resize` on. The
+   * windows lie one behind the other in one buffer then, which is blank when a region is made.
+   */
+  readonly sharing?: Sharing | null;
   /**
    * Only where the memory lies inside another region: tells who has to know when that region's
    * memory is reverted, or goes.
@@ -161,10 +174,12 @@ export interface Blocks {
   /** Derives the free structures again from the ground truth (headers, bitmap). false = damaged. */
   rebuild(): boolean;
   /**
-   * Only methods that debug: why `free` or `resize` of this granule is refused, when more is known
-   * than that it is not the start of a live block (a double free, say).
+   * Only methods that debug: why an address, bytes from the start of the arena, is refused, when
+   * more is known than that it is not the start of a live block (a double free, say).
    */
-  accuse?(granule: number): Finding | null;
+  accuse?(address: number): Finding | null;
+  /** Only methods that profile, or wrap one: what was allocated where. */
+  profile?(): Profile;
   /** Only methods that debug: reports blocks that are live when a volatile region is closed. */
   leaks?(report: (finding: Finding) => void): void;
 }
@@ -198,77 +213,6 @@ export type TypedArrayConstructor<T> = {
   readonly BYTES_PER_ELEMENT: number;
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
 };
-
-/** One allocation call, as Vmalloc's trace has it. */
-export interface TraceEvent {
-  /** Address of the block before, 0 for an allocation. */
-  readonly old: number;
-  /** Address of the block after, 0 for a free. */
-  readonly new: number;
-  /** Bytes that were asked for, 0 for a free. */
-  readonly size: number;
-  /** Alignment that was asked for, bytes; 0 = none. */
-  readonly align: number;
-  /** Was the block, or what it grew by, to read as zeros? */
-  readonly zero: boolean;
-  /** Name of the region, name of its method. */
-  readonly region: string;
-  readonly method: string;
-  /** Call site `file:line:function`, '' where nobody asked for it. */
-  readonly site: string;
-}
-
-/** Where a trace goes. */
-export interface TraceSink {
-  /** true = events need their call site, which costs microseconds each. */
-  readonly sites?: boolean;
-  record(event: TraceEvent): void;
-}
-
-/** What a region does besides its work; `configure` changes it and returns what it was. */
-export interface RegionFlags {
-  /** Every allocation call goes to this sink; true = to the handler `trace`. Default false. */
-  trace: boolean | TraceSink;
-  /** Check the whole region at its operations, as `period` and `start` say. Default false. */
-  check: boolean;
-  /** Check every n-th operation; default 1. */
-  period: number;
-  /** The first operations that are not checked; default 0. */
-  start: number;
-  /** Throw what was found as ERR_CORRUPT, after the handler `warning`. Default false. */
-  abort: boolean;
-  /** Several threads use the region: what its discipline says; cannot be changed. */
-  shared: boolean;
-  /** Operations on a block that holds one of these addresses are reported as finding W1. */
-  watch: readonly number[];
-}
-
-/**
- * What a region tells its program. A handler that throws ends the call it was made from. Where a
- * handler may veto, it does so by returning false; the call then throws ERR_BUSY.
- */
-export interface RegionEvents {
-  /** The region was created or opened and is ready. */
-  open?(region: Region, how: 'created' | 'opened'): void;
-  /** Before it is closed; false = it stays open. */
-  close?(region: Region): unknown;
-  /** The region got, or gave back, this many bytes. */
-  grow?(bytes: number, region: Region): void;
-  shrink?(bytes: number, region: Region): void;
-  /**
-   * There is no room for a block of so many bytes. The handler may free blocks; 'retry' = try
-   * again, which is done while something was freed; else ERR_NO_SPACE.
-   */
-  noMemory?(bytes: number, region: Region): 'retry' | 'fail';
-  /** free, resize or sizeOf of what is no live block; the call throws ERR_BAD_ADDRESS then. */
-  badAddress?(address: number, region: Region): void;
-  /** Before `setDiscipline`; false = it is refused. */
-  discipline?(next: Discipline, region: Region): unknown;
-  /** A check at an operation or a debugging method found something; each finding once. */
-  warning?(finding: Finding, region: Region): void;
-  /** An allocation call, while the flag `trace` is true. */
-  trace?(event: TraceEvent, region: Region): void;
-}
 
 /** Named addresses, inside the region. Names: 1–255 bytes of UTF-8 without NUL. */
 export interface Roots {

@@ -119,10 +119,19 @@ describe('trials', () => {
     expect(times.untouched).toBeGreaterThan(0);
   });
 
+  test.each(['heap', 'own', 'swap'])('shared: %s', (kind) => {
+    type Round = { rate: number; cpuNs: number; cores: number };
+    const { rounds } = result<{ rounds: Round[] }>('shared-trial.js', kind,
+      kind === 'heap' ? 1 : 2, 2, 3, 40);
+    expect(rounds).toHaveLength(3);
+    expect(Math.max(...rounds.map(({ rate }) => rate))).toBeGreaterThan(10_000);
+    expect(rounds.every(({ cpuNs, cores }) => cpuNs >= 0 && cores >= 0)).toBe(true);
+  });
+
   test('a part that does not exist is named', () => {
     const { status, stderr } = run('main.js', '--only', 'nothing');
     expect(status).toBe(1);
     expect(stderr).toContain("there is no part 'nothing'; ");
-    expect(stderr).toContain('there are: alloc, commit, reopen, stores');
+    expect(stderr).toContain('there are: alloc, commit, reopen, shared, stores');
   });
 });

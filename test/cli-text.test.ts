@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Output, OutputClosed, outputTo, type Sink } from '../src/cli/output.ts';
 import { progressOn } from '../src/cli/progress.ts';
-import { counted, humanSize, printable, someOf, table } from '../src/cli/table.ts';
+import { barOf, counted, humanSize, printable, someOf, table } from '../src/cli/table.ts';
 
 const plain = (text: string) => text;
 
@@ -19,6 +19,14 @@ describe('text', () => {
       .toEqual(['0 pages', '1 page', '2 pages']);
     expect(someOf(['a', 'b'])).toBe('a, b');
     expect(someOf(['a', 'b', 'c'], 2)).toBe('a, b and 1 more');
+  });
+
+  test('bars, in eighths on a terminal', () => {
+    expect([0, 0.01, 0.5, 0.9999, 1, 2, -1].map((part) => barOf(part, 10, true)))
+      .toEqual(['', '▏', '█████', '██████████', '██████████', '██████████', '']);
+    expect(barOf(0.5625, 2, true)).toBe('█▏');
+    expect([0, 0.04, 0.06, 1].map((part) => barOf(part, 10, false)))
+      .toEqual(['', '', '#', '##########']);
   });
 
   test('nothing that steers a terminal is printed', () => {
@@ -108,11 +116,11 @@ describe('output', () => {
 });
 
 describe('progress', () => {
-  function terminal(isTTY: boolean) {
+  function terminal(isTTY: boolean, columns = 40) {
     let now = 1000;
     const shown: string[] = [];
     const write = (text: string) => shown.push(text);
-    const progress = progressOn({ write, isTTY, columns: 40 }, () => now);
+    const progress = progressOn({ write, isTTY, columns }, () => now);
     return { shown, progress, pass: (ms: number) => {
       now += ms;
     } };
@@ -135,6 +143,27 @@ describe('progress', () => {
     progress.clear();
     progress.clear();
     expect(shown.slice(2)).toEqual(['\r\x1b[K']);
+  });
+
+  test('a bar where there is room, sizes as they are to be written, time left of each kind', () => {
+    const { shown, progress, pass } = terminal(true, 100);
+    pass(10_000);
+    progress.step('reading', 0, 1000, (n) => `${n} KiB`);
+    pass(2000);
+    progress.step('reading', 250, 1000, (n) => `${n} KiB`);
+    pass(1_000_000);
+    progress.step('counting', 1, 3);
+    pass(100_000);
+    progress.step('counting', 2, 3);
+    pass(100);
+    progress.step('counting', 4, 3);
+    expect(shown.map((line) => line.slice(4))).toEqual([
+      'reading 0 KiB of 1000 KiB ░░░░░░░░░░░░░░░░░░░░ 0 %',
+      'reading 250 KiB of 1000 KiB █████░░░░░░░░░░░░░░░ 25 %, 6 s left',
+      'counting 1 of 3 ██████░░░░░░░░░░░░░░ 33 %',
+      'counting 2 of 3 █████████████░░░░░░░ 66 %, 50 s left',
+      'counting 4 of 3 ████████████████████ 100 %',
+    ]);
   });
 
   test('silent where nobody looks', () => {

@@ -1,6 +1,6 @@
 /**
- * What is particular to heap, mmap and file: options, locks, creation, journal, growth, full
- * disks.
+ * What is particular to heap, mmap, file and, as far as it is a file like them, compressed:
+ * options, locks, creation, journal, growth, full disks.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { compressed } from '../src/disciplines/compressed.ts';
 import { file } from '../src/disciplines/file.ts';
 import { readBootId } from '../src/files.ts';
 import { heap } from '../src/disciplines/heap.ts';
@@ -33,6 +34,9 @@ if (hasShim) onDisk.push(['mmap', (path, options) => mmap(path, { ...options, ma
 if (hasMmapIo) {
   onDisk.push(['mmap-io', (path, options) => mmap(path, { ...options, mapper: 'mmap-io' })]);
 }
+
+/** Files that only `compressed` reads. */
+const packed: [string, Open][] = [['compressed', compressed]];
 
 function newPath(): string {
   return join(temporaryDirectory(), 'a.region');
@@ -67,11 +71,13 @@ describe('options', () => {
   });
 });
 
-describe.each(onDisk)('%s', (_name, open) => {
+describe.each([...onDisk, ...packed])('%s', (name, open) => {
+  const readers = name === 'compressed' ? packed : onDisk;
+
   test('a second opener is told who holds it, and gets it afterwards', () => {
     const path = newPath();
     const region = createRegion(open(path, { capacity: '1MiB' }), best);
-    for (const [, other] of onDisk) {
+    for (const [, other] of [...onDisk, ...packed]) {
       const error = expectCode('ERR_LOCKED', () => openRegion(other(path)));
       expect(error.message).toContain(String(process.pid));
     }
@@ -118,9 +124,9 @@ describe.each(onDisk)('%s', (_name, open) => {
     const region = createRegion(open(path, { capacity: '4MiB' }), best);
     region.roots.set('text', region.strdup('portable'));
     region.close();
-    for (const [name, other] of onDisk) {
-      copyFileSync(path, `${path}.${name}`);
-      using copy = openRegion(other(`${path}.${name}`));
+    for (const [by, other] of readers) {
+      copyFileSync(path, `${path}.${by}`);
+      using copy = openRegion(other(`${path}.${by}`));
       expect(copy.string(copy.roots.get('text'))).toBe('portable');
       expect(copy.alloc(1_000_000)).toBeGreaterThan(0);
       expect(copy.check()).toEqual([]);

@@ -1,7 +1,10 @@
 /** FORMAT.md is compared with layout.ts, table by table. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import * as layout from '../src/layout.ts';
+import * as mainLayout from '../src/layout.ts';
+import * as debugLayout from '../src/layout-debug.ts';
+
+const layout = { ...mainLayout, ...debugLayout };
 
 const text = readFileSync(new URL('../src/FORMAT.md', import.meta.url), 'utf8');
 
@@ -23,20 +26,26 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
   'align']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
-  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL', 'JOURNAL'] as const;
+  'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
+  'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
+  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
     const fields = Object.entries(layout[name])
-      .filter(([field]) => name === 'ROOTS_BLOCK' || !LENGTHS.has(field));
+      .filter(([field]) => name === 'ROOTS_BLOCK' || name === 'PROFILE'
+        || !LENGTHS.has(field));
     expect(tableOf(name)).toEqual(Object.fromEntries(fields));
   });
 
   test('magics and versions', () => {
     for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC,
-      layout.JOURNAL_MAGIC]) {
+      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC]) {
       expect(text).toContain(`\`${magic}\``);
     }
+    expect(text).toContain(`0x${layout.TRACE_MAGIC.toString(16)}, \`VMT1\``);
+    expect(text).toContain(`\`${layout.TRACE_HEAD}${layout.TRACE_LINE_VERSION}\``);
+    expect(text).toContain(`\`${layout.TRACE_END}N\``);
     expect(text).toContain(`application_id\` 0x${layout.CATALOG_APPLICATION.toString(16)}`);
     expect(text).toContain(`user_version\` ${layout.CATALOG_VERSION}`);
     expect(text).toContain(`Version ${layout.VERSION}.`);

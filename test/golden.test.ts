@@ -3,6 +3,7 @@ import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { compressed } from '../src/disciplines/compressed.ts';
 import { file } from '../src/disciplines/file.ts';
 import { VERSION } from '../src/layout.ts';
 import { openRegion } from '../src/region/region.ts';
@@ -56,6 +57,12 @@ describe.each(versions)('%s', (version) => {
   test('a direct region', () => {
     const region = openRegion(file(copyOf(version, 'direct.region')));
     expectFilled(region, 7);
+    region.close();
+  });
+
+  test('a compressed region', () => {
+    const region = openRegion(compressed(copyOf(version, 'compressed.region')));
+    expectFilled(region, 9);
     region.close();
   });
 });

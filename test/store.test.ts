@@ -25,6 +25,30 @@ function firsts(region: Region, name: string, pages: number): number[] {
 const full = (pages: number, value: number) => new Array<number>(pages).fill(value);
 
 describe.each(MAPPERS)('mapper %s', (mapper) => {
+  test('a region may veto closing the store, and hears of its own events', () => {
+    const store = open(temporaryFolder(), { mapper });
+    const heard: string[] = [];
+    let mayClose = false;
+    const on = {
+      open: (_region: Region, how: string) => void heard.push(how),
+      grow: () => void heard.push('grow'),
+      close: () => mayClose,
+    };
+    const region = store.region('app', { on });
+    region.alloc(1_000_000);
+    expect(heard).toEqual(['created', 'grow']);
+    expect(codeOf(() => store.close())).toBe('ERR_BUSY');
+    expect(codeOf(() => region.close())).toBe('ERR_BUSY');
+    expect(store.closed || region.closed).toBe(false);
+    mayClose = true;
+    store.close();
+    const again = open(store.dir, { mapper });
+    again.region('app', { on });
+    expect(heard).toEqual(['created', 'grow', 'opened']);
+    again.region('app', { on: {} }).alloc(5_000_000);
+    expect(heard).toHaveLength(3);
+  });
+
   test('what is checkpointed survives abandon, what is not does not', () => {
     const store = open(temporaryFolder(), { mapper });
     const region = store.region('app');

@@ -1,13 +1,13 @@
 /**
  * Writes the golden files of the present format version: a closed store, a store that died with
- * images still to replay, and a direct region, of which the tests know every byte. Run once for
- * every released version (`node dist/tools/golden.js`), never again for an old one: the script
- * refuses.
+ * images still to replay, direct regions plain and packed, of which the tests know every byte. Run
+ * once for every released version (`node dist/tools/golden.js`), never again for an old one: the
+ * script refuses.
  */
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { best, createRegion, file, last, openStore } from '../src/index.ts';
+import { best, compressed, createRegion, file, last, openStore } from '../src/index.ts';
 import type { Region, Store } from '../src/index.ts';
 import { PAGE, VERSION } from '../src/layout.ts';
 
@@ -50,6 +50,10 @@ function main(): void {
   const region = createRegion(file(join(folder, 'direct.region'), { capacity: '16MiB' }), best);
   fill(region, 7);
   region.close();
+  const packed = compressed(join(folder, 'compressed.region'), { capacity: '16MiB' });
+  const small = createRegion(packed, best);
+  fill(small, 9);
+  small.close();
 }
 
 main();

@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 // vitest accepts a configuration only as the default export.
 export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),
+  // The documentation's examples name the package; here they run on its sources.
+  resolve: { alias: { regionstore: fileURLToPath(new URL('../src/index.ts', import.meta.url)) } },
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,

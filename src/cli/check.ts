@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import type { StoreFinding } from '../store/check.ts';
 import type { Store } from '../store/store.ts';
+import type { Finding } from '../types.ts';
 import { openAsFound, openTarget, type Target } from './open.ts';
 import { type Column, counted, printable, table } from './table.ts';
 import { type Common, type Console, document, EXIT, report, type Report, verb } from './verb.ts';
@@ -21,13 +22,16 @@ interface Row {
   readonly region: string | null;
   readonly address: number;
   readonly detail: string;
+  /** Where the block was allocated and freed, as far as a method that debugs knows. */
+  readonly allocatedAt?: string;
+  readonly freedAt?: string;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'FINDING', text: (row) => row.id },
   { title: 'REGION', text: ({ region }) => (region === null ? '-' : printable(region)) },
   { title: 'ADDRESS', text: (row) => String(row.address), right: true },
-  { title: 'DETAIL', text: (row) => printable(row.detail) },
+  { title: 'DETAIL', text: (row) => printable(withSites(row)) },
 ];
 
 export function check(program: Command, console: Console): void {
@@ -72,12 +76,26 @@ function findingsOf(target: Target, names: readonly string[], pages: boolean): R
     return storeFindings(target.store, pages).filter(isWanted);
   }
   return subjects.flatMap(({ name, region }) =>
-    region.check().map(({ id, address, detail }) => ({ id, region: name, address, detail })));
+    region.check().map((finding) => rowOf(finding, name)));
+}
+
+function rowOf(finding: Finding, region: string | null): Row {
+  const { id, address, detail, allocatedAt, freedAt } = finding;
+  return {
+    id, region, address, detail,
+    ...(allocatedAt === undefined ? {} : { allocatedAt }),
+    ...(freedAt === undefined ? {} : { freedAt }),
+  };
+}
+
+function withSites({ detail, allocatedAt, freedAt }: Row): string {
+  const allocated = allocatedAt === undefined ? '' : `; allocated at ${allocatedAt}`;
+  return `${detail}${allocated}${freedAt === undefined ? '' : `; freed at ${freedAt}`}`;
 }
 
 function storeFindings(store: Store, pages: boolean): Row[] {
   const found: readonly StoreFinding[] = store.check({ pages });
-  return found.map(({ id, region = null, address, detail }) => ({ id, region, address, detail }));
+  return found.map(({ region = null, ...finding }) => rowOf(finding, region));
 }
 
 function reportOf(

@@ -9,25 +9,30 @@ import { closeSync, constants, copyFileSync, existsSync, fstatSync, mkdtempSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { windowBytes } from '../disciplines/capacity.ts';
+import { compressed, unpacked } from '../disciplines/compressed.ts';
+import { codecOf } from '../disciplines/compressed-codec.ts';
+import { type Disk, isCompressed, readContents } from '../disciplines/compressed-contents.ts';
 import { file } from '../disciplines/file.ts';
 import { storedCapacity } from '../disciplines/stored-capacity.ts';
 import { readBootId } from '../files.ts';
 import { replayJournal } from '../disciplines/journal.ts';
 import { lockFile } from '../disciplines/lock.ts';
 import { mmap } from '../disciplines/mmap.ts';
-import { RegionError } from '../errors.ts';
+import { assert, RegionError } from '../errors.ts';
 import { MAX_SEGMENTS, PAGE, SLOT_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import { headerError, readHeader } from '../region/header.ts';
 import { bufferedMapper } from '../store/buffered-pages.ts';
 import { openRegular, readWhole, systemError } from '../files.ts';
-import type { Pages } from '../store/mapper.ts';
 import { privateMapper } from '../store/private-pages.ts';
 import type { Discipline } from '../types.ts';
 
 /** The discipline of a region file that is to be changed. It keeps its capacity. */
 export function writableFile(path: string): Discipline {
-  closeSync(openRegionFile(path));
+  const fd = openRegionFile(path);
+  const isPacked = isCompressed(diskOf(fd, path));
+  closeSync(fd);
+  if (isPacked) return compressed(path);
   return loadShim() === null ? file(path) : mmap(path, { create: false });
 }
 
@@ -38,22 +43,58 @@ export function privateFile(path: string): Discipline {
   try {
     const shim = loadShim();
     unlock = lockFile(fd, path, shim, readBootId());
+    if (isCompressed(diskOf(fd, path))) return unpackedFile(fd, path, unlock);
     const shown = existsSync(journalOf(path)) ? finishedCopy(path) : fd;
     const bytes = fstatSync(shown).size;
     const wanted = Math.max(storedCapacity(shown), bytes);
     const capacity = Math.min(Math.ceil(wanted / ROUND) * ROUND, MAX_SEGMENTS * SLOT_BYTES);
     const mapper = shim === null ? bufferedMapper : privateMapper(shim, false);
     const pages = mapper.open(shown, (segment) => windowBytes(capacity, segment));
-    return disciplineOf({ bytes, capacity, pages, release: () => {
-      unlock();
-      closeSync(fd);
-      if (shown !== fd) closeSync(shown);
-    } });
+    return looking(slots(Math.floor(bytes / PAGE) * PAGE), capacity, {
+      expose: (segment, size) => pages.expose(segment, 0, size),
+      window: (segment) => new Uint8Array(pages.window(segment)),
+      close: () => {
+        pages.close();
+        unlock();
+        closeSync(fd);
+        if (shown !== fd) closeSync(shown);
+      },
+    });
   } catch (error) {
     unlock();
     closeSync(fd);
     throw error;
   }
+}
+
+/** A packed file, copied to memory. */
+function unpackedFile(fd: number, path: string, unlock: () => void): Discipline {
+  const disk = diskOf(fd, path);
+  const { contents } = readContents(disk);
+  const { capacity } = contents;
+  const memory = unpacked(disk, contents, codecOf(contents.codec, path), capacity);
+  const held = contents.segmentPages.map((pages) => pages * PAGE);
+  return looking(held, capacity, {
+    expose: () => {},
+    window: (segment) => memory.window(segment),
+    close: () => {
+      memory.close();
+      unlock();
+      closeSync(fd);
+    },
+  });
+}
+
+function diskOf(fd: number, path: string): Disk {
+  const refuse = () => assert(false, 'a file that is looked at is not written');
+  return {
+    path,
+    size: () => fstatSync(fd).size,
+    read: (bytes, at) => readWhole(fd, bytes, at),
+    write: refuse,
+    truncate: refuse,
+    sync: refuse,
+  };
 }
 
 function journalOf(path: string): string {
@@ -84,7 +125,7 @@ function openRegionFile(path: string): number {
   const fd = openRegular(path, 0, true);
   const page = new Uint8Array(PAGE);
   const header = readHeader(page.subarray(0, readWhole(fd, page, 0)));
-  if (!('problem' in header)) return fd;
+  if (!('problem' in header) || isCompressed(diskOf(fd, path))) return fd;
   closeSync(fd);
   if (header.code === 'ERR_VERSION') throw headerError(header, path);
   throw new RegionError('ERR_CORRUPT', `${path}: ${header.problem}; give the directory of a ` +
@@ -94,16 +135,15 @@ function openRegionFile(path: string): number {
 /** What `mmap` and `file` use: so a trial compaction gives back what the real one does. */
 const ROUND = 64 * 1024;
 
-interface Look {
-  /** Of the file. */
-  readonly bytes: number;
-  readonly capacity: number;
-  readonly pages: Pages;
-  readonly release: () => void;
+/** Memory that shows a file. */
+interface Sight {
+  /** The first bytes of a segment are to be seen. */
+  expose(segment: number, bytes: number): void;
+  window(segment: number): Uint8Array;
+  close(): void;
 }
 
-function disciplineOf({ bytes, capacity, pages, release }: Look): Discipline {
-  const held = slots(Math.floor(bytes / PAGE) * PAGE);
+function looking(held: readonly number[], capacity: number, sight: Sight): Discipline {
   return {
     name: 'look',
     round: ROUND,
@@ -111,18 +151,15 @@ function disciplineOf({ bytes, capacity, pages, release }: Look): Discipline {
     durable: true,
     open() {
       held.forEach((size, segment) => {
-        pages.expose(segment, 0, size);
+        sight.expose(segment, size);
       });
       return held;
     },
-    window: (segment) => new Uint8Array(pages.window(segment)),
+    window: (segment) => sight.window(segment),
     // Less is granted, as nothing happens to the file; there is no more.
     resize: (segment, size) => size <= (held[segment] ?? 0),
     sync() {},
-    close() {
-      pages.close();
-      release();
-    },
+    close: () => sight.close(),
   };
 }
 

@@ -17,8 +17,12 @@ import { compact } from './compact.ts';
 import { inspect } from './inspect.ts';
 import { ls } from './ls.ts';
 import { type Output, OutputClosed, outputTo } from './output.ts';
+import { profile } from './profile.ts';
 import { progressOn } from './progress.ts';
+import { replay } from './replay.ts';
+import { study } from './study.ts';
 import { printable } from './table.ts';
+import { trace } from './trace.ts';
 import { type AddVerb, type Console, document, EXIT, type Exit } from './verb.ts';
 
 const VERBS: readonly AddVerb[] = [
@@ -29,6 +33,10 @@ const VERBS: readonly AddVerb[] = [
   compact,
   checkpoint,
   checkpoints,
+  profile,
+  trace,
+  replay,
+  study,
 ];
 
 interface Failure {

@@ -11,28 +11,39 @@ export interface Terminal {
 }
 
 export interface Progress {
-  /** `total` 0 = not known. */
-  step(what: string, done: number, total: number): void;
+  /** `total` 0 = not known. `show` says how numbers are written, as bytes for instance. */
+  step(what: string, done: number, total: number, show?: (n: number) => string): void;
   clear(): void;
 }
 
 const PATIENCE_MS = 500;
 const PAUSE_MS = 100;
+/** Cells of the bar, and the width of a terminal that has room for it. */
+const BAR = 20;
+const BAR_COLUMNS = 72;
 const ERASE_LINE = '\r\x1b[K';
 
 export function progressOn(terminal: Terminal, clock: () => number): Progress {
-  const started = clock();
-  let next = started + PATIENCE_MS;
+  let next = clock() + PATIENCE_MS;
+  /** Since when each kind of work is done: the time left is counted from there. */
+  const started = new Map<string, number>();
   let isShown = false;
   return {
-    step(what, done, total) {
+    step(what, done, total, show = String) {
       if (terminal.isTTY !== true) return;
       const now = clock();
+      const since = started.get(what) ?? now;
+      started.set(what, since);
       if (now < next) return;
       next = now + PAUSE_MS;
       isShown = true;
-      const left = total > 0 && done > 0 ? (now - started) * (total / done - 1) : 0;
-      terminal.write(ERASE_LINE + lineOf(what, done, total, left, terminal.columns ?? 80));
+      const part = total > 0 ? Math.min(1, done / total) : 0;
+      const left = part > 0 ? (now - since) * (1 / part - 1) : 0;
+      const of = total > 0 ? ` of ${show(total)}` : '';
+      const columns = terminal.columns ?? 80;
+      const bar = total > 0 && columns >= BAR_COLUMNS ? barOf(part) : '';
+      const line = `${what} ${show(done)}${of}${bar}${timeLeft(left)}`;
+      terminal.write(ERASE_LINE + line.slice(0, columns - 1));
     },
     clear() {
       if (isShown) terminal.write(ERASE_LINE);
@@ -41,10 +52,13 @@ export function progressOn(terminal: Terminal, clock: () => number): Progress {
   };
 }
 
-function lineOf(
-  what: string, done: number, total: number, leftMs: number, columns: number,
-): string {
-  const of = total > 0 ? ` of ${total}` : '';
-  const left = leftMs >= 1000 ? `, ${Math.ceil(leftMs / 1000)} s left` : '';
-  return `${what} ${done}${of}${left}`.slice(0, columns - 1);
+function barOf(part: number): string {
+  const full = Math.floor(part * BAR);
+  return ` ${'█'.repeat(full)}${'░'.repeat(BAR - full)} ${Math.floor(part * 100)} %`;
+}
+
+function timeLeft(ms: number): string {
+  if (ms < 1000) return '';
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 100 ? `, ${seconds} s left` : `, ${Math.ceil(seconds / 60)} min left`;
 }

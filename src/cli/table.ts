@@ -62,6 +62,15 @@ export function percent(part: number): string {
   return `${(100 * part).toFixed(1)} %`;
 }
 
+const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+/** A bar of `part` × `width` characters, 0 … 1; eighths of one only where they can be shown. */
+export function barOf(part: number, width: number, isTerminal: boolean): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, part)) * width * 8);
+  if (!isTerminal) return '#'.repeat(Math.round(eighths / 8));
+  return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
+}
+
 /** 1 → '1 checkpoint', 2 → '2 checkpoints'. */
 export function counted(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? '' : 's'}`;

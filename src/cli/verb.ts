@@ -48,11 +48,21 @@ export interface VerbHelp {
 }
 
 export function verb(program: Command, name: string, help: VerbHelp): Command {
+  return described(program, name, help)
+    .argument('<dir>', 'directory of a store, one of its region files, or a single region file');
+}
+
+/** A verb about trace files, not about a store. */
+export function traceVerb(program: Command, name: string, help: VerbHelp): Command {
+  return described(program, name, help)
+    .argument('<trace...>', 'trace files of any format: .vmt, .rep or lines, also compressed');
+}
+
+function described(program: Command, name: string, help: VerbHelp): Command {
   const examples = help.examples.map((line) => `  $ regionstore ${line}`).join('\n');
   return program.command(name)
     .summary(help.summary)
     .description(help.details)
-    .argument('<dir>', 'directory of a store, one of its region files, or a single region file')
     .option('--json', 'print JSON: sizes in bytes, dates ISO 8601')
     .addHelpText('after', `\nExamples:\n${examples}`);
 }
@@ -71,14 +81,20 @@ export async function report(
 ): Promise<void> {
   let isDone = false;
   try {
-    const { json, text, exit } = work(target);
-    await console.output.print(options.json ? json() : text());
-    console.exit = exit ?? EXIT.fine;
+    await tell(console, options, work(target));
     isDone = true;
   } finally {
     console.progress.clear();
     target.close(isDone);
   }
+}
+
+/** Prints a report in the form that was asked for. */
+export async function tell(
+  console: Console, options: Common, { json, text, exit }: Report,
+): Promise<void> {
+  await console.output.print(options.json ? json() : text());
+  console.exit = exit ?? EXIT.fine;
 }
 
 /** A value as an indented JSON document. */

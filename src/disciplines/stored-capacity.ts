@@ -1,4 +1,4 @@
-/** What a direct region's file says of itself before it is mapped. */
+/** What a direct region's header says of itself before the region is opened. */
 import { HEADER, MAGIC, MAX_SEGMENTS, PAGE, SLOT_BYTES, VERSION } from '../layout.ts';
 import { readWhole } from '../files.ts';
 import { crc32c } from '../native/crc32c.ts';
@@ -6,7 +6,11 @@ import { crc32c } from '../native/crc32c.ts';
 /** The capacity a region's header names, or 0 where there is no header this program understands. */
 export function storedCapacity(fd: number): number {
   const page = Buffer.alloc(PAGE);
-  if (readWhole(fd, page, 0) < PAGE) return 0;
+  return readWhole(fd, page, 0) < PAGE ? 0 : capacityIn(page);
+}
+
+/** The same, of a header page. */
+export function capacityIn(page: Buffer): number {
   if (page.toString('latin1', HEADER.magic, HEADER.magic + MAGIC.length) !== MAGIC) return 0;
   if (page.readUInt32LE(HEADER.version) !== VERSION) return 0;
   const crc = crc32c(page, 0, HEADER.identityBytes, 0);

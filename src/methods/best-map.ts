@@ -52,16 +52,11 @@ export function lastSizeWord(map: number, end: number): number {
 /** Size of the block that starts at `at`. */
 export function sizeAt(words: Int32Array, map: number, at: number): number {
   const pair = map + ((at >>> GRANULES) << PAIR);
-  const bits = ((words[pair] as number) >>> at) >>> 1;
+  // The 32 granules behind `at` lie in two words, and the 32 behind those.
+  let bits = (((words[pair] as number) >>> at) >>> 1) | ((words[pair + 2] as number) << ~at);
   if (bits !== 0) return 32 - Math.clz32(bits & -bits);
-  return farSizeAt(words, pair, at & 31);
-}
-
-function farSizeAt(words: Int32Array, pair: number, bit: number): number {
-  let bits = words[pair + 2] as number;
-  if (bits !== 0) return 63 - bit - Math.clz32(bits & -bits);
-  bits = (words[pair + 4] as number) & ((2 << bit) - 1);
-  if (bits !== 0) return 95 - bit - Math.clz32(bits & -bits);
+  bits = (((words[pair + 2] as number) >>> at) >>> 1) | ((words[pair + 4] as number) << ~at);
+  if (bits !== 0) return 64 - Math.clz32(bits & -bits);
   return words[pair + 2 + LIVE] as number;
 }
 

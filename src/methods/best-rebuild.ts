@@ -34,7 +34,7 @@ import {
 } from './best-space.ts';
 import { walkBest } from './best-walk.ts';
 
-const { top: TOP, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
+const { top: TOP, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const { hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
 
@@ -97,7 +97,7 @@ export function rebuildBest(words: Int32Array, s: number, arena: Arena): boolean
   const map = words[s + MAP] as number;
   words[s + COVER] = soundCover(words, s, end);
   readEnd(words, s, arena);
-  words[s + CACHED] = 0;
+  words[s + REST] = 0;
   words.fill(0, s + CACHES, s + CACHES + BEST_CACHED + 1);
   clearBins(words, s);
   const cover = words[s + COVER] as number;

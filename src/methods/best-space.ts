@@ -11,8 +11,7 @@ import type { Arena } from '../types.ts';
 import { findFree, release, split, unlinkFree } from './best-bins.ts';
 import { dropBoundary, isBoundary, isLive, setBoundary, sizeAt, sizeWord } from './best-map.ts';
 
-const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { cacheLimit: CACHE_LIMIT } = BEST;
+const { top: TOP, end: END, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const SMALL = BEST_SMALL;
 const MOST_CACHED = BEST_CACHED;
 /** A block may start where the map goes on for this much: its end or its size fit in. */
@@ -22,15 +21,15 @@ export const COVER_SHIFT = 6;
 /** A map covers more than it must by an eighth, and by 64 KiB. */
 const SPARE_SHIFT = 3;
 const SPARE = 4096;
-/** Cached memory at most: a part of the arena, granules. */
-const CACHED_SHIFT = 3;
-const CACHED_LEAST = 2 ** 16;
 /** Blocks of less than this many granules are cut BATCH at a time. */
 const BATCHED = 9;
 const BATCH = 8;
 /** Caches that hold less than this, granules, are not emptied before the arena grows. */
 const FEW = 512;
 const FEW_SHIFT = 9;
+/** Caches may hold this part of the arena. */
+const LEFT_SHIFT = 2;
+const LEFT_LEAST = 2 ** 16;
 
 /** Granules of a map block for starts below `top`, with some to spare. */
 export function mapGranules(top: number): number {
@@ -41,24 +40,33 @@ export function mapGranules(top: number): number {
 export function readEnd(words: Int32Array, s: number, arena: Arena): number {
   const end = arena.end();
   words[s + END] = end;
-  words[s + CACHE_LIMIT] = CACHED_LEAST + ((end - (s >>> 2)) >>> CACHED_SHIFT);
   return end;
 }
 
 /** Every cached block becomes ordinary free memory. true = there was one. */
 export function flushCaches(words: Int32Array, s: number): boolean {
-  if (words[s + CACHED] === 0) return false;
-  words[s + CACHED] = 0;
+  let isSome = false;
   for (let n = MOST_CACHED; n > 0; n -= 1) {
     let at = words[s + CACHES + n] as number;
     words[s + CACHES + n] = 0;
+    isSome ||= at !== 0;
     while (at !== 0 && isCached(words, s, at, n)) {
       const next = ~(words[(at << 2) + FREE.next] as number);
       release(words, s, at, n);
       at = next;
     }
   }
-  return true;
+  return isSome;
+}
+
+/** Do the caches hold more than `few` granules? Nobody counts while they are filled and emptied. */
+function cachesHold(words: Int32Array, s: number, few: number): boolean {
+  let held = 0;
+  for (let n = 1; n <= MOST_CACHED; n += 1) {
+    let at = words[s + CACHES + n] as number;
+    for (; at !== 0 && held <= few; held += n) at = ~(words[(at << 2) + FREE.next] as number);
+  }
+  return held > few;
 }
 
 /** Can this be a cached block of n granules? */
@@ -166,13 +174,22 @@ function refill(words: Int32Array, s: number, at: number, m: number, n: number):
     head = block;
   }
   words[s + CACHES + n] = head;
-  words[s + CACHED]! += (count - 1) * n;
   return count * n;
 }
 
+/**
+ * Now and then, when as many blocks were freed as a part of the arena has granules: what was cached
+ * and not used again is merged. One block is looked at, at most, for each that was freed.
+ */
+export function tidyCaches(words: Int32Array, s: number): void {
+  const part = (words[s + TOP] as number) >>> LEFT_SHIFT;
+  if (cachesHold(words, s, part)) flushCaches(words, s);
+  words[s + REST] = Math.max(part, LEFT_LEAST);
+}
+
 function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
-  const few = (words[s + CACHED] as number) < FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
-  if (!few && flushCaches(words, s)) return carve(words, s, arena, n);
+  const few = FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
+  if (cachesHold(words, s, few) && flushCaches(words, s)) return carve(words, s, arena, n);
   if (!coverTo(words, s, arena, words[s + TOP] as number)) return 0;
   if (extendBy(words, s, arena, n)) return bump(words, s, n);
   return flushCaches(words, s) ? carve(words, s, arena, n) : 0;

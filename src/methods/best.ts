@@ -4,7 +4,7 @@
  * Blocks have no headers: a map of two bits per granule says where blocks start and which of them
  * are live (best-map.ts). The last freed block of the same size is taken first (exact-size caches),
  * then the bins (best-bins.ts), then the wilderness; the caches are emptied into the bins before
- * the arena grows.
+ * the arena grows, and when most of them lies idle. Nobody counts what they hold.
  *
  * Ground truth is the map, where the map is, and which blocks are hidden; all else can be derived
  * (`rebuild`). Order of writes, so that this holds at every instant of a shared mapping:
@@ -22,12 +22,13 @@
  *   B5 no two free blocks are neighbours, none touches the wilderness
  *   B6 every free block is in the bin of its size, once; links agree in both directions
  *   B7 the bin map and its summary name exactly the bins that are not empty
- *   B8 caches hold idle blocks of their size; `cached` is their sum
+ *   B8 caches hold idle blocks of their size
  *   B9 an idle block is free, cached, the map or hidden: none is lost
  */
-import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE } from '../layout.ts';
+import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE }
+  from '../layout.ts';
 import { assert } from '../errors.ts';
-import type { Arena, Blocks, Method } from '../types.ts';
+import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
 import { checkBest } from './best-check.ts';
 import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
@@ -42,11 +43,12 @@ import {
   growTo,
   setEnd,
   shrinkTo,
+  tidyCaches,
 } from './best-space.ts';
-import { countInto, startOfBest, walkBest } from './best-walk.ts';
+import { countInto, startOfBest, type Visit, walkBest } from './best-walk.ts';
 
-const { top: TOP, end: END, map: MAP, cover: COVER, cached: CACHED, caches: CACHES } = BEST;
-const { cacheLimit: CACHE_LIMIT, hidden: HIDDEN } = BEST;
+const { top: TOP, end: END, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
+const { hidden: HIDDEN } = BEST;
 const { size: FREE_SIZE } = FREE;
 const SMALL = BEST_SMALL;
 const MOST_CACHED = BEST_CACHED;
@@ -61,23 +63,9 @@ function granulesFor(size: number): number {
   return size <= CACHED_BYTES ? (size + 15) >>> 4 || 1 : Math.ceil(size / GRANULE);
 }
 
-function alloc(words: Int32Array, s: number, arena: Arena, size: number): number {
+function allocSlow(words: Int32Array, s: number, arena: Arena, size: number): number {
   if (size > CACHED_BYTES) return allocLarge(words, s, arena, size);
-  const n = (size + 15) >>> 4 || 1;
-  const head = words[s + CACHES + n] as number;
-  if (head !== 0) {
-    const next = ~(words[head << 2] as number);
-    const pair = (words[s + MAP] as number) + ((head >>> 5) << 1);
-    const live = words[pair + 1] as number;
-    const idle = (words[pair] as number) & ~live & (1 << head);
-    if (idle !== 0 && next >= 0 && head < (words[s + COVER] as number)) {
-      words[s + CACHES + n] = next;
-      words[s + CACHED]! -= n;
-      words[pair + 1] = live | (1 << head);
-      return head;
-    }
-    words[s + CACHES + n] = 0;
-  }
+  const n = (size + 15) >>> 4;
   const at = carve(words, s, arena, n);
   if (at !== 0) setLive(words, words[s + MAP] as number, at);
   return at;
@@ -95,21 +83,25 @@ function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): n
   return at;
 }
 
-function free(words: Int32Array, s: number, at: number): boolean {
-  if (at >>> 0 >= (words[s + COVER] as number)) return false;
+/** Frees a live block of more than 32 granules, or when it is time to look through the caches. */
+function freeSlow(words: Int32Array, s: number, at: number): boolean {
   const map = words[s + MAP] as number;
-  const pair = map + ((at >>> 5) << 1);
-  const live = words[pair + 1] as number;
-  if ((live & (words[pair] as number) & (1 << at)) === 0) return false;
   const n = sizeAt(words, map, at);
-  words[pair + 1] = live & ~(1 << at);
-  const cached = (words[s + CACHED] as number) + n;
-  if (n <= MOST_CACHED && cached <= (words[s + CACHE_LIMIT] as number)) {
-    words[at << 2] = ~(words[s + CACHES + n] as number);
-    words[s + CACHES + n] = at;
-    words[s + CACHED] = cached;
-  } else release(words, s, at, n);
+  dropLive(words, map, at);
+  shelve(words, s, at, n);
+  if ((words[s + REST] as number) <= 0) tidyCaches(words, s);
   return true;
+}
+
+/** Gives a range back that is bounded and not live: to a cache if it may be, else to the bins. */
+function shelve(words: Int32Array, s: number, at: number, n: number): void {
+  if (n > MOST_CACHED) {
+    release(words, s, at, n);
+    return;
+  }
+  if (n > SMALL) words[sizeWord(words[s + MAP] as number, at)] = n;
+  words[at << 2] = ~(words[s + CACHES + n] as number);
+  words[s + CACHES + n] = at;
 }
 
 /** Granules of the live block that starts here; 0 = there is none. */
@@ -117,6 +109,11 @@ function liveSize(words: Int32Array, s: number, at: number): number {
   if (at >>> 0 >= (words[s + COVER] as number)) return 0;
   const map = words[s + MAP] as number;
   return isLive(words, map, at) ? sizeAt(words, map, at) : 0;
+}
+
+/** Is the block that starts here live or cached? */
+function isTaken(words: Int32Array, s: number, at: number): boolean {
+  return (words[at << 2] as number) < 0 || isLive(words, words[s + MAP] as number, at);
 }
 
 function resize(words: Int32Array, s: number, arena: Arena, at: number, size: number): boolean {
@@ -129,7 +126,8 @@ function resize(words: Int32Array, s: number, arena: Arena, at: number, size: nu
   if (at + old === words[s + TOP]) {
     words[s + TOP] = at + n;
     dropEnd(words, s, at + old);
-  } else release(words, s, at + n, old - n);
+  } else if (isTaken(words, s, at + old)) shelve(words, s, at + n, old - n);
+  else release(words, s, at + n, old - n);
   return true;
 }
 
@@ -165,8 +163,10 @@ function absorb(
 function align(words: Int32Array, s: number, arena: Arena, size: number, step: number): number {
   const n = granulesFor(size);
   if (n > MAX_GRANULES || step >= words.length >>> 2) return 0;
-  let w = findFree(words, s, n);
-  if (w !== 0 && !fitsAligned(words, w, n, step)) w = findFree(words, s, n + step - 1);
+  let w = findAligned(words, s, n, step);
+  if (w === 0 && (words[s + TOP] as number) + n + step > (words[s + END] as number)) {
+    if (flushCaches(words, s)) w = findAligned(words, s, n, step);
+  }
   let whole = w === 0 ? 0 : unlinkFree(words, s, w);
   let from = w >>> 2;
   if (whole === 0) {
@@ -182,9 +182,15 @@ function align(words: Int32Array, s: number, arena: Arena, size: number, step: n
   if (n > SMALL) words[sizeWord(map, at)] = n;
   setEnd(words, s, at + n);
   setLive(words, map, at);
-  if (tail > 0) release(words, s, at + n, tail);
-  if (at > from) release(words, s, from, at - from);
+  if (tail > 0) shelve(words, s, at + n, tail);
+  if (at > from) shelve(words, s, from, at - from);
   return at;
+}
+
+/** A binned block that holds n granules from a multiple of `step` on, or 0. */
+function findAligned(words: Int32Array, s: number, n: number, step: number): number {
+  const w = findFree(words, s, n);
+  return w === 0 || fitsAligned(words, w, n, step) ? w : findFree(words, s, n + step - 1);
 }
 
 function fitsAligned(words: Int32Array, w: number, n: number, step: number): boolean {
@@ -200,7 +206,6 @@ function bumpAligned(
   n: number,
   step: number,
 ): number {
-  flushCaches(words, s);
   let place = roundUp(words[s + TOP] as number, step);
   while (place + REACH > (words[s + COVER] as number)) {
     if (place + n > MAX_GRANULES || !coverTo(words, s, arena, place)) return 0;
@@ -225,31 +230,123 @@ function hide(words: Int32Array, s: number, at: number): void {
   dropLive(words, words[s + MAP] as number, at);
 }
 
-function attach(arena: Arena): Blocks {
-  const words = arena.words;
-  const s = arena.start * 4;
-  return {
-    alloc: (size) => alloc(words, s, arena, size),
-    align: (size, alignment) => align(words, s, arena, size, alignment / GRANULE),
-    free: (granule) => free(words, s, granule),
-    resize: (granule, size) => resize(words, s, arena, granule, size),
-    sizeOf: (granule) => {
-      const n = liveSize(words, s, granule);
-      return n === 0 ? -1 : n * GRANULE;
-    },
-    startOf: (granule) => startOfBest(words, s, granule),
-    hide: (granule) => hide(words, s, granule),
-    walk: (visit) => walkBest(words, s, visit),
-    stat: (into) => walkBest(words, s, countInto(into)),
-    check: (report) => checkBest(words, s, arena, report),
-    trim: () => trimBest(words, s, arena),
-    clear: () => clearBest(words, s, arena),
-    rebuild: () => rebuildBest(words, s, arena),
-  };
+class Best implements Blocks {
+  readonly #words: Int32Array;
+  readonly #arena: Arena;
+  /** Index of the first word of the state. */
+  readonly #s: number;
+
+  constructor(arena: Arena) {
+    this.#words = arena.words;
+    this.#arena = arena;
+    this.#s = (arena.start * 4) | 0;
+  }
+
+  alloc(size: number): number {
+    if (size <= CACHED_BYTES) {
+      const words = this.#words;
+      const s = this.#s;
+      const cache = (s + CACHES + ((size + 15) >>> 4)) | 0;
+      const head = words[cache] as number;
+      if (head > 0) {
+        const next = ~(words[head << 2] as number);
+        const pair = ((words[s + MAP] as number) + ((head >>> 5) << 1)) | 0;
+        const bit = 1 << head;
+        const live = words[pair | 1] as number;
+        const idle = (words[pair] as number) & ~live & bit;
+        if (idle !== 0 && next >= 0 && head < (words[s + COVER] as number)) {
+          words[cache] = next;
+          words[pair | 1] = live | bit;
+          return head;
+        }
+        words[cache] = 0;
+      }
+    }
+    return size === 0 ? this.alloc(1) : allocSlow(this.#words, this.#s, this.#arena, size) | 0;
+  }
+
+  free(at: number): boolean {
+    const words = this.#words;
+    const s = this.#s;
+    if (at >>> 0 >= (words[s + COVER] as number)) return false;
+    const pair = ((words[s + MAP] as number) + ((at >>> 5) << 1)) | 0;
+    const live = words[pair | 1] as number;
+    const bounds = words[pair] as number;
+    const bit = 1 << at;
+    if ((live & bounds & bit) === 0) return false;
+    // The 32 granules behind `at`, from two words: no branch that a processor would mispredict.
+    const bits = ((bounds >>> at) >>> 1) | ((words[pair + 2] as number) << ~at);
+    const rest = ((words[s + REST] as number) - 1) | 0;
+    if (bits === 0 || rest < 0) return freeSlow(words, s, at);
+    const cache = (s + CACHES + 32 - Math.clz32(bits & -bits)) | 0;
+    words[s + REST] = rest;
+    words[pair | 1] = live & ~bit;
+    words[at << 2] = ~(words[cache] as number);
+    words[cache] = at;
+    return true;
+  }
+
+  align(size: number, alignment: number): number {
+    const cache = this.#s + CACHES + ((size + 15) >>> 4);
+    const head = size > CACHED_BYTES ? 0 : this.#words[cache] as number;
+    if (head !== 0 && (head & (alignment / GRANULE - 1)) === 0) return this.alloc(size);
+    return align(this.#words, this.#s, this.#arena, size, alignment / GRANULE);
+  }
+
+  /** Most small blocks that are to grow cannot: they are told so soon. */
+  resize(at: number, size: number): boolean {
+    const words = this.#words;
+    const s = this.#s;
+    const old = liveSize(words, s, at);
+    const n = granulesFor(size);
+    if (old === 0) return false;
+    if (n > old && n <= MOST_CACHED) {
+      const next = at + old;
+      if (next !== words[s + TOP] && isTaken(words, s, next)) return false;
+    }
+    return n === old || resize(words, s, this.#arena, at, size) === true;
+  }
+
+  sizeOf(granule: number): number {
+    const n = liveSize(this.#words, this.#s, granule);
+    return n === 0 ? -1 : n * GRANULE;
+  }
+
+  startOf(granule: number): number {
+    return startOfBest(this.#words, this.#s, granule);
+  }
+
+  hide(granule: number): void {
+    hide(this.#words, this.#s, granule);
+  }
+
+  walk(visit: Visit): void {
+    walkBest(this.#words, this.#s, visit);
+  }
+
+  stat(into: BlockStat): void {
+    walkBest(this.#words, this.#s, countInto(into));
+  }
+
+  check(report: (finding: Finding) => void): void {
+    checkBest(this.#words, this.#s, this.#arena, report);
+  }
+
+  trim(): void {
+    trimBest(this.#words, this.#s, this.#arena);
+  }
+
+  clear(): void {
+    clearBest(this.#words, this.#s, this.#arena);
+  }
+
+  rebuild(): boolean {
+    return rebuildBest(this.#words, this.#s, this.#arena);
+  }
 }
 
 export const best: Method = {
   name: 'best',
   format: (arena) => layEmpty(arena.words, arena.start * 4, arena),
-  attach,
+  attach: (arena) => new Best(arena),
 };

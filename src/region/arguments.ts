@@ -4,28 +4,59 @@ import { GRANULE, METHOD_START, SLOT_BYTES } from '../layout.ts';
 import type { Blocks, Finding } from '../types.ts';
 
 /** Below so many words a loop is faster than a call. */
-const SHORT = 48;
+const SHORT = 64;
+
+/** Moves a block within its arena, contents kept; 0 = the slow path has to look at it. */
+export function moveWithin(
+  blocks: Pick<Blocks, 'alloc' | 'free' | 'sizeOf' | 'discard'>, words: Int32Array,
+  granule: number, size: number,
+): number {
+  const old = blocks.sizeOf(granule);
+  if (old < 0) return 0;
+  const fresh = blocks.alloc(size);
+  if (fresh === 0) return 0;
+  copyWords(words, granule, fresh, size < old ? Math.min(old, blocks.sizeOf(fresh)) : old);
+  if (blocks.discard === undefined) blocks.free(granule);
+  else blocks.discard(granule);
+  return fresh;
+}
 
 /** Copies `bytes` of a block to another of the same arena; places are granules. */
-export function copyWords(words: Int32Array, from: number, to: number, bytes: number): void {
+function copyWords(words: Int32Array, from: number, to: number, bytes: number): void {
   const count = bytes >>> 2;
   const source = from << 2;
   const target = to << 2;
   if (count > SHORT) words.copyWithin(target, source, source + count);
-  else for (let i = 0; i < count; i++) words[target + i] = words[source + i];
+  else copyFew(words, source, target, count);
   const rest = bytes & 3;
   if (rest === 0) return;
   const mask = (1 << (8 * rest)) - 1;
   words[target + count] = (words[target + count] & ~mask) | (words[source + count] & mask);
 }
 
+/** A granule at a time: a loop that ends sooner is predicted better. */
+function copyFew(words: Int32Array, source: number, target: number, count: number): void {
+  let i = 0;
+  for (; i < count - 3; i += 4) {
+    const at = source + i;
+    const to = target + i;
+    words[to] = words[at];
+    words[to + 1] = words[at + 1];
+    words[to + 2] = words[at + 2];
+    words[to + 3] = words[at + 3];
+  }
+  for (; i < count; i++) words[target + i] = words[source + i];
+}
+
+type Taking = Pick<Blocks, 'alloc' | 'align' | 'hide' | 'allocHidden'>;
+
 /** `alignment` 0 = a hidden block. */
-export function take(blocks: Blocks, size: number, alignment: number): number {
+export function take(blocks: Taking, size: number, alignment: number): number {
   if (alignment === 0) return takeHidden(blocks, size);
   return alignment > GRANULE ? blocks.align(size, alignment) : blocks.alloc(size);
 }
 
-function takeHidden(blocks: Blocks, size: number): number {
+export function takeHidden(blocks: Taking, size: number): number {
   if (blocks.allocHidden !== undefined) return blocks.allocHidden(size);
   const granule = blocks.alloc(size);
   if (granule !== 0) blocks.hide(granule);
@@ -50,6 +81,7 @@ export function assertLength(length: number, width: number, usable: number, addr
 }
 
 export function assertAlignment(alignment: number): void {
+  if (alignment > 0 && (alignment & (alignment - 1)) === 0 && alignment >>> 0 === alignment) return;
   const isPower = Number.isSafeInteger(alignment) && alignment >= 1
     && 2 ** Math.round(Math.log2(alignment)) === alignment;
   if (isPower) return;

@@ -25,6 +25,13 @@ export interface Host {
   adopt(): void;
 }
 
+/** The memory of every region that was opened, for those who look into it. */
+const spaces = new WeakMap<Region, Space>();
+
+export function spaceOf(region: Region): Space | undefined {
+  return spaces.get(region);
+}
+
 export class Calls {
   /** The program was asked to free something, and has not answered yet. */
   isAsking = false;
@@ -37,13 +44,15 @@ export class Calls {
   constructor(region: Region, space: Space, watch: Watch, host: Host) {
     this.#region = region;
     this.#space = space;
+    spaces.set(region, space);
     this.#watch = watch;
     this.#host = host;
   }
 
-  /** There may be more room than before. */
-  freed(): void {
+  /** Every block was freed. */
+  cleared(): void {
     this.#frees += 1;
+    this.#watch.cleared();
   }
 
   alloc(size: number, alignment: number): Address {
@@ -63,7 +72,7 @@ export class Calls {
     for (;;) {
       const found = serve(this.#space, this.#region.id, size, alignment);
       if (found !== null) {
-        if (found.isNew) claimWindow(found.part.window, this.#region, found.part.base);
+        if (found.isNew) claimWindow(found.part, this.#region);
         this.#host.heat(found.part);
         return (found.part.base + found.granule * GRANULE) as Address;
       }
@@ -101,10 +110,11 @@ export class Calls {
     this.#host.assertUsable();
     const how = given === undefined ? {} : readOptions(given, HOW, 'resize');
     assertSize(size);
+    const held = this.#heldBy(address);
     const place = address === 0 ? this.#resizeNothing(size, how) : this.#move(address, size, how);
     if (this.#watch.isOn && place !== 0) {
       const { zero = false } = how;
-      this.#watch.after({ old: address, new: place, size, align: 0, zero });
+      this.#watch.after({ old: address, new: place, size, align: 0, zero }, held);
     }
     return place;
   }
@@ -137,20 +147,27 @@ export class Calls {
     this.#host.assertUsable();
     if (address === 0) return;
     const part = this.#space.partOf(address);
+    const held = this.#heldBy(address);
     if (part === null || !part.blocks.free((address - part.base) / GRANULE)) {
       throw this.refused(address);
     }
     this.#frees += 1;
     this.#host.heatLower(part);
     if (this.#watch.isOn) {
-      this.#watch.after({ old: address, new: 0, size: 0, align: 0, zero: false });
+      this.#watch.after({ old: address, new: 0, size: 0, align: 0, zero: false }, held);
     }
+  }
+
+  /** Bytes of a block, where the watch list needs to know; else 0. */
+  #heldBy(address: number): number {
+    const part = this.#watch.isWatching ? this.#space.partOf(address) : null;
+    return part === null ? 0 : part.blocks.sizeOf((address - part.base) / GRANULE);
   }
 
   /** What is thrown for an address that is not the start of a live block. */
   refused(address: number): RegionError {
-    const part = this.#space.partOf(address);
-    const finding = part?.blocks.accuse?.((address - part.base) / GRANULE) ?? null;
+    const part = this.#space.partOf(Math.floor(address / GRANULE) * GRANULE);
+    const finding = part?.blocks.accuse?.(address - part.base) ?? null;
     if (finding !== null && part !== null) {
       this.#watch.warn({ ...finding, address: part.base + finding.address });
     }

@@ -13,6 +13,7 @@
  *   R8  the durable state, where it was written, has its checksum and this region's id
  */
 import { HEADER, PAGE, ROOT, ROOTS_BLOCK, STATE } from '../layout.ts';
+import { callSite } from '../sites.ts';
 import type { Finding } from '../types.ts';
 import { decodeState, extentProblem, isEmptyState, readHeader, segmentProblem } from './header.ts';
 import { hashOf, type RootsHome, readTable, rootsBlockOf, storedHash, type Table, visitEntries }
@@ -30,17 +31,24 @@ export function checkRegion(space: Space, id: string): Finding[] {
   checkState(space, id, report);
   checkSegments(space, id, report);
   checkRoots(space, report);
+  space.shards?.check(({ id: rule, address, detail }) => report(rule, address, detail));
   for (const part of space.parts) {
     part.blocks.check((finding) => {
-      report(finding.id, part.base + finding.address, finding.detail);
+      found.push(detected({ ...finding, address: part.base + finding.address }));
     });
   }
   return found.sort((a, b) => a.address - b.address || (a.id < b.id ? -1 : Number(a.id > b.id)));
 }
 
+/** What the program did was found by its own call, or by nobody it knows. */
+function detected(finding: Finding): Finding {
+  const detectedAt = finding.byProgram === true ? callSite() : '';
+  return detectedAt === '' ? finding : { ...finding, detectedAt };
+}
+
 function checkHeader(space: Space, report: Report): void {
   const header = readHeader(space.discipline.window(0).subarray(0, PAGE));
-  const found = 'problem' in header ? header : extentProblem(header);
+  const found = 'problem' in header ? header : extentProblem(header, space.slotBytes);
   if (found !== null) report(found.id, found.at, found.problem);
 }
 

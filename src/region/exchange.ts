@@ -1,7 +1,8 @@
 /** Another discipline for the same memory: what Vmalloc's vmdisc does. */
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
-import type { Discipline, Region, RegionEvents } from '../types.ts';
+import type { RegionEvents } from '../events.ts';
+import type { Discipline, Region } from '../types.ts';
 import type { Space } from './space.ts';
 
 /** Puts `next` in place of the region's discipline, which is returned. */
@@ -27,6 +28,7 @@ function problemOf(space: Space, next: Discipline): string | null {
   if (typeof next?.window !== 'function' || typeof next.resize !== 'function') {
     return 'it is no discipline';
   }
+  if (space.shards !== null || next.sharing) return 'it is shared by threads, whose locks stay';
   const { round, durable } = next;
   if (!(round > 0) || round % PAGE !== 0) return `its round of ${round} bytes is no page multiple`;
   if (durable !== space.discipline.durable) return 'one of the two is not durable';

@@ -1,4 +1,5 @@
-/** Blocks that refuse everything. */
+/** What is left of a region that is gone: blocks that refuse everything, and why. */
+import { RegionError } from '../errors.ts';
 import type { Blocks } from '../types.ts';
 
 /** The blocks of a region that can no longer be used, or whose calls are watched. */
@@ -17,3 +18,10 @@ export const GONE: Blocks = {
   clear: () => {},
   rebuild: () => false,
 };
+
+/** What calls of a region throw when the region whose memory it lay in is closed, or took it. */
+export function evicted(name: string, error: Error): RegionError {
+  const isClosed = error instanceof RegionError && error.code === 'ERR_CLOSED';
+  return new RegionError(isClosed ? 'ERR_CLOSED' : 'ERR_STALE',
+    `region '${name}' lies in another region's memory, which is gone: ${error.message}`, error);
+}

@@ -92,15 +92,18 @@ export function readHeader(page: Uint8Array): Header | HeaderProblem {
   };
 }
 
-/** What is impossible about the capacity and extent of a header, or null. */
-export function extentProblem(header: Header): HeaderProblem | null {
+/**
+ * What is impossible about the capacity and extent of a header, or null; `slotBytes` is the address
+ * space of a segment.
+ */
+export function extentProblem(header: Header, slotBytes = SLOT_BYTES): HeaderProblem | null {
   const { capacity, segmentPages: pages } = header;
-  if (!Number.isSafeInteger(capacity) || capacity <= 0 || capacity > MAX_SEGMENTS * SLOT_BYTES) {
+  if (!Number.isSafeInteger(capacity) || capacity <= 0 || capacity > MAX_SEGMENTS * slotBytes) {
     return problem('R3', HEADER.capacity, `impossible capacity ${capacity}`);
   }
   for (let i = 0; i < Math.max(1, pages.length); i++) {
     const at = HEADER.segmentPages + 4 * i;
-    const limit = Math.max(0, Math.min(SLOT_BYTES, capacity - i * SLOT_BYTES)) / PAGE;
+    const limit = Math.max(0, Math.min(slotBytes, capacity - i * slotBytes)) / PAGE;
     const count = pages[i] ?? 0;
     if (count < METHOD_START / PAGE || count > limit) {
       return problem('R4', at, `segment ${i} has ${count} pages in use, of ${limit} at most`);

@@ -5,34 +5,24 @@
  * The region remembers nothing that the header and the blocks do not say; `#hot` is only the
  * segment that is asked first. When a region is retired, or watched, its hot blocks are replaced
  * by GONE, so that the hot paths need no test for it: GONE refuses everything, and the slow path
- * throws, or reports what it does.
+ * throws, or reports what it does. Where threads share the region, its segments as one are hot.
  */
 import { assert, RegionError } from '../errors.ts';
-import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
-import { tenantsOf } from '../tenants.ts';
-import type {
-  Address,
-  Blocks,
-  Discipline,
-  Finding,
-  Method,
-  Region,
-  RegionEvents,
-  RegionFlags,
-  RegionStat,
-  ResizeHow,
-  Segment,
-  TraceSink,
-  TypedArrayConstructor,
-} from '../types.ts';
-import { arrayBytes, assertAlignment, assertLength, copyWords } from './arguments.ts';
+import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
+import type { RegionEvents, RegionFlags, TraceSink } from '../events.ts';
+import { revert, vacate } from '../tenants.ts';
+import type { Address, Discipline, Finding, Method, Region, RegionStat, ResizeHow, Roots, Segment,
+  TypedArrayConstructor } from '../types.ts';
+import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
 import { exchange } from './exchange.ts';
-import { GONE } from './gone.ts';
+import { evicted, GONE } from './gone.ts';
 import { RootTable } from './roots.ts';
+import { sharedRoots } from './shared-roots.ts';
+import type { QuickBlocks } from './shards.ts';
 import type { Part, Space } from './space.ts';
-import { dropEmpty } from './supply.ts';
+import { giveBack } from './supply.ts';
 import { blocksOf, leaksOf, offsetIn, segmentAt, segmentsOf, statOf, traceBusy } from './survey.ts';
 import { encodeText, loadText, storeText, TEXT_BYTES } from './text.ts';
 import { Watch } from './watch.ts';
@@ -40,9 +30,8 @@ import { claimWindow, placeOf, releaseWindow } from './windows.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
 const NO_WORDS = new Int32Array(0);
-const UNIT = GRANULE + 0;
 const UNIT_SHIFT = GRANULE_SHIFT + 0;
-const LOW_BITS = UNIT - 1;
+const LOW_BITS = GRANULE - 1;
 
 /** What a region needs of whoever made it, and what its program said about it. */
 export interface Ties {
@@ -58,14 +47,16 @@ export class OpenRegion implements Region {
   name: string;
   readonly method: string;
   readonly id: string;
-  readonly roots: RootTable;
+  readonly roots: Roots;
+  readonly #table: RootTable;
   readonly #space: Space;
   readonly #ties: Ties;
   readonly #watch: Watch;
   readonly #calls: Calls;
-  #hot: Blocks = GONE;
+  #hot: QuickBlocks = GONE;
   #hotBase = 0;
-  #first: Blocks = GONE;
+  /** The first segment's blocks while that is the one asked first. */
+  #first: QuickBlocks = GONE;
   #words: Int32Array = NO_WORDS;
   #gone: RegionError | null = null;
   #closed = false;
@@ -77,13 +68,17 @@ export class OpenRegion implements Region {
     this.method = space.method.name;
     this.#space = space;
     this.#ties = ties;
-    this.roots = new RootTable({
+    const { shards } = space;
+    this.#table = new RootTable({
       header: space.discipline.window(0),
+      isShared: shards !== null,
       assertUsable: () => this.assertUsable(),
       allocHidden: (bytes) => this.#allocHidden(bytes),
       place: (address, bytes) => space.place(address, bytes),
     });
-    this.#watch = new Watch(this, ties.on, () => space.extent());
+    this.roots = shards === null ? this.#table
+      : sharedRoots(this.#table, shards, () => this.assertUsable());
+    this.#watch = new Watch(this, ties.on, () => space.extent(), shards !== null);
     this.#watch.configure(ties.flags);
     this.#calls = new Calls(this, space, this.#watch, {
       assertUsable: () => this.assertUsable(),
@@ -92,11 +87,12 @@ export class OpenRegion implements Region {
       adopt: () => this.#gone === null && this.#adopt(),
     });
     space.ear.warn = (finding) => this.#watch.warn(finding);
-    this.#adopt();
+    shards?.hear(space.ear);
     space.discipline.lend?.({
       reverted: () => this.#gone === null && this.revive(),
       evicted: (error) => this.#evict(error),
     });
+    this.#adopt();
   }
 
   get closed(): boolean {
@@ -105,14 +101,18 @@ export class OpenRegion implements Region {
 
   alloc(size: number): Address {
     if (size >>> 0 === size) {
-      const granule = this.#hot.alloc(size);
-      if (granule !== 0) return (this.#hotBase + granule * UNIT) as Address;
+      const granule = this.#first.alloc(size);
+      if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
     }
-    return this.#calls.alloc(size, GRANULE);
+    return this.#allocLater(size);
   }
 
   align(size: number, alignment: number): Address {
     assertAlignment(alignment);
+    if (size >>> 0 === size && alignment > GRANULE && alignment < SLOT_BYTES) {
+      const granule = this.#first.align(size, alignment);
+      if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
+    }
     return this.#calls.alloc(size, alignment);
   }
 
@@ -122,8 +122,8 @@ export class OpenRegion implements Region {
       if (how === undefined) {
         const granule = low >>> UNIT_SHIFT;
         if (this.#first.resize(granule, size)) return address as Address;
-        const moved = this.#moveInFirst(granule, size);
-        if (moved !== 0) return moved as Address;
+        const moved = moveWithin(this.#first, this.#words, granule, size);
+        if (moved !== 0) return ((moved << UNIT_SHIFT) >>> 0) as Address;
       }
     }
     return this.#calls.resize(address, size, how);
@@ -131,9 +131,8 @@ export class OpenRegion implements Region {
 
   free(address: Address | number): void {
     const low = address >>> 0;
-    if (low === address && (low & LOW_BITS) === 0 && this.#first.free(low >>> UNIT_SHIFT)) {
-      if (this.#hotBase !== 0) this.#heat(this.#space.parts[0]);
-      return;
+    if (low === address && (low & LOW_BITS) === 0) {
+      if (this.#first.free(low >>> UNIT_SHIFT) === true) return;
     }
     this.#calls.free(address);
   }
@@ -223,12 +222,12 @@ export class OpenRegion implements Region {
 
   stat(): RegionStat {
     this.assertUsable();
-    return statOf(this.#space);
+    return this.#space.whole(() => statOf(this.#space));
   }
 
   check(): Finding[] {
     this.assertUsable();
-    return checkRegion(this.#space, this.id);
+    return this.#space.whole(() => checkRegion(this.#space, this.id), true);
   }
 
   configure(flags: Partial<RegionFlags>): RegionFlags {
@@ -255,25 +254,23 @@ export class OpenRegion implements Region {
 
   compact(): number {
     this.assertUsable();
-    const before = this.#space.extent();
-    const kept = this.roots.blocksInUse();
-    this.#space.refusal = null;
-    for (const { blocks } of this.#space.parts) blocks.trim();
-    dropEmpty(this.#space, kept, ({ window }) => releaseWindow(window, this));
+    const given = this.#space.whole(() =>
+      giveBack(this.#space, this.#table.blocksInUse(), (part) => releaseWindow(part.window, this)));
     this.#heat(this.#space.parts[0]);
     const { refusal } = this.#space;
     if (refusal instanceof RegionError && refusal.code !== 'ERR_NO_SPACE') throw refusal;
     this.#watch.tellSize();
-    return before - this.#space.extent();
+    return given;
   }
 
   clear(): void {
     this.assertUsable();
-    const error = new RegionError('ERR_STALE', `region '${this.name}' was cleared`);
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
-    this.roots.clear();
-    for (const { blocks } of this.#space.parts) blocks.clear();
-    this.#calls.freed();
+    vacate(this, new RegionError('ERR_STALE', `region '${this.name}' was cleared`));
+    this.#space.whole(() => {
+      this.#table.clear();
+      for (const { blocks } of this.#space.parts) blocks.clear();
+    });
+    this.#calls.cleared();
     this.#heat(this.#space.parts[0]);
   }
 
@@ -284,10 +281,7 @@ export class OpenRegion implements Region {
 
   close(): void {
     if (this.#gone !== null) return;
-    if (this.#watch.on.close?.(this) === false) {
-      throw new RegionError('ERR_BUSY',
-        `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
-    }
+    this.askToClose();
     this.#shut(new RegionError('ERR_CLOSED', `region '${this.name}' is closed; open it again`));
   }
 
@@ -304,6 +298,13 @@ export class OpenRegion implements Region {
     this.#watch.on.open?.(this, how);
   }
 
+  /** ERR_BUSY where the program vetoes closing it. */
+  askToClose(): void {
+    if (this.#gone !== null || this.#watch.on.close?.(this) !== false) return;
+    throw new RegionError('ERR_BUSY',
+      `region '${this.name}' stays open: its handler 'close' vetoed closing it`);
+  }
+
   listen(on: RegionEvents): void {
     this.#watch.on = on;
     this.#adopt();
@@ -312,7 +313,7 @@ export class OpenRegion implements Region {
   /** From now on every call throws `error`. The discipline is left alone. */
   retire(error: RegionError): void {
     if (this.#gone !== null) return;
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, error);
     this.#gone = error;
     this.#closed = true;
     this.#hot = GONE;
@@ -327,29 +328,33 @@ export class OpenRegion implements Region {
     this.assertUsable();
     for (const { window } of this.#space.parts) releaseWindow(window, this);
     this.#space.attach();
-    this.roots.revive();
+    this.#table.revive();
     this.#adopt();
-    this.#watch.settle();
-    for (const tenant of tenantsOf(this)) tenant.reverted();
+    this.#watch.reverted();
+    revert(this);
   }
 
   #shut(error: RegionError): void {
-    for (const tenant of tenantsOf(this)) tenant.evicted(error);
+    vacate(this, error);
     try {
       leaksOf(this.#space, (finding) => this.#watch.warn(finding));
       this.#ties.beforeClose();
     } finally {
-      this.retire(error);
-      this.#space.discipline.close();
+      this.#leave(error);
     }
   }
 
-  /** The region that holds this one's memory is closed, cleared or gone. */
+  #leave(error: RegionError): void {
+    this.retire(error);
+    this.#space.discipline.close();
+  }
+
+  /** The memory is about to be closed, or is no longer this region's: then it is not touched. */
   #evict(error: Error): void {
     if (this.#gone !== null) return;
-    const { code } = error as RegionError;
-    this.#shut(new RegionError(code === 'ERR_CLOSED' ? code : 'ERR_STALE',
-      `region '${this.name}' lies in another region's memory, which is gone: ${error.message}`));
+    const why = evicted(this.name, error);
+    if (why.code === 'ERR_CLOSED') this.#shut(why);
+    else this.#leave(why);
   }
 
   /** May calls go to the blocks at once? */
@@ -358,31 +363,29 @@ export class OpenRegion implements Region {
   }
 
   #adopt(): void {
-    const [first] = this.#space.parts;
+    const { parts, shards } = this.#space;
+    const [first] = parts;
     assert(first !== undefined, 'a first segment');
-    this.#first = this.#isQuick ? first.blocks : GONE;
-    this.#words = first.arena.words;
-    for (const { window, base } of this.#space.parts) claimWindow(window, this, base);
+    this.#words = (shards ?? first.arena).words;
+    for (const part of parts) claimWindow(part, this);
     this.#heat(first);
   }
 
   /** The segment that is asked first, unless calls are to be seen. */
   #heat(part: Part): void {
-    this.#hot = this.#isQuick ? part.blocks : GONE;
-    this.#hotBase = part.base;
+    const { shards } = this.#space;
+    this.#hot = this.#isQuick ? shards ?? part.blocks : GONE;
+    this.#hotBase = shards === null ? part.base : 0;
+    this.#first = this.#hotBase === 0 ? this.#hot : GONE;
   }
 
-  /** Moves a block within the first segment, contents kept; 0 = the slow path has to look at it. */
-  #moveInFirst(granule: number, size: number): number {
-    const blocks = this.#first;
-    const old = blocks.sizeOf(granule);
-    if (old < 0) return 0;
-    const fresh = blocks.alloc(size);
-    if (fresh === 0) return 0;
-    copyWords(this.#words, granule, fresh, Math.min(old, blocks.sizeOf(fresh)));
-    if (blocks.discard === undefined) blocks.free(granule);
-    else blocks.discard(granule);
-    return fresh * GRANULE;
+  /** The segment that is asked first may be a later one. */
+  #allocLater(size: number): Address {
+    if (this.#hotBase !== 0 && size >>> 0 === size) {
+      const granule = this.#hot.alloc(size);
+      if (granule !== 0) return (this.#hotBase + granule * GRANULE) as Address;
+    }
+    return this.#calls.alloc(size, GRANULE);
   }
 
   #partOf(address: number): Part | null {

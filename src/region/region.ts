@@ -13,7 +13,9 @@ import { methodNamed } from '../methods/registry.ts';
 import { heap } from '../disciplines/heap.ts';
 import { best } from '../methods/best.ts';
 import { type Readers, readOptions, text } from '../options.ts';
-import type { Address, Discipline, Method, Region, RegionEvents, RegionFlags } from '../types.ts';
+import { vacate } from '../tenants.ts';
+import type { RegionEvents, RegionFlags } from '../events.ts';
+import type { Address, Discipline, Method, Region } from '../types.ts';
 import {
   decodeState,
   encodeState,
@@ -42,12 +44,16 @@ export interface RegionHandle {
   readonly region: Region;
   /** It can be used: the handler `open` is called. */
   announce(how: 'created' | 'opened'): void;
+  /** Before its store is closed: ERR_BUSY where its handler vetoes. */
+  askToClose(): void;
   /** Other handlers for its events. */
   listen(on: RegionEvents): void;
   /** Its memory was reverted or loaded again: drops everything derived. */
   revive(): void;
   /** From now on every call throws `error`; the discipline is not touched, views stay harmless. */
   retire(error: RegionError): void;
+  /** The store is about to close: regions in this one's memory are closed first. */
+  vacate(error: RegionError): void;
   /** The store calls it by another name from now on. */
   rename(name: string): void;
 }
@@ -85,6 +91,7 @@ export function createRegion(
     if (discipline.durable) writeState(space, id, false);
     if (discipline.lend === undefined) discipline.sync();
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
+    discipline.sharing?.publish();
     region.announce('created');
     return region;
   });
@@ -106,7 +113,7 @@ export function openRegion(discipline: Discipline, options?: RegionOptions): Reg
       else verifySegments(space, header, name);
       writeState(space, id, false);
       if (discipline.lend === undefined) discipline.sync();
-    }
+    } else verifySegments(space, header, name);
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
     region.announce('opened');
     return region;
@@ -146,9 +153,11 @@ function handleOf(region: OpenRegion): RegionHandle {
   return {
     region,
     announce: (how) => region.announce(how),
+    askToClose: () => region.askToClose(),
     listen: (on) => region.listen(on),
     revive: () => region.revive(),
     retire: (error) => region.retire(error),
+    vacate: (error) => vacate(region, error),
     rename: (name) => {
       region.name = name;
     },
@@ -192,16 +201,19 @@ function format(
     throw new RegionError('ERR_NO_SPACE',
       `a region needs at least ${first} bytes; give it a larger capacity`);
   }
-  discipline.window(0).fill(0, 0, METHOD_START);
+  // Memory that threads share is blank, and its locks are there already.
+  if (!discipline.sharing) discipline.window(0).fill(0, 0, METHOD_START);
   const space = new Space(discipline, method);
-  if (space.add(id) === null) {
+  const count = discipline.sharing?.shards ?? 1;
+  while (space.parts.length < count && space.add(id) !== null);
+  if (space.parts.length < count) {
     throw new RegionError('ERR_NO_SPACE',
       `no room to lay out a region of method '${method.name}'; give it a larger capacity`,
       space.refusal ?? undefined);
   }
-  const pages = space.pages(0);
+  const pages = space.parts.map(({ index }) => space.pages(index));
   writeHeader(discipline.window(0).subarray(0, PAGE), { ...identity, method: method.name });
-  space.setPages(0, pages);
+  pages.forEach((held, index) => space.setPages(index, held));
   return { space, id };
 }
 
@@ -230,7 +242,7 @@ function attach(
   const header = readHeader(discipline.window(0).subarray(0, PAGE));
   if ('problem' in header) throw headerError(header, what);
   admit(header);
-  const problem = extentProblem(header);
+  const problem = extentProblem(header, discipline.slotBytes);
   if (problem !== null) throw headerError(problem, what);
   header.segmentPages.forEach((pages, i) => {
     const held = sizes[i] ?? 0;
@@ -293,7 +305,7 @@ function recover(space: Space, header: Header, name: string): void {
   verifySegments(space, header, name);
   const isRebuilt = space.parts.every((part) => part.blocks.rebuild());
   const findings = isRebuilt ? checkRegion(space, header.regionId) : [];
-  const broken = findings.filter(({ id }) => id !== 'R8');
+  const broken = findings.filter(({ id, byProgram }) => id !== 'R8' && byProgram !== true);
   if (isRebuilt && broken.length === 0) return;
   const where = broken.slice(0, 3).map((f) => `${f.id} at ${f.address}: ${f.detail}`).join('; ');
   throw new RegionError('ERR_CORRUPT',

@@ -28,6 +28,8 @@ export interface Place {
 export interface RootsHome {
   /** Window of segment 0. */
   readonly header: Uint8Array;
+  /** Others may change the memory: a table holds for one call only. */
+  readonly isShared?: boolean;
   /** Throws when the region can no longer be used. */
   assertUsable(): void;
   /** A hidden block; throws ERR_NO_SPACE. */
@@ -145,7 +147,7 @@ export class RootTable implements Roots {
   #current(): Table {
     this.#home.assertUsable();
     const address = this.#block[0];
-    if (this.#table?.address === address) return this.#table;
+    if (this.#table?.address === address && this.#home.isShared !== true) return this.#table;
     const table = readTable(this.#home, address);
     if (table === null) throw damaged();
     this.#table = table;

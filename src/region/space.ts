@@ -19,9 +19,10 @@ import {
 import type { Arena, Blocks, Discipline, Finding, Method, Monitor } from '../types.ts';
 import { writeSegmentHeader } from './header.ts';
 import type { Place } from './roots.ts';
+import { Shards } from './shards.ts';
 
 /** A region grows by at least this part of its extent. */
-const GROW_PART = 64;
+const GROW_PART = 256;
 
 /** One segment of an open region. */
 export interface Part {
@@ -41,12 +42,20 @@ export class Space {
   refusal: unknown = null;
   /** What methods that watch report to; the open region sets it. */
   readonly ear: { warn: (finding: Finding) => void } = { warn: () => {} };
+  /** Address space of one segment, bytes. */
+  readonly slotBytes: number;
+  /** Only where threads share the region: its segments as one, locked. */
+  readonly shards: Shards | null;
   readonly #pages: Uint32Array;
 
   constructor(discipline: Discipline, method: Method) {
     this.discipline = discipline;
     this.method = method;
-    const { buffer, byteOffset } = discipline.window(0);
+    this.slotBytes = discipline.slotBytes ?? SLOT_BYTES;
+    const window = discipline.window(0);
+    const { buffer, byteOffset } = window;
+    const { sharing, capacity } = discipline;
+    this.shards = sharing ? new Shards(sharing, window, this.slotBytes, capacity) : null;
     this.#pages = new Uint32Array(buffer, byteOffset + HEADER.segmentPages, MAX_SEGMENTS);
   }
 
@@ -67,7 +76,7 @@ export class Space {
   partOf(address: number): Part | null {
     if (!Number.isSafeInteger(address) || address < METHOD_START) return null;
     if (address % GRANULE !== 0) return null;
-    return this.parts[Math.floor(address / SLOT_BYTES)] ?? null;
+    return this.parts[Math.floor(address / this.slotBytes)] ?? null;
   }
 
   /** Where `bytes` bytes at an address are, or null when they are not all in use for blocks. */
@@ -82,7 +91,12 @@ export class Space {
   /** Bytes a segment may ever have: its window, in whole rounds. */
   limit(index: number): number {
     const { capacity, round } = this.discipline;
-    return floorTo(Math.min(SLOT_BYTES, capacity - index * SLOT_BYTES), round);
+    return floorTo(Math.min(this.slotBytes, capacity - index * this.slotBytes), round);
+  }
+
+  /** Does `work` while no other thread changes anything; a check looks at damage too. */
+  whole<T>(work: () => T, isCheck = false): T {
+    return this.shards === null ? work() : this.shards.whole(work, isCheck);
   }
 
   /** Takes the segments as the header names them now. */
@@ -100,13 +114,13 @@ export class Space {
     const page = this.discipline.window(index).subarray(0, PAGE);
     if (index > 0) page.fill(0);
     this.#pages[index] = first / PAGE;
-    const part = this.#take(index);
-    if (!this.method.format(part.arena)) {
-      this.drop();
+    if (!this.method.format(new SegmentArena(this, index, this.discipline.window(index)))) {
+      this.#pages[index] = 0;
+      this.#resize(index, 0);
       return null;
     }
     if (index > 0) writeSegmentHeader(page, regionId, index);
-    return part;
+    return this.#take(index);
   }
 
   /** Gives the last segment back. */
@@ -161,8 +175,9 @@ export class Space {
   #take(index: number): Part {
     const window = this.discipline.window(index);
     const arena = new SegmentArena(this, index, window);
-    const blocks = this.method.attach(arena);
-    const part = { index, base: index * SLOT_BYTES, window, arena, blocks };
+    const own = this.method.attach(arena);
+    const blocks = this.shards === null ? own : this.shards.add(own);
+    const part = { index, base: index * this.slotBytes, window, arena, blocks };
     this.parts.push(part);
     return part;
   }
@@ -179,7 +194,7 @@ class SegmentArena implements Arena {
     this.#space = space;
     this.#index = index;
     this.monitor = { warn: (finding) => space.ear.warn({ ...finding, address:
-      index * SLOT_BYTES + finding.address }) };
+      index * space.slotBytes + finding.address }) };
     this.words = new Int32Array(buffer, byteOffset, length / Int32Array.BYTES_PER_ELEMENT);
   }
 

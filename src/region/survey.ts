@@ -1,6 +1,7 @@
 /** What is in a region: segments, blocks, counts. */
-import { GRANULE, SLOT_BYTES } from '../layout.ts';
-import type { Address, Blocks, Finding, Region, RegionStat, Segment, TraceSink } from '../types.ts';
+import { GRANULE } from '../layout.ts';
+import type { TraceSink } from '../events.ts';
+import type { Address, Blocks, Finding, Region, RegionStat, Segment } from '../types.ts';
 import type { Space } from './space.ts';
 
 export function* segmentsOf(space: Space): Generator<Segment> {
@@ -30,16 +31,17 @@ export function traceBusy(space: Space, { name, method }: Region, sink: TraceSin
 export function* blocksOf(
   space: Space,
 ): Generator<{ address: Address; size: number; busy: boolean }> {
-  for (const part of [...space.parts]) {
+  for (let i = 0; i < space.parts.length; i++) {
+    const part = space.parts[i];
     const found: number[] = [];
     part.blocks.walk((granule, bytes, busy) => {
       found.push(granule, busy ? bytes : -1 - bytes);
       return false;
     });
-    for (let i = 0; i < found.length; i += 2) {
-      const address = (part.base + found[i] * GRANULE) as Address;
-      const busy = found[i + 1] >= 0;
-      yield { address, size: busy ? found[i + 1] : -1 - found[i + 1], busy };
+    for (let at = 0; at < found.length; at += 2) {
+      const address = (part.base + found[at] * GRANULE) as Address;
+      const busy = found[at + 1] >= 0;
+      yield { address, size: busy ? found[at + 1] : -1 - found[at + 1], busy };
     }
   }
 }
@@ -47,19 +49,23 @@ export function* blocksOf(
 /** Offset of a byte in the live block that holds it, or -1. */
 export function offsetIn(space: Space, address: number): number {
   const byte = Math.floor(address);
-  const part = byte >= 0 ? space.parts[Math.floor(byte / SLOT_BYTES)] : undefined;
+  const part = byte >= 0 ? space.parts[Math.floor(byte / space.slotBytes)] : undefined;
   if (part === undefined || byte !== address) return -1;
   const offset = byte - part.base;
   if (offset >= part.arena.end() * GRANULE) return -1;
   const start = part.blocks.startOf(Math.floor(offset / GRANULE));
   if (start === 0) return -1;
   const inside = offset - start * GRANULE;
-  return inside < part.blocks.sizeOf(start) ? inside : -1;
+  // A block of no bytes still starts somewhere.
+  return inside === 0 || inside < part.blocks.sizeOf(start) ? inside : -1;
 }
 
-/** What is live when volatile memory goes can never be freed: methods that debug report it. */
+/**
+ * What is live when volatile memory goes can never be freed: methods that debug report it. Memory
+ * that threads share stays when one of them closes the region.
+ */
 export function leaksOf(space: Space, report: (finding: Finding) => void): void {
-  if (space.discipline.durable) return;
+  if (space.discipline.durable || space.shards !== null) return;
   for (const { blocks, base } of space.parts) {
     blocks.leaks?.((finding) => report({ ...finding, address: base + finding.address }));
   }

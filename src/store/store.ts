@@ -7,7 +7,8 @@ import { RegionError } from '../errors.ts';
 import { best } from '../methods/best.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { events } from '../region/watch.ts';
-import type { Finding, Method, Region, RegionEvents } from '../types.ts';
+import type { RegionEvents } from '../events.ts';
+import type { Finding, Method, Region } from '../types.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
 import { takeCheckpoint } from './checkpoint.ts';
@@ -100,7 +101,10 @@ export interface Store extends Disposable {
   /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
   check(options?: { pages?: boolean }): Finding[];
   stat(): StoreStat;
-  /** Checkpoints what changed. When that fails with ERR_NO_SPACE the store stays open. */
+  /**
+   * Checkpoints what changed. When that fails with ERR_NO_SPACE, or a region's handler `close`
+   * vetoes (ERR_BUSY), the store stays open.
+   */
   close(): void;
   /** Closes without a checkpoint. */
   abandon(): void;
@@ -279,7 +283,10 @@ class DirectoryStore implements Store {
     const core = this.#core;
     if (core.closed) return;
     const { poison } = core;
+    if (poison === null) for (const { handle } of core.current.values()) handle?.askToClose();
     if (poison === null && !core.options.readOnly) {
+      // Regions in their memory leave their last words there before it is captured.
+      for (const { handle } of core.current.values()) handle?.vacate(closedError(core));
       takeCheckpoint(core, null, Date.now());
       if (core.catalog.applied < core.sequence) settle(core);
     }
@@ -310,7 +317,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.closed = true;
     const writable = core.poison === null && !core.options.readOnly;
-    const error = new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
+    const error = closedError(core);
     const steps = [
       () => writable && core.catalog.applied === core.sequence && trimTails(core),
       () => core.images.close(writable ? core.catalog.parts() : null),
@@ -330,6 +337,10 @@ class DirectoryStore implements Store {
     }
     if (failures.length > 0) throw systemError(`closing the store ${core.dir}`, failures[0]);
   }
+}
+
+function closedError(core: StoreCore): RegionError {
+  return new RegionError('ERR_CLOSED', `the store ${core.dir} is closed`);
 }
 
 function trimTails(core: StoreCore): void {

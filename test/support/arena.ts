@@ -46,17 +46,24 @@ export function countingWords(words: Int32Array, limit: number) {
     stores += 1;
     words[at] = value;
   };
-  const fill = (value: number, from: number, to: number): void => {
-    for (let i = from; i < to; i++) store(i, value);
+  /** The words from `base` on: what wraps a method gives it a part of its own. */
+  const from = (base: number): Int32Array => {
+    const part = words.subarray(base);
+    const fill = (value: number, start: number, end: number): void => {
+      for (let i = start; i < end; i++) store(base + i, value);
+    };
+    return new Proxy(part, {
+      get: (target, key) => {
+        if (key === 'fill') return fill;
+        return key === 'subarray' ? (more: number) => from(base + more) : Reflect.get(target, key);
+      },
+      set: (_target, key, value) => {
+        store(base + Number(key), value);
+        return true;
+      },
+    });
   };
-  const proxy = new Proxy(words, {
-    get: (target, key) => (key === 'fill' ? fill : Reflect.get(target, key)),
-    set: (_target, key, value) => {
-      store(Number(key), value);
-      return true;
-    },
-  });
-  return { words: proxy, count: () => stores };
+  return { words: from(0), count: () => stores };
 }
 
 /** Visible blocks as [granule, usable bytes]. */

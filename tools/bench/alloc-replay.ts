@@ -11,62 +11,12 @@ import { fileURLToPath } from 'node:url';
 import { best, createRegion, heap, last, type Method, openStore, pool, type Region, slab }
   from '../../src/index.ts';
 import { TRACE_RECORD } from '../../src/layout.ts';
-import { readTrace, type Trace } from '../../src/trace/trace-file.ts';
+import { type Heap, heapOf, replay } from '../../src/trace/replay.ts';
+import { readTrace } from '../../src/trace/trace-file.ts';
+import type { Trace } from '../../src/trace/trace.ts';
 
 const { words: RECORD, operation: OPERATION, zero: ZERO, slotShift: SLOT } = TRACE_RECORD;
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
-
-/** What a replay needs: addresses are byte offsets into `memory`. */
-export interface Heap {
-  readonly memory: Uint8Array;
-  /** The same memory. */
-  readonly doubles: Float64Array;
-  alloc(size: number): number;
-  align(size: number, alignment: number): number;
-  free(address: number): void;
-  resize(address: number, size: number): number;
-}
-
-/** Replays the trace once; returns what is left live, by slot. */
-export function replay(trace: Trace, heap: Heap, live: Float64Array): void {
-  const { records } = trace;
-  const { memory } = heap;
-  let alignment = 0;
-  for (let i = 0; i < records.length; i += RECORD) {
-    const word = records[i] as number;
-    const size = records[i + 1] as number;
-    const slot = word >>> SLOT;
-    const operation = word & OPERATION;
-    let at = 0;
-    if (operation === FREE) {
-      heap.free(live[slot] as number);
-      live[slot] = 0;
-      continue;
-    }
-    if (operation === ALLOC) {
-      at = alignment > 16 ? heap.align(size, alignment) : heap.alloc(size);
-      alignment = 0;
-      if ((word & ZERO) !== 0) clear(heap, at, size);
-    } else if (operation === RESIZE) {
-      at = heap.resize(live[slot] as number, size);
-    } else {
-      alignment = size;
-      continue;
-    }
-    live[slot] = at;
-    if (size > 0) {
-      memory[at] = 1;
-      memory[at + size - 1] = 2;
-    }
-  }
-}
-
-/** Usable sizes are whole granules, so eight bytes at a time; a call of fill costs 128 of them. */
-function clear(heap: Heap, at: number, size: number): void {
-  const { doubles } = heap;
-  if (size > 1024) heap.memory.fill(0, at, at + size);
-  else for (let i = at >>> 3, end = (at + size + 7) >>> 3; i < end; i += 1) doubles[i] = 0;
-}
 
 /** Blocks of the garbage collector: one Buffer each, the way most programs get memory. */
 function replayBuffers(trace: Trace, live: (Buffer | null)[]): void {
@@ -103,20 +53,6 @@ function loopHeap(): Heap {
     align: at,
     free: () => {},
     resize: (_address, size) => at(size),
-  };
-}
-
-function heapOf(region: Region, size = 1): Heap {
-  const probe = region.alloc(size);
-  const memory = new Uint8Array(region.bytes(probe).buffer as ArrayBuffer);
-  region.free(probe);
-  return {
-    memory,
-    doubles: new Float64Array(memory.buffer),
-    alloc: (size) => region.alloc(size),
-    align: (size, alignment) => region.align(size, alignment),
-    free: (address) => region.free(address),
-    resize: (address, size) => region.resize(address, size),
   };
 }
 
@@ -193,7 +129,7 @@ function timeStack(repetitions: number, { alloc, free, memory }: Heap): Timing {
 
 const METHODS = { best, last, pool, slab };
 
-/** A region in place of the loop; the probe that finds its memory fixes a pool's size. */
+/** A region in place of the loop; the probe that finds its memory fixes the size of a pool. */
 function stackHeap(method: Method | undefined): Heap {
   return method === undefined ? loopHeap() : heapOf(createRegion(heap(), method), 64);
 }

@@ -43,8 +43,8 @@ function library(name: string): string | null {
 /** Compiles the C replayer; null where there is no compiler. */
 function compileReplayer(dir: string): string | null {
   const out = join(dir, 'replay');
-  const source = join(ROOT, 'tools', 'bench', 'replay.c');
-  const { status } = spawnSync(process.env.CC ?? 'cc', ['-O2', '-o', out, source]);
+  const source = join(ROOT, 'tools', 'study', 'replay.c');
+  const { status } = spawnSync(process.env.CC ?? 'cc', ['-O2', '-o', out, source, '-ldl']);
   return status === 0 ? out : null;
 }
 
@@ -57,14 +57,15 @@ function runReplayer(binary: string, args: string[], preload: string | null): st
   return stdout;
 }
 
-function nativePeer(name: string, binary: string, mode: string, preload: string | null): Peer {
-  const run = (path: string, n: number, how: string) =>
-    runReplayer(binary, [path, String(n), how], preload).trim().split('\n');
+/** `how` is what the replayer is told; space is measured with every byte written. */
+function nativePeer(name: string, binary: string, how: string[], preload: string | null): Peer {
+  const run = (path: string, n: number, flags: string[]) =>
+    runReplayer(binary, [path, String(n), ...flags], preload).trim().split('\n');
   return {
     name,
-    time: (path, n) => run(path, n, mode).slice(0, -1).map(Number),
-    space: (path) => mode === 'loop' ? Number.NaN
-      : Number(run(path, 1, 'footprint').at(-1)?.split(' ')[1]),
+    time: (path, n) => run(path, n, how).filter((line) => /^[\d.]+$/.test(line)).map(Number),
+    space: (path) => how.includes('loop') ? Number.NaN
+      : Number(run(path, 1, ['all']).at(-1)?.split(' ')[1]),
   };
 }
 
@@ -97,11 +98,11 @@ function findPeers(bench: Bench, binary: string | null): { peers: Peer[]; missin
   const others = Object.entries(PRELOADS).flatMap(([name, file]) => {
     const path = library(file);
     if (path === null) missing.push(`${name}: ${file} is not installed`);
-    return path === null ? [] : [nativePeer(name, binary, 'time', path)];
+    return path === null ? [] : [nativePeer(name, binary, [], path)];
   });
-  const glibc = nativePeer('glibc', binary, 'time', null);
-  const notrim = nativePeer('glibc, trimming off', binary, 'notrim', null);
-  const loop = nativePeer('the C loop alone', binary, 'loop', null);
+  const glibc = nativePeer('glibc', binary, [], null);
+  const notrim = nativePeer('glibc, trimming off', binary, ['notrim'], null);
+  const loop = nativePeer('the C loop alone', binary, ['loop'], null);
   return { peers: [glibc, notrim, ...others, ...own, loop], missing };
 }
 

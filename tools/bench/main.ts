@@ -15,6 +15,7 @@ import { alloc } from './alloc.ts';
 import { commit } from './commit.ts';
 import { reopen } from './reopen.ts';
 import { environment, isMet, renderEnvironment, renderSection, type Section } from './report.ts';
+import { sharing } from './sharing.ts';
 import { stores } from './stores.ts';
 import type { Bench } from './trials.ts';
 
@@ -23,7 +24,8 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 type Part = (bench: Bench) => Section;
 
-const PARTS: Readonly<Record<string, Part>> = { alloc, commit, reopen, stores };
+const PARTS: Readonly<Record<string, Part>> = 
+  { alloc, commit, reopen, shared: sharing, stores };
 
 function readArguments() {
   const { values } = parseArgs({

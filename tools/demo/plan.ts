@@ -6,7 +6,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TRACE_RECORD } from '../../src/layout.ts';
-import { readTrace, type Trace } from '../../src/trace/trace-file.ts';
+import { readTrace } from '../../src/trace/trace-file.ts';
+import type { Trace } from '../../src/trace/trace.ts';
 
 const { words: RECORD, operation: OPERATION, align: ALIGN } = TRACE_RECORD;
 

@@ -4,7 +4,7 @@
  * and how many records are done. Every block is verified before it is freed or resized.
  */
 import type { Region } from '../../src/index.ts';
-import type { Trace } from '../../src/trace/trace-file.ts';
+import type { Trace } from '../../src/trace/trace.ts';
 import { fillPayload, findDamage, replayCalls, type TraceCalls } from './trace-model.ts';
 
 /** Blocks of the region that are not the trace's: the three tables. */

@@ -3,7 +3,7 @@
  * taken, how large each block is and which bytes are in it. Nothing here has seen a region.
  */
 import { TRACE_RECORD } from '../../src/layout.ts';
-import type { Trace } from '../../src/trace/trace-file.ts';
+import type { Trace } from '../../src/trace/trace.ts';
 
 const { words: RECORD, operation: OPERATION, slotShift: SLOT } = TRACE_RECORD;
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;

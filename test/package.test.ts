@@ -1,0 +1,41 @@
+/** What the package offers, as its users' tools see it. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Packing must not compile: other tests are running what is compiled. */
+const ENV = { ...process.env, NO_COLOR: '1', npm_config_ignore_scripts: 'true' };
+
+function run(name: string, ...args: string[]): { status: number | null; text: string } {
+  const { status, stdout, stderr } = spawnSync(join(root, 'node_modules', '.bin', name), args,
+    { cwd: root, encoding: 'utf8', env: ENV });
+  return { status, text: stdout + stderr };
+}
+
+test('publint finds nothing', () => {
+  const { status, text } = run('publint', 'run', '.', '--strict');
+  expect(status, text).toBe(0);
+  expect(text).toContain('All good');
+});
+
+test('the types of every entry are found by every way of importing ESM', () => {
+  const { status, text } = run('attw', '--pack', '.', '--profile', 'esm-only');
+  expect(status, text).toBe(0);
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const entry of Object.keys(exports)) {
+    expect(text).toContain(`"${join('regionstore', entry)}"`);
+  }
+});
+
+test('malloc is what is imported by its name', () => {
+  const names = ['bytes', 'calloc', 'defaultRegion', 'free', 'mallinfo', 'malloc', 'memalign',
+    'posixMemalign', 'realloc', 'strdup', 'string', 'valloc'];
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval',
+    "console.log(Object.keys(await import('regionstore/malloc')).join())"],
+    { cwd: root, encoding: 'utf8' });
+  expect(stdout.trim().split(',').sort()).toEqual(names);
+});

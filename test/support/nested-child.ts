@@ -1,0 +1,30 @@
+/**
+ * The writer that is killed in nested-store.test.ts: replaces one of 50 blocks at a time in a
+ * region nested in a mapped file, allocates around it, and reports every 100th step.
+ *
+ *   node nested-child.js PATH
+ */
+import { existsSync, writeSync } from 'node:fs';
+import { mmap } from '../../src/disciplines/mmap.ts';
+import { nested } from '../../src/disciplines/nested.ts';
+import { best } from '../../src/methods/best.ts';
+import { createRegion, openRegion } from '../../src/region/region.ts';
+
+const path = process.argv[2] as string;
+const outer = existsSync(path) ? openRegion(mmap(path)) : createRegion(mmap(path), best);
+const region = outer.roots.get('nested') === 0
+  ? createRegion(nested(outer, { size: '1MiB' }), best) : openRegion(nested(outer));
+for (let i = region.roots.get('count') as number; ; i++) {
+  const address = region.alloc(8 + ((i * 37) % 3000));
+  const numbers = region.array(Uint32Array, address, 2);
+  numbers[0] = i;
+  numbers[1] = i ^ 0x5a5a;
+  const name = `block ${i % 50}`;
+  const old = region.roots.get(name);
+  region.roots.set(name, address);
+  region.free(old);
+  region.roots.set('count', i + 1);
+  const beside = outer.alloc(100 + (i % 999));
+  outer.free(beside);
+  if (i % 100 === 0) writeSync(1, `${i + 1}\n`);
+}
