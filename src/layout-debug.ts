@@ -6,7 +6,8 @@
 /**
  * State of the method `debug`: offsets in words from its first granule. `front` = granules before
  * the inner method's; `quarantine` and `held` are granules, `slots` is the length of the ring that
- * starts at `ring`; behind it lies the table of call sites, of `siteWords` words.
+ * starts at `ring`; behind it lies the table of call sites, of `siteWords` words. `known` is the
+ * exclusive or of all inner blocks, as granules.
  */
 export const DEBUG = {
   magic: 0,
@@ -23,12 +24,13 @@ export const DEBUG = {
   pending: 11,
   siteWords: 12,
   check: 13,
+  known: 14,
   ring: 16,
 } as const;
 export const DEBUG_MAGIC = 0x47554244;
 /** Bits of `flags`: call sites are recorded; new memory is filled. */
 export const DEBUG_FLAGS = { sites: 1, fresh: 2 } as const;
-/** What `pending` says is under way: a kind, and from `shift` up the granule of the payload. */
+/** What `pending` says is under way: a kind, and from `shift` up the payload's granule, or 0. */
 export const DEBUG_PENDING = { alloc: 1, free: 2, resize: 3, shift: 2 } as const;
 /** Header in front of a payload: offsets in words from it. Free lists may use the first three. */
 export const DEBUG_HEADER = {

@@ -148,6 +148,20 @@ describe('best', () => {
     expect(arena.size).toBe(size);
   });
 
+  test('an arena may start later, as behind the state of a method around it', () => {
+    const outer = newArena(2 ** 16);
+    const arena = { ...outer, start: START + 96, end: outer.end, extend: outer.extend };
+    expect(best.format(arena)).toBe(true);
+    const before = arena.words.slice(0, arena.start * 4);
+    const blocks = best.attach(arena);
+    const at = [40, 40, 3000, 0].map((size) => blocks.alloc(size));
+    for (const granule of at) expect(granule).toBeGreaterThan(arena.start);
+    expect(blocks.free(at[1] as number)).toBe(true);
+    expect(blocks.alloc(40)).toBe(at[1]);
+    expect(findings(blocks)).toEqual([]);
+    expect(arena.words.subarray(0, arena.start * 4)).toEqual(before);
+  });
+
   test('blocks of no bytes are blocks of one granule', () => {
     const { blocks } = newBest(2 ** 16);
     const [a, b] = [blocks.alloc(16), blocks.alloc(16)];

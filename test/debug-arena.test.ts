@@ -4,12 +4,13 @@
  */
 import { describe, expect, test } from 'vitest';
 import { GRANULE } from '../src/layout.ts';
-import { DEBUG, DEBUG_HEADER, SITE, SITES } from '../src/layout-debug.ts';
+import { DEBUG, DEBUG_HEADER, PROFILE, SITE, SITES } from '../src/layout-debug.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { InnerArena } from '../src/methods/inner-arena.ts';
 import { last } from '../src/methods/last.ts';
 import { profile } from '../src/methods/profile.ts';
+import { methodNamed } from '../src/methods/registry.ts';
 import type { Arena, Blocks, Finding, Method } from '../src/types.ts';
 import { arenaOver, busyBlocks, countingWords, Killed, newArena, type TestArena }
   from './support/arena.ts';
@@ -271,7 +272,40 @@ describe('D7', () => {
     const { arena, blocks } = heapOf(debug(best, SMALL));
     const front = arena.words[S + DEBUG.front];
     const p = best.attach(new InnerArena(arena, front)).alloc(5) + front;
-    expect(findings(blocks)).toEqual(D7(p * GRANULE, /has no room for its header/));
+    expect(findings(blocks)).toEqual([...D7(p * GRANULE, /has no room for its header/),
+      ...D7(STATE_AT, /not known/)]);
+  });
+
+  test('an old header is not taken for that of a block whose lead is damaged', () => {
+    const { arena, blocks } = heapOf(debug(best, { ...SMALL, quarantineBlocks: 0 }));
+    blocks.alloc(2000);
+    const far = blocks.align(10, 256);
+    const i = far - 256 / GRANULE;
+    for (const front of [2, 4]) {
+      let p = 0;
+      for (let size = 0; p !== i + front && size < 4096; size += GRANULE) {
+        blocks.clear();
+        blocks.alloc(size);
+        p = front === 2 ? blocks.alloc(1) : blocks.align(1, 64);
+      }
+      expect(p).toBe(i + front);
+    }
+    blocks.clear();
+    blocks.alloc(2000);
+    expect(blocks.align(10, 256)).toBe(far);
+    arena.words[i * 4] += 1;
+    expect(findings(blocks)).toEqual([{ id: 'D2', byProgram: true, address: far * GRANULE,
+      allocatedAt: expect.any(String), detail: expect.stringMatching('block of 10 bytes') }]);
+    expect(blocks.sizeOf(far)).toBe(10);
+    expect(blocks.free(far)).toBe(true);
+  });
+
+  test('known blocks that are not those that are there', () => {
+    const { arena, blocks, p } = held();
+    arena.words[S + DEBUG.known] ^= p;
+    expect(findings(blocks)).toEqual(D7(STATE_AT, /a block is there that is not known/));
+    expect(blocks.rebuild()).toBe(true);
+    expect(findings(blocks)).toEqual([]);
   });
 
   test('an underrun of a block that is held back is found, and the block recognised', () => {
@@ -282,4 +316,21 @@ describe('D7', () => {
     expect(blocks.free(p)).toBe(false);
     expect(blocks.accuse?.(p * GRANULE)).toMatchObject({ id: 'D4' });
   });
+});
+
+test('a segment that is added by name has the options of the one that is there', () => {
+  const made = debug(profile(best, { depth: 3, sites: false, siteTable: 9999 }),
+    { sites: false, siteTable: 5000, quarantine: 12_345, quarantineBlocks: 77, fresh: false,
+      freed: 0x11 });
+  const { arena } = heapOf(made);
+  const found = methodNamed('debug(profile(best))');
+  found.attach(arena);
+  const { arena: more } = heapOf(found);
+  const partOf = ({ words }: Arena, from: number, to: number) => words.slice(S + from, S + to);
+  const inside = arena.words[S + DEBUG.front] * 4;
+  expect(partOf(more, 0, DEBUG.ring)).toEqual(partOf(arena, 0, DEBUG.ring));
+  expect(partOf(more, inside, inside + PROFILE.tables))
+    .toEqual(partOf(arena, inside, inside + PROFILE.tables));
+  const { arena: usual } = heapOf(methodNamed('debug(profile(best))'));
+  expect(partOf(usual, 0, DEBUG.ring)).not.toEqual(partOf(arena, 0, DEBUG.ring));
 });

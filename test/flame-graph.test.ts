@@ -102,6 +102,10 @@ class Node {
     return this.children.find((child) => child.name === name);
   }
 
+  getComputedTextLength(): number {
+    return 7 * this.textContent.length;
+  }
+
   setAttribute(name: string, value: string): void {
     this.attributes[name] = value;
   }
@@ -181,6 +185,6 @@ describe('the script', () => {
     act(frame('leaf'), 'mouseenter');
     expect(byId('about').textContent).toContain('leaf (/a/x.js:3) · 60 bytes, 60.00 %');
     act(frame('leaf'), 'mouseleave');
-    expect(byId('about').textContent).toContain('Click a frame');
+    expect(byId('about').textContent).toContain('Click to zoom');
   });
 });

@@ -28,6 +28,18 @@ const idsAndPlaces = (blocks: Blocks) =>
   findings(blocks).map(({ id, address }) => [id, address / GRANULE]);
 
 describe('the stack', () => {
+  test('may start later, as behind the state of a method around it', () => {
+    const arena = newArena(2 ** 20, START + 96);
+    expect(last.format(arena)).toBe(true);
+    const before = arena.words.slice(0, arena.start * 4);
+    const blocks = last.attach(arena);
+    const [a, b] = [blocks.alloc(40), blocks.alloc(3000)];
+    expect(blocks.free(a)).toBe(false);
+    expect([blocks.free(b), blocks.free(a)]).toEqual([true, true]);
+    expect(findings(blocks)).toEqual([]);
+    expect(arena.words.subarray(0, arena.start * 4)).toEqual(before);
+  });
+
   test('only the newest can be freed, in order', () => {
     const { blocks } = stack();
     const all = Array.from({ length: 1000 }, (_, i) => blocks.alloc(i));

@@ -1,14 +1,15 @@
 /**
  * Writes the golden files of the present format version: a closed store, a store that died with
- * images still to replay, direct regions plain and packed, of which the tests know every byte. Run
- * once for every released version (`node dist/tools/golden.js`), never again for an old one: the
- * script refuses.
+ * images still to replay, direct regions plain and packed, one for each method, of which the tests
+ * know every byte. Run for every released version (`node dist/tools/golden.js`); what is there is
+ * never written again.
  */
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { best, compressed, createRegion, file, last, openStore } from '../src/index.ts';
-import type { Region, Store } from '../src/index.ts';
+import { best, compressed, createRegion, debug, file, last, openStore, pool, profile, slab }
+  from '../src/index.ts';
+import type { Discipline, Method, Region, Store } from '../src/index.ts';
 import { PAGE, VERSION } from '../src/layout.ts';
 
 const folder = fileURLToPath(new URL(`../../test/fixtures/golden/v${VERSION}`, import.meta.url));
@@ -30,12 +31,16 @@ function build(store: Store): void {
   store.checkpoint('golden');
 }
 
-function main(): void {
-  if (existsSync(folder)) {
-    process.stderr.write(`${folder} exists: golden files are never written again\n`);
-    process.exit(1);
+/** Blocks of one size, and no text. */
+function fillPool(region: Region): void {
+  for (let i = 0; i < 40; i++) {
+    const address = region.alloc(100);
+    region.bytes(address, 100).fill(i);
+    region.roots.set(`block ${i}`, address);
   }
-  mkdirSync(folder, { recursive: true });
+}
+
+function writeStores(): void {
   const work = join(folder, 'work');
   const store = openStore(work, { unsafeFileSystem: true, inlinePages: 1 });
   build(store);
@@ -47,13 +52,36 @@ function main(): void {
   store.close();
   cpSync(work, join(folder, 'closed'), { recursive: true });
   rmSync(work, { recursive: true });
-  const region = createRegion(file(join(folder, 'direct.region'), { capacity: '16MiB' }), best);
-  fill(region, 7);
-  region.close();
-  const packed = compressed(join(folder, 'compressed.region'), { capacity: '16MiB' });
-  const small = createRegion(packed, best);
-  fill(small, 9);
-  small.close();
+}
+
+type Golden = readonly [name: string, discipline: (path: string) => Discipline, method: Method,
+  fill: (region: Region) => void];
+
+/** Region files; packed ones where the region would be large. */
+const REGIONS: readonly Golden[] = [
+  ['direct.region', (path) => file(path, { capacity: '16MiB' }), best, (r) => fill(r, 7)],
+  ['compressed.region', packed, best, (r) => fill(r, 9)],
+  ['slab.region', packed, slab, (r) => fill(r, 11)],
+  ['pool.region', packed, pool, fillPool],
+  ['debug.region', packed, debug(best), (r) => fill(r, 13)],
+  ['profile.region', packed, profile(slab), (r) => fill(r, 15)],
+];
+
+function packed(path: string): Discipline {
+  return compressed(path, { capacity: '16MiB' });
+}
+
+function main(): void {
+  mkdirSync(folder, { recursive: true });
+  if (!existsSync(join(folder, 'closed'))) writeStores();
+  for (const [name, discipline, method, contents] of REGIONS) {
+    const path = join(folder, name);
+    if (existsSync(path)) continue;
+    const region = createRegion(discipline(path), method);
+    contents(region);
+    region.close();
+    process.stdout.write(`wrote ${path}\n`);
+  }
 }
 
 main();

@@ -4,12 +4,10 @@
  * stops where the map of a damaged arena leads nowhere.
  */
 import { BEST, BEST_HIDDEN, BEST_MAP, GRANULE } from '../layout.ts';
-import type { BlockStat } from '../types.ts';
 import { isLive, sizeAt } from './best-map.ts';
+import type { Visit } from './count.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, hidden: HIDDEN } = BEST;
-
-export type Visit = (granule: number, bytes: number, busy: boolean) => boolean;
 
 /** Size of whatever starts at `at`; 0 = nothing that can be believed. */
 export function blockAt(words: Int32Array, s: number, at: number): number {
@@ -55,20 +53,4 @@ export function startOfBest(words: Int32Array, s: number, granule: number): numb
   if (at < first || bits === 0) return 0;
   at = (at & ~31) + 31 - Math.clz32(bits);
   return isLive(words, map, at) && granule < at + sizeAt(words, map, at) ? at : 0;
-}
-
-/** A visitor that adds what it sees. */
-export function countInto(into: BlockStat): Visit {
-  return (_granule, bytes, busy) => {
-    if (busy) {
-      into.busyBlocks += 1;
-      into.busyBytes += bytes;
-      into.largestBusy = Math.max(into.largestBusy, bytes);
-    } else {
-      into.freeBlocks += 1;
-      into.freeBytes += bytes;
-      into.largestFree = Math.max(into.largestFree, bytes);
-    }
-    return false;
-  };
 }

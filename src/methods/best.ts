@@ -45,7 +45,8 @@ import {
   shrinkTo,
   tidyCaches,
 } from './best-space.ts';
-import { countInto, startOfBest, type Visit, walkBest } from './best-walk.ts';
+import { startOfBest, walkBest } from './best-walk.ts';
+import { countInto, type Visit } from './count.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const { hidden: HIDDEN } = BEST;

@@ -6,13 +6,13 @@ import { GRANULE, GRANULE_SHIFT } from '../layout.ts';
 import { DEBUG, DEBUG_PENDING } from '../layout-debug.ts';
 import type { Finding } from '../types.ts';
 import { faultsOfFreed, faultsOfLive } from './debug-findings.ts';
-import { guardBefore, isChecked, isRetired, isTagged, readHeader, roomIn, seal, writeRear }
-  from './debug-header.ts';
+import { isRetired, readHeader, seal, writeRear } from './debug-header.ts';
 import type { DebugHeap } from './debug-heap.ts';
 
 const { ring: RING, head: HEAD_SLOT, count: COUNT, held: HELD, pending: PENDING } = DEBUG;
 const { alloc: ALLOC, free: FREE, resize: RESIZE, shift: SHIFT } = DEBUG_PENDING;
 const LIMIT = 100;
+const UNKNOWN = 'a block is there that is not known, or a known one is not';
 
 type Report = (finding: Finding) => void;
 
@@ -34,6 +34,7 @@ export function checkDebug(heap: DebugHeap, slots: number, report: Report): void
   const problem = heap.sites.problem();
   if (problem !== '') damaged(state, problem);
   const freed = checkBlocks(heap, few, damaged);
+  if (heap.unknown !== 0) damaged(state, UNKNOWN);
   checkRing(heap, slots, freed, damaged);
 }
 
@@ -84,65 +85,89 @@ function checkRing(
   }
 }
 
-/** After the inner method's own rebuild. A block nobody was told of goes. */
+/**
+ * After the inner method's own rebuild. Every step may be cut off and done again; `pending` stays
+ * until what it names is finished.
+ */
 export function rebuildDebug(heap: DebugHeap, slots: number): void {
   const pending = heap.state[heap.s + PENDING];
   const kind = pending & ((1 << SHIFT) - 1);
   const p = pending >>> SHIFT;
-  rebuildRing(heap, slots);
-  if (kind === ALLOC) dropUnsealed(heap, p);
+  if (kind === ALLOC) {
+    dropUnknown(heap);
+    heap.recount();
+    heap.done();
+  }
+  const kept = rebuildRing(heap, slots);
   const i = p === 0 ? 0 : heap.innerOf(p);
-  if (i !== 0 && kind === RESIZE) reseal(heap, p, i);
-  if (i !== 0 && kind === FREE && heap.slotOf(p) < 0) heap.inner.free(i);
+  if (i !== 0 && kind === RESIZE) reseal(heap, p, i, true);
+  if (i !== 0 && kind === FREE && !kept.has(p)) finishFree(heap, p, i);
+  freeForgotten(heap, kept);
+  heap.recount();
   heap.done();
 }
 
-/** Keeps what is still a block of the inner method. */
-function rebuildRing(heap: DebugHeap, slots: number): void {
+/** The one block of an allocation that was cut off. */
+function dropUnknown(heap: DebugHeap): void {
+  const { unknown, inner } = heap;
+  let isThere = false;
+  inner.walk((i, _bytes, busy) => {
+    isThere ||= busy && i === unknown;
+    return isThere;
+  });
+  if (isThere) inner.free(unknown);
+}
+
+/**
+ * Keeps what is still a block of the inner method, and freed. Blocks only move towards the head, so
+ * that none is lost wherever this is cut off; slots behind the last are cleared.
+ */
+function rebuildRing(heap: DebugHeap, slots: number): Set<number> {
   const { state, s } = heap;
   const count = Math.min(Math.max(0, state[s + COUNT]), slots);
-  const kept: number[] = [];
+  const head = slots === 0 ? 0 : (state[s + HEAD_SLOT] >>> 0) % slots;
+  const kept = new Set<number>();
   let held = 0;
   for (let k = 0; k < count; k++) {
     const p = heap.slotAt(k);
     const i = heap.innerOf(p);
-    if (i === 0 || kept.includes(p)) continue;
-    kept.push(p);
+    if (i === 0 || kept.has(p) || !heap.isFreed(p)) continue;
+    state[s + RING + (head + kept.size) % slots] = p;
+    kept.add(p);
     held += heap.inner.sizeOf(i) >>> GRANULE_SHIFT;
   }
-  state[s + HEAD_SLOT] = 0;
-  state[s + COUNT] = kept.length;
+  for (let k = kept.size; k < slots; k++) {
+    const at = s + RING + (head + k) % slots;
+    if (state[at] !== 0) state[at] = 0;
+  }
+  state[s + HEAD_SLOT] = head;
+  state[s + COUNT] = kept.size;
   state[s + HELD] = held;
-  kept.forEach((p, k) => {
-    state[s + RING + k] = p;
-  });
+  return kept;
 }
 
-/** The one block of an allocation that was cut off: `p` says which, or its header is not sealed. */
-function dropUnsealed(heap: DebugHeap, p: number): void {
-  const { words, inner } = heap;
-  const found: number[] = [];
-  inner.walk((i, bytes, busy) => {
-    if (!busy) return false;
-    const isNamed = p !== 0 && i < p && p < i + (bytes >>> GRANULE_SHIFT);
-    const payload = heap.payloadOf(i, bytes);
-    const isSealed = payload !== 0 && heap.slotOf(payload) < 0 ? mayBeSealed(words, payload) : true;
-    if (isNamed || (p === 0 && !isSealed)) found.push(i);
+/** A method that frees its newest block only may refuse: then the block stays as it is. */
+function finishFree(heap: DebugHeap, p: number, i: number): void {
+  if (heap.inner.discard === undefined) reseal(heap, p, i, false);
+  heap.inner.free(i);
+}
+
+/** Freed blocks the ring does not name. */
+function freeForgotten(heap: DebugHeap, kept: ReadonlySet<number>): void {
+  const forgotten: number[] = [];
+  heap.inner.walk((i, bytes, busy) => {
+    const p = busy ? heap.payloadOf(i, bytes) : 0;
+    if (p !== 0 && isRetired(heap.words, p) && !kept.has(p)) forgotten.push(i);
     return false;
   });
-  if (found.length === 1) inner.free(found[0]);
+  for (const i of forgotten) heap.inner.free(i);
 }
 
-/** A program that wrote over a header has left some of it, and of a freed one there is no need. */
-function mayBeSealed(words: Int32Array, p: number): boolean {
-  if (isRetired(words, p)) return false;
-  return guardBefore(words, p) === 'live' || isChecked(words, p) || isTagged(words, p);
-}
-
-function reseal(heap: DebugHeap, p: number, i: number): void {
+function reseal(heap: DebugHeap, p: number, i: number, isLive: boolean): void {
   const { words, inner } = heap;
-  const size = Math.max(0, Math.min(readHeader(words, p).size, roomIn(inner.sizeOf(i), p - i)));
+  const size = heap.sizeAt(p, i, inner.sizeOf(i));
   writeRear(words, p, size);
-  const { sequence, allocatedAt } = readHeader(words, p);
-  seal(words, p, { front: p - i, sequence, size, allocatedAt, freedAt: 0 }, true);
+  const { sequence, allocatedAt, freedAt } = readHeader(words, p);
+  const header = { front: p - i, sequence, size, allocatedAt, freedAt: isLive ? 0 : freedAt };
+  seal(words, p, header, isLive);
 }

@@ -125,6 +125,15 @@ export function writeLead(words: Int32Array, i: number, front: number): void {
   words[w + LEAD.tag] = LEAD_MAGIC;
 }
 
+/** Old headers between a lead and its payload, where one is looked for if the lead is damaged. */
+export function wipeOld(words: Int32Array, i: number, front: number): void {
+  for (let old = HEAD; old < front; old *= 2) {
+    const w = (i + old) << 2;
+    words[w + TAG] = 0;
+    words[w + CHECK] = ~mix(i + old, words[w + SIZE], words[w + ALLOCATED_AT], words[w + FREED_AT]);
+  }
+}
+
 /**
  * Granules from the start of the inner block to its payload as a lead there says, or 0. It is more
  * than the header has.

@@ -14,7 +14,8 @@ import { type Geometry, geometryFor, geometryOf, tableOf } from './debug-state.t
 import { InnerArena } from './inner-arena.ts';
 import type { SiteTable } from './site-table.ts';
 
-const { ring: RING, slots: SLOTS, head: HEAD_SLOT, count: COUNT, flags: FLAGS } = DEBUG;
+const { ring: RING, slots: SLOTS, head: HEAD_SLOT, count: COUNT, known: KNOWN } = DEBUG;
+const { flags: FLAGS } = DEBUG;
 
 export class DebugHeap {
   /** Words of the inner method's window: blocks. */
@@ -51,6 +52,38 @@ export class DebugHeap {
   /** An operation on the block at p, 0 = not known yet, is under way. */
   begin(kind: number, p: number): void {
     this.state[this.s + DEBUG.pending] = (p << DEBUG_PENDING.shift) | kind;
+  }
+
+  /** An inner block joins those that are known, or leaves them. */
+  toggle(i: number): void {
+    this.state[this.s + KNOWN] ^= i;
+  }
+
+  /** The inner method was to hide a block, or to give it up, and may have refused. */
+  forget(i: number): void {
+    if (this.inner.sizeOf(i) < 0) this.toggle(i);
+  }
+
+  /** An inner block is really freed; false = the inner method cannot. */
+  giveBack(i: number): boolean {
+    const isFree = this.inner.free(i);
+    if (isFree) this.toggle(i);
+    return isFree;
+  }
+
+  /** What the known blocks and those that are there differ by: 0, or the one that is not known. */
+  get unknown(): number {
+    let sum = this.state[this.s + KNOWN];
+    this.inner.walk((i, _bytes, busy) => {
+      if (busy) sum ^= i;
+      return false;
+    });
+    return sum;
+  }
+
+  /** All blocks that are there are known. */
+  recount(): void {
+    this.state[this.s + KNOWN] ^= this.unknown;
   }
 
   /** All is whole. */

@@ -1,6 +1,9 @@
 /**
  * The quarantine of `debug`: freed blocks that are held back, a ring of their payloads, oldest
  * first, bounded by count and by granules. A block is looked at when it leaves.
+ *
+ * Order of writes: a slot is written before `count` makes it part of the ring, and cleared when its
+ * block is gone, before it leaves the ring. So a ring that is cut off names no block too many.
  */
 import { GRANULE_SHIFT } from '../layout.ts';
 import { DEBUG } from '../layout-debug.ts';
@@ -65,6 +68,7 @@ export class Quarantine {
 
   /** The inner method has freed everything. */
   clear(): void {
+    this.#state.fill(0, this.#s + RING, this.#s + RING + this.slots);
     this.#state[this.#s + COUNT] = 0;
     this.#state[this.#s + HELD] = 0;
   }
@@ -79,10 +83,12 @@ export class Quarantine {
     if (i !== 0) {
       const bytes = heap.inner.sizeOf(i);
       faultsOfFreed(heap, p, heap.sizeAt(p, i, bytes), (fault) => heap.seen.push(fault));
-      heap.inner.free(i);
+      heap.giveBack(i);
       state[s + HELD] = Math.max(0, state[s + HELD] - (bytes >>> GRANULE_SHIFT));
     }
-    state[s + HEAD_SLOT] = ((state[s + HEAD_SLOT] >>> 0) + 1) % this.slots;
+    const head = (state[s + HEAD_SLOT] >>> 0) % this.slots;
+    state[s + RING + head] = 0;
+    state[s + HEAD_SLOT] = (head + 1) % this.slots;
     state[s + COUNT] -= 1;
   }
 }

@@ -109,6 +109,23 @@ export function formatState(arena: Arena, options: Partial<DebugOptions>): Geome
   return { slots, siteWords, front };
 }
 
+/** The options that were stored here; a state that cannot be believed has none. */
+export function debugOptionsOf(arena: Arena): Partial<DebugOptions> {
+  const geometry = geometryOf(arena);
+  if (geometry === null) return {};
+  const { words, start } = arena;
+  const of = (field: number) => words[start * 4 + field];
+  const flags = of(DEBUG.flags);
+  return {
+    sites: (flags & DEBUG_FLAGS.sites) !== 0,
+    siteTable: geometry.siteWords * 4,
+    quarantine: (of(DEBUG.quarantine) >>> 0) * GRANULE,
+    quarantineBlocks: geometry.slots,
+    fresh: (flags & DEBUG_FLAGS.fresh) !== 0 && of(DEBUG.fresh) & 0xff,
+    freed: of(DEBUG.freed) & 0xff,
+  };
+}
+
 /** What is to be laid out in this arena. */
 export function geometryFor(arena: Arena, options: Partial<DebugOptions>): Geometry {
   const window = windowBytes(arena);

@@ -12,20 +12,24 @@
  * An inner method that can only free its newest block (it has `discard`) gets no quarantine.
  *
  * Order of writes: an operation names itself in `pending`, works, and takes that back. The inner
- * block is live before its header is sealed and until it has left the ring. `rebuild` finishes or
- * takes back what `pending` names.
+ * block is live before its header is sealed and until it has left the ring. Then only, when it is
+ * whole, an allocation adds its block to `known`: a block that is not in there is one that was cut
+ * off, whatever its bytes look like, since they are those of whoever had them before. `rebuild`
+ * takes such a block back, finishes what else `pending` names, and may itself be cut off anywhere.
  */
 import { GRANULE, GRANULE_SHIFT, PAGE } from '../layout.ts';
 import { DEBUG, DEBUG_FLAGS, DEBUG_PENDING } from '../layout-debug.ts';
 import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
+import { countInto } from './count.ts';
 import { checkDebug, rebuildDebug } from './debug-check.ts';
 import { accusation, faultsOfLive, isWhole, leaksIn, type LiveVisit } from './debug-findings.ts';
-import { fillPayload, HEAD, type Header, paddedBytes, readHeader, roomIn, seal, sealRest, writeLead,
-  writeRear } from './debug-header.ts';
+import { fillPayload, HEAD, type Header, paddedBytes, readHeader, roomIn, seal, sealRest, wipeOld,
+  writeLead, writeRear } from './debug-header.ts';
 import { DebugHeap } from './debug-heap.ts';
 import { Quarantine } from './debug-quarantine.ts';
-import { type DebugOptions, formatState, geometryFor, readDebugOptions } from './debug-state.ts';
+import { type DebugOptions, debugOptionsOf, formatState, geometryFor, readDebugOptions }
+  from './debug-state.ts';
 import { assertInner, formatBehind } from './inner-arena.ts';
 
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = DEBUG_PENDING;
@@ -45,10 +49,27 @@ const MOST_BYTES = 2 ** 32;
 export function debug(inner: Method, options?: DebugOptions): Method {
   assertInner(inner, 'debug');
   const read = readDebugOptions(options);
+  return debugWith(inner, () => read);
+}
+
+/** For one region that is there: later segments get the options its first one was made with. */
+export function debugAsStored(inner: Method): Method {
+  let stored: Partial<DebugOptions> | null = null;
+  const method = debugWith(inner, () => stored ?? {});
+  return {
+    ...method,
+    attach(arena) {
+      stored ??= debugOptionsOf(arena);
+      return method.attach(arena);
+    },
+  };
+}
+
+function debugWith(inner: Method, options: () => Partial<DebugOptions>): Method {
   return {
     name: `debug(${inner.name})`,
-    format: (arena) => formatBehind(arena, geometryFor(arena, read).front, inner,
-      () => formatState(arena, read)),
+    format: (arena) => formatBehind(arena, geometryFor(arena, options()).front, inner,
+      () => formatState(arena, options())),
     attach: (arena) => new DebugBlocks(arena, inner),
   };
 }
@@ -87,7 +108,9 @@ class DebugBlocks implements Blocks {
     if (inside.allocHidden !== undefined) {
       // Without a header: nobody but the region sees it.
       this.allocHidden = (size) => {
+        this.#heap.begin(ALLOC, 0);
         const i = inside.allocHidden?.(size) ?? 0;
+        this.#heap.done();
         return i === 0 ? 0 : i + this.#shift;
       };
     }
@@ -168,7 +191,9 @@ class DebugBlocks implements Blocks {
   hide(granule: number): void {
     const p = granule - this.#shift;
     const i = this.#heap.innerOf(p);
-    if (i !== 0 && !this.#heap.isFreed(p)) this.#inner.hide(i);
+    if (i === 0 || this.#heap.isFreed(p)) return;
+    this.#inner.hide(i);
+    this.#heap.forget(i);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
@@ -177,18 +202,10 @@ class DebugBlocks implements Blocks {
 
   stat(into: BlockStat): void {
     let padded = 0;
-    this.#each((_p, bytes, busy, held) => {
-      if (busy) {
-        padded += held;
-        into.busyBlocks += 1;
-        into.busyBytes += bytes;
-        into.largestBusy = Math.max(into.largestBusy, bytes);
-      } else {
-        into.freeBlocks += 1;
-        into.freeBytes += bytes;
-        into.largestFree = Math.max(into.largestFree, bytes);
-      }
-      return false;
+    const count = countInto(into);
+    this.#each((p, bytes, busy, held) => {
+      if (busy) padded += held;
+      return count(p, bytes, busy);
     });
     into.paddedBytes = (into.paddedBytes ?? 0) + padded;
   }
@@ -206,6 +223,7 @@ class DebugBlocks implements Blocks {
   clear(): void {
     this.#inner.clear();
     this.#quarantine.clear();
+    this.#heap.recount();
     this.#heap.done();
   }
 
@@ -260,13 +278,16 @@ class DebugBlocks implements Blocks {
     const i = this.#takeInner(padded, isFar ? GRANULE : alignment);
     if (i === 0) return 0;
     const p = isFar ? this.#alignedBehind(i, step) : i + least;
-    heap.begin(ALLOC, p);
-    if (p - i > HEAD) writeLead(words, i, p - i);
+    if (p - i > HEAD) {
+      wipeOld(words, i, p - i);
+      writeLead(words, i, p - i);
+    }
     this.#fill(p, 0, size);
     writeRear(words, p, size);
     const sequence = (this.#state[this.#s + SEQUENCE] + 1) | 0;
     this.#state[this.#s + SEQUENCE] = sequence;
     seal(words, p, { front: p - i, sequence, size, allocatedAt: site, freedAt: 0 }, true);
+    heap.toggle(i);
     heap.done();
     return p + this.#shift;
   }
@@ -316,7 +337,7 @@ class DebugBlocks implements Blocks {
     writeRear(this.#words, p, header.size);
     seal(this.#words, p, header, false);
     if (this.#quarantine.takes(granules)) this.#quarantine.add(p, granules);
-    else this.#inner.free(i);
+    else heap.giveBack(i);
     heap.done();
     this.#quarantine.trim();
   }
@@ -324,7 +345,7 @@ class DebugBlocks implements Blocks {
   /** The newest block of an ordered method, if it is that; its memory is nobody's then. */
   #pop(p: number, i: number, header: Header): boolean {
     this.#heap.begin(FREE, p);
-    const isFree = this.#inner.free(i);
+    const isFree = this.#heap.giveBack(i);
     if (isFree) {
       fillPayload(this.#words, p, 0, header.size, this.#state[this.#s + FREED]);
       sealRest(this.#words, p, header, false);
@@ -342,6 +363,7 @@ class DebugBlocks implements Blocks {
     const header = this.#header(p, i, size, heap.here());
     heap.begin(FREE, p);
     this.#inner.discard?.(i);
+    heap.forget(i);
     sealRest(this.#words, p, header, false);
     heap.done();
     if (faults !== null) heap.seen.push(...faults);

@@ -23,10 +23,10 @@
  *   L4  blocks are linked to their neighbours in both directions
  *   L5  the newest block has a start bit, and no start bit of its slab is above it
  */
-import { GRANULE, GRANULE_SHIFT, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT,
-  METHOD_START } from '../layout.ts';
-import { assert } from '../errors.ts';
+import { GRANULE, GRANULE_SHIFT, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
+  from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
+import { countInto } from './count.ts';
 import { checkLast } from './last-check.ts';
 import { firstOf, HEADER_BYTES, isStart, startAbove, startBelow, topOf, usableBytes }
   from './last-starts.ts';
@@ -35,11 +35,6 @@ import { dropStart, setStart } from './starts.ts';
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
 // V8 folds constants of this module into the code, imported ones it loads and tests every time.
-/** Index of the first word of the state: the same in every segment. */
-const S = METHOD_START / Int32Array.BYTES_PER_ELEMENT;
-const S_NEWEST = S + NEWEST;
-const S_END = S + END;
-const S_DIRECTORY = S + DIRECTORY;
 const SLAB_SHIFT = LAST_SLAB_SHIFT + 0;
 const SLAB_MASK = 2 ** SLAB_SHIFT - 1;
 const ROUND_SHIFT = GRANULE_SHIFT + 0;
@@ -66,29 +61,32 @@ export const last: Method = {
 
 class Stack implements Blocks {
   readonly #words: Int32Array;
+  /** Index of the first word of the state. */
+  readonly #s: number;
   readonly #arena: Arena;
 
   constructor(arena: Arena) {
-    assert(arena.start * 4 === S, 'an arena that starts where every segment has its method');
+    this.#s = (arena.start * 4) | 0;
     this.#words = arena.words;
     this.#arena = arena;
   }
 
   alloc(size: number): number {
     const words = this.#words;
+    const s = this.#s;
     const n = granulesFor(size) | 0;
-    const newest = words[S_NEWEST];
+    const newest = words[s + NEWEST];
     const w = newest << 2;
     const p = (newest + (words[(w + SIZE) | 0] >>> SHIFT)) | 0;
     const isSameSlab = newest !== 0 && (p ^ newest) >>> SLAB_SHIFT === 0;
-    if (!isSameSlab || ((p + n) | 0) > words[S_END]) return this.#open(n, 1) | 0;
-    const map = words[(S_DIRECTORY + (p >>> SLAB_SHIFT)) | 0] << 2;
+    if (!isSameSlab || ((p + n) | 0) > words[s + END]) return this.#open(n, 1) | 0;
+    const map = words[(s + DIRECTORY + (p >>> SLAB_SHIFT)) | 0] << 2;
     words[(map + ((p & SLAB_MASK) >>> WORD_SHIFT)) | 0] |= 1 << p;
     const at = p << 2;
     words[(at + SIZE) | 0] = n << SHIFT;
     words[(at + PREVIOUS) | 0] = newest;
     words[(w + NEXT) | 0] = p;
-    words[S_NEWEST] = p;
+    words[s + NEWEST] = p;
     return p;
   }
 
@@ -98,19 +96,20 @@ class Stack implements Blocks {
 
   free(granule: number): boolean {
     const words = this.#words;
+    const s = this.#s;
     if (granule === 0) return false;
-    if (words[S_NEWEST] !== granule) return this.#freeUnderHidden(granule) === true;
+    if (words[s + NEWEST] !== granule) return this.#freeUnderHidden(granule) === true;
     const w = granule << 2;
     if ((words[(w + SIZE) | 0] & HIDDEN) !== 0) return false;
-    words[S_NEWEST] = words[(w + PREVIOUS) | 0];
-    const map = words[(S_DIRECTORY + (granule >>> SLAB_SHIFT)) | 0] << 2;
+    words[s + NEWEST] = words[(w + PREVIOUS) | 0];
+    const map = words[(s + DIRECTORY + (granule >>> SLAB_SHIFT)) | 0] << 2;
     words[(map + ((granule & SLAB_MASK) >>> WORD_SHIFT)) | 0] &= ~(1 << granule);
     return true;
   }
 
   resize(granule: number, size: number): boolean {
     const words = this.#words;
-    const s = S;
+    const s = this.#s;
     const usable = this.sizeOf(granule);
     if (usable < 0) return false;
     if (words[s + NEWEST] !== granule) return size <= usable;
@@ -121,14 +120,14 @@ class Stack implements Blocks {
   }
 
   sizeOf(granule: number): number {
-    if (!isStart(this.#words, S, granule)) return -1;
+    if (!isStart(this.#words, this.#s, granule)) return -1;
     const header = this.#words[granule * 4 + SIZE];
     return (header & HIDDEN) === 0 ? usableBytes(header >>> SHIFT) : -1;
   }
 
   startOf(granule: number): number {
     const words = this.#words;
-    const p = startBelow(words, S, granule);
+    const p = startBelow(words, this.#s, granule);
     const header = p === 0 ? HIDDEN : words[p * 4 + SIZE];
     return (header & HIDDEN) === 0 && granule < p + (header >>> SHIFT) ? p : 0;
   }
@@ -139,13 +138,13 @@ class Stack implements Blocks {
 
   discard(granule: number): void {
     if (this.sizeOf(granule) < 0) return;
-    if (this.#words[S + NEWEST] === granule) this.free(granule);
+    if (this.#words[this.#s + NEWEST] === granule) this.free(granule);
     else this.#unlink(granule);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
     const words = this.#words;
-    const s = S;
+    const s = this.#s;
     for (let p = startAbove(words, s, 0); p !== 0; p = startAbove(words, s, p + 1)) {
       const header = words[p * 4 + SIZE];
       if ((header & HIDDEN) !== 0) continue;
@@ -157,18 +156,7 @@ class Stack implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    this.walk((_granule, bytes, busy) => {
-      if (busy) {
-        into.busyBlocks += 1;
-        into.busyBytes += bytes;
-        into.largestBusy = Math.max(into.largestBusy, bytes);
-      } else {
-        into.freeBlocks += 1;
-        into.freeBytes += bytes;
-        into.largestFree = Math.max(into.largestFree, bytes);
-      }
-      return false;
-    });
+    this.walk(countInto(into));
   }
 
   check(report: Parameters<Blocks['check']>[0]): void {
@@ -177,7 +165,7 @@ class Stack implements Blocks {
 
   trim(): void {
     const words = this.#words;
-    const s = S;
+    const s = this.#s;
     const kept = topOf(words, s);
     words[s + END] = kept;
     this.#arena.retract(kept);
@@ -185,12 +173,12 @@ class Stack implements Blocks {
   }
 
   clear(): void {
-    this.#words[S + NEWEST] = 0;
+    this.#words[this.#s + NEWEST] = 0;
   }
 
   rebuild(): boolean {
     const words = this.#words;
-    const s = S;
+    const s = this.#s;
     const end = this.#arena.end();
     const newest = words[s + NEWEST];
     if (words[s + MAGIC] !== LAST_MAGIC || newest < 0 || newest >= end) return false;
@@ -217,7 +205,7 @@ class Stack implements Blocks {
   /** A block in a slab that has no bitmap yet, or at a multiple of `step` granules. */
   #open(n: number, step: number): number {
     const words = this.#words;
-    const s = S;
+    const s = this.#s;
     const newest = words[s + NEWEST];
     const { p, map } = this.#place(step);
     if (p + n > words[s + END] && !this.#extend(p + n)) return 0;
@@ -234,8 +222,8 @@ class Stack implements Blocks {
 
   /** Where the next block goes, and the bitmap in front of it; map 0 = its slab has one. */
   #place(step: number): { p: number; map: number } {
-    const newest = this.#words[S + NEWEST];
-    const top = topOf(this.#words, S);
+    const newest = this.#words[this.#s + NEWEST];
+    const top = topOf(this.#words, this.#s);
     const p = roundUp(top, step);
     if (newest !== 0 && p >>> SLAB_SHIFT === newest >>> SLAB_SHIFT) return { p, map: 0 };
     return { p: roundUp(top + LAST_MAP_GRANULES + 1, step), map: top };
@@ -243,7 +231,7 @@ class Stack implements Blocks {
 
   #extend(end: number): boolean {
     const words = this.#words;
-    const place = S + END;
+    const place = this.#s + END;
     const isMore = this.#arena.extend(end - words[place]);
     words[place] = this.#arena.end();
     return isMore && end <= words[place];
@@ -252,7 +240,7 @@ class Stack implements Blocks {
   /** The newest visible block may have hidden ones above it; its memory waits for them. */
   #freeUnderHidden(granule: number): boolean {
     const words = this.#words;
-    let p = words[S + NEWEST];
+    let p = words[this.#s + NEWEST];
     while (p > granule && (words[p * 4 + SIZE] & HIDDEN) !== 0) {
       const below = words[p * 4 + PREVIOUS];
       if (below >= p) return false;
@@ -266,7 +254,7 @@ class Stack implements Blocks {
   /** Takes a block out that is not the newest: its start bit first. */
   #unlink(granule: number): void {
     const words = this.#words;
-    const map = words[S + DIRECTORY + (granule >>> SLAB_SHIFT)] * 4;
+    const map = words[this.#s + DIRECTORY + (granule >>> SLAB_SHIFT)] * 4;
     dropStart(words, map, granule & SLAB_MASK);
     const below = words[granule * 4 + PREVIOUS];
     const above = words[granule * 4 + NEXT];

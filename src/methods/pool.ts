@@ -32,7 +32,7 @@ import {
 } from '../layout.ts';
 import { parseSize } from '../size.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
-import { countInto } from './best-walk.ts';
+import { countInto } from './count.ts';
 import { checkPool } from './pool-check.ts';
 import { firstOf, startOfPool, walkPool } from './pool-places.ts';
 import { clearPool, rebuildPool, trimPool } from './pool-rebuild.ts';

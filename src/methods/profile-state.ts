@@ -67,6 +67,18 @@ export function profileGeometryFor(
   return { siteWords, stackWords: siteWords, front: frontFor(siteWords, siteWords) };
 }
 
+/** The options that were stored here; a state that cannot be believed has none. */
+export function profileOptionsOf(arena: Arena): Partial<ProfileOptions> {
+  const geometry = profileGeometryOf(arena);
+  if (geometry === null) return {};
+  const s = arena.start * 4;
+  return {
+    depth: arena.words[s + PROFILE.depth],
+    sites: (arena.words[s + PROFILE.flags] & PROFILE_SITES) !== 0,
+    siteTable: geometry.siteWords * 4,
+  };
+}
+
 /** What was laid out, or null where the state cannot be believed. */
 export function profileGeometryOf(arena: Arena): ProfileGeometry | null {
   const { words, start } = arena;

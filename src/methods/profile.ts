@@ -19,11 +19,12 @@ import { GRANULE, PAGE } from '../layout.ts';
 import { PROFILE_HEAD, PROFILE_HEADER } from '../layout-debug.ts';
 import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
+import { countInto } from './count.ts';
 import { leadAt, writeLead } from './debug-header.ts';
 import { assertInner, formatBehind, InnerArena } from './inner-arena.ts';
 import { checkProfile, liveIn } from './profile-check.ts';
 import { formatProfile, Ledger, profileGeometryFor, profileGeometryOf, type ProfileOptions,
-  readProfileOptions } from './profile-state.ts';
+  profileOptionsOf, readProfileOptions } from './profile-state.ts';
 
 const { stack: STACK, size: SIZE, front: FRONT, check: CHECK } = PROFILE_HEADER;
 const HEAD = PROFILE_HEAD;
@@ -39,10 +40,27 @@ const MOST_BYTES = 2 ** 32;
 export function profile(inner: Method, options?: ProfileOptions): Method {
   assertInner(inner, 'profile');
   const read = readProfileOptions(options);
+  return profileWith(inner, () => read);
+}
+
+/** For one region that is there: later segments get the options its first one was made with. */
+export function profileAsStored(inner: Method): Method {
+  let stored: Partial<ProfileOptions> | null = null;
+  const method = profileWith(inner, () => stored ?? {});
+  return {
+    ...method,
+    attach(arena) {
+      stored ??= profileOptionsOf(arena);
+      return method.attach(arena);
+    },
+  };
+}
+
+function profileWith(inner: Method, options: () => Partial<ProfileOptions>): Method {
   return {
     name: `profile(${inner.name})`,
-    format: (arena) => formatBehind(arena, profileGeometryFor(arena, read).front, inner,
-      () => formatProfile(arena, read)),
+    format: (arena) => formatBehind(arena, profileGeometryFor(arena, options()).front, inner,
+      () => formatProfile(arena, options())),
     attach: (arena) => new ProfileBlocks(arena, inner),
   };
 }
@@ -141,18 +159,7 @@ export class ProfileBlocks implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    this.walk((_granule, bytes, busy) => {
-      if (busy) {
-        into.busyBlocks += 1;
-        into.busyBytes += bytes;
-        into.largestBusy = Math.max(into.largestBusy, bytes);
-      } else {
-        into.freeBlocks += 1;
-        into.freeBytes += bytes;
-        into.largestFree = Math.max(into.largestFree, bytes);
-      }
-      return false;
-    });
+    this.walk(countInto(into));
   }
 
   check(report: (finding: Finding) => void): void {

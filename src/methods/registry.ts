@@ -2,10 +2,10 @@
 import { RegionError } from '../errors.ts';
 import type { Method } from '../types.ts';
 import { best } from './best.ts';
-import { debug } from './debug.ts';
+import { debugAsStored } from './debug.ts';
 import { last } from './last.ts';
 import { pool } from './pool.ts';
-import { profile } from './profile.ts';
+import { profileAsStored } from './profile.ts';
 import { slab } from './slab.ts';
 
 const methods = new Map<string, Method>(
@@ -26,7 +26,7 @@ export function methodNames(): string[] {
 
 /** Methods that wrap the one in parentheses. */
 const wrappers = new Map<string, (inner: Method) => Method>(
-  [['debug', debug], ['profile', profile]],
+  [['debug', debugAsStored], ['profile', profileAsStored]],
 );
 const WRAPPED = /^(\w+)\((.+)\)$/;
 

@@ -35,7 +35,7 @@ import { GRANULE, SLAB, SLAB_CLASSES, SLAB_ENTRY, SLAB_FREE, SLAB_HIDDEN, SLAB_K
   SLAB_PAGE, SLAB_TABLE } from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
-import { countInto } from './best-walk.ts';
+import { countInto } from './count.ts';
 import { checkSlab } from './slab-check.ts';
 import { classAt, freeSealed, hasEmpty, isLive, isTable, PAGE_BYTES, refill, relist, TABLE_BYTES,
   takeListed } from './slab-pages.ts';

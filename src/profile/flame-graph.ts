@@ -21,6 +21,13 @@ export interface FlameGraphOptions {
 const PAD = 16;
 const ROW = 19;
 const TOP = 76;
+/** Drawings narrower than this have the controls in a line of their own, below the heading. */
+const NARROW = 640;
+/** Room that the controls take beside the heading. */
+const CONTROLS = 200;
+/** About the width of a letter of the heading, and of the text below it. */
+const BIG_LETTER = 11.5;
+const SMALL_LETTER = 6.7;
 const BOTTOM = 44;
 /** Width of a letter: the font is a monospaced one of 12 pixels. */
 const LETTER = 7.25;
@@ -43,29 +50,42 @@ export function flameGraph(profile: Profile, options: FlameGraphOptions = {}): s
   const width = Math.max(320, Math.floor(options.width ?? 1200));
   const tree = treeOf(profile, by);
   const levels = depthOf(tree);
-  const draw: Drawing = { wide: width - 2 * PAD, base: TOP + levels * ROW, total: tree.value, by,
-    parts: [] };
+  const isNarrow = width < NARROW;
+  const wide = width - 2 * PAD;
+  const room = isNarrow ? wide : wide - CONTROLS;
+  const base = (isNarrow ? TOP + 24 : TOP) + levels * ROW;
+  const draw: Drawing = { wide, base, total: tree.value, by, parts: [] };
   drawFrame(draw, tree, 0, 1, 0);
-  const height = TOP + levels * ROW + BOTTOM;
+  const height = base + BOTTOM;
   const idle = tree.value === 0 ? `There are no ${labelOf(by)}.`
-    : 'Click a frame to zoom, Esc to go back, / to search.';
+    : 'Click to zoom, Esc to go back, / to search.';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
       `height="${height}" data-pad="${PAD}" data-wide="${draw.wide}" data-char="${LETTER}" ` +
       'role="group" aria-labelledby="title about">',
     styleSheet(),
     `<rect class="ground" width="${width}" height="${height}"/>`,
-    `<text id="title" class="h1" x="${PAD}" y="34">${escaped(printableSite(title))}</text>`,
-    `<text class="soft" x="${PAD}" y="56">${summaryOf(profile, by, tree.value)}</text>`,
-    control('reset', 'Reset zoom', width - PAD - 96),
-    control('find', 'Search', width - PAD),
-    `<text id="matched" class="soft end" x="${width - PAD}" y="56"></text>`,
+    `<text id="title" class="h1" x="${PAD}" y="34">` +
+      `${escaped(cut(printableSite(title), room, BIG_LETTER))}</text>`,
+    `<text class="soft" x="${PAD}" y="56">` +
+      `${cut(summaryOf(profile, by, tree.value), room, SMALL_LETTER)}</text>`,
+    control('reset', 'Reset zoom', width - PAD - 96, isNarrow ? 80 : 34),
+    control('find', 'Search', width - PAD, isNarrow ? 80 : 34),
+    isNarrow ? `<text id="matched" class="soft" x="${PAD}" y="80"></text>`
+      : `<text id="matched" class="soft end" x="${width - PAD}" y="56"></text>`,
     ...draw.parts,
     `<text id="about" class="soft" x="${PAD}" y="${height - 16}">${idle}</text>`,
     `<script><![CDATA[${FLAME_SCRIPT}]]></script>`,
     '</svg>',
     '',
   ].join('\n');
+}
+
+/** The beginning that has room, pixels. */
+function cut(text: string, room: number, letter: number): string {
+  const letters = [...text];
+  const fit = Math.floor(room / letter);
+  return letters.length <= fit ? letters.join('') : `${letters.slice(0, fit - 1).join('')}…`;
 }
 
 function summaryOf({ total }: Profile, by: By, value: number): string {
@@ -139,14 +159,15 @@ function hashOf(text: string): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-function control(id: string, text: string, x: number): string {
-  return `<text id="${id}" class="control end" x="${x}" y="34" tabindex="0" role="button" ` +
+function control(id: string, text: string, x: number, y: number): string {
+  return `<text id="${id}" class="control end" x="${x}" y="${y}" tabindex="0" role="button" ` +
     `style="visibility:hidden">${text}</text>`;
 }
 
 function styleSheet(): string {
   const scheme = (n: 0 | 1, inks: readonly string[]) => [
-    `.ground{fill:${inks[0]}}text{fill:${inks[1]}}.soft{fill:${inks[2]}}.f text{fill:${inks[3]}}`,
+    `svg:root{background:${inks[0]}}.ground{fill:${inks[0]}}`,
+    `text{fill:${inks[1]}}.soft{fill:${inks[2]}}.f text{fill:${inks[3]}}`,
     `.all{fill:${inks[4]}}.control{fill:${inks[5]}}.f:focus-visible rect,.f:hover rect{stroke:` +
       `${inks[6]}}.hit rect{fill:${inks[7]}}`,
     ...FILLS.map((pair, i) => `.c${i}{fill:${pair[n]}}`),
@@ -159,9 +180,9 @@ function styleSheet(): string {
     'monospace}.h1{font:600 19px system-ui,-apple-system,\'Segoe UI\',Roboto,\'DejaVu Sans\',' +
     'sans-serif}.soft,.control{font-family:system-ui,-apple-system,\'Segoe UI\',Roboto,' +
     '\'DejaVu Sans\',sans-serif;font-size:13px}.end{text-anchor:end}.f,.control{cursor:pointer;' +
-    'outline:none}.f text{pointer-events:none}.f rect{stroke-width:1}.control:hover,' +
-    '.control:focus-visible{text-decoration:underline}.below{opacity:.55}.searching ' +
-    `.f:not(.hit) rect{opacity:.45}${scheme(0, light)}` +
+    'outline:none}.f text{pointer-events:none}.f rect{stroke-width:1.5}.control:hover,' +
+    '.control:focus-visible{text-decoration:underline}.below rect{fill-opacity:.55}.searching ' +
+    `.f:not(.hit) rect{fill-opacity:.45}${scheme(0, light)}` +
     `@media (prefers-color-scheme:dark){${scheme(1, dark)}}</style>`;
 }
 

@@ -20,7 +20,7 @@ export const FLAME_SCRIPT = `
     g.tip = g.querySelector('title').textContent;
   });
   function place(g, x, w) {
-    g.style.display = w * WIDE < 0.3 ? 'none' : '';
+    g.style.display = w * WIDE < 0.08 ? 'none' : '';
     var left = PAD + x * WIDE, wide = w * WIDE, fit = Math.floor((wide - 6) / CHAR);
     g.box.setAttribute('x', left.toFixed(2));
     g.box.setAttribute('width', Math.max(0.3, wide - 0.6).toFixed(2));
@@ -65,15 +65,22 @@ export const FLAME_SCRIPT = `
     if (svg.classList.contains('searching')) search('');
     else search(window.prompt('Search frames (a regular expression):', '') || '');
   }
+  // What is longer than the drawing is wide loses its middle: a part of the path.
+  function say(text) {
+    about.textContent = text;
+    var fit = Math.floor(text.length * WIDE / about.getComputedTextLength()) - 2;
+    if (fit >= text.length - 2) return;
+    var head = Math.floor(fit / 3);
+    about.textContent = text.slice(0, head) + '\\u2026' + text.slice(text.length - fit + head);
+  }
   function keyed(work) {
     return function (e) {
       if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); work(); }
     };
   }
   frames.forEach(function (g) {
-    var go = function () { zoom(g); }, tell = function () {
-      about.textContent = g.tip.replace(/\\n/g, ' \\u00b7 ');
-    };
+    var go = function () { zoom(g); };
+    var tell = function () { say(g.tip.replace(/\\n/g, ' \\u00b7 ')); };
     g.addEventListener('click', go);
     g.addEventListener('keydown', keyed(go));
     g.addEventListener('mouseenter', tell);

@@ -59,8 +59,8 @@ export function scatter(study: Study, looks: Looks, box: Box): string {
     text(x + width / 2, y + height + 34, `time per operation, ${study.base} = 1`, 'soft mid'),
     text(x, y - 10, 'utilization: peak live payload / peak footprint', 'soft small'),
     text(x + 8, y + 18, '↖ faster, and less waste', 'soft small halo'),
-    ...points.map(({ mark }) => mark),
     ...labels(points, box),
+    ...points.map(({ mark }) => mark),
     empty,
   ].join('');
 }
@@ -79,21 +79,35 @@ function rulers(across: Scale, up: Scale | null, { x, y, width, height }: Box): 
   ].join('');
 }
 
+/** Where a name may stand beside its mark: how it is anchored, and from the mark to there. */
+const SIDES = [
+  ['start', 11, -7], ['end', -11, -7], ['mid', 0, -24], ['mid', 0, 10], ['start', 9, -20],
+  ['start', 9, 7], ['end', -9, -20], ['end', -9, 7], ['start', 14, 20], ['start', 14, -34],
+  ['end', -14, -34], ['end', -14, 20],
+  // Farther away, with a line to the mark.
+  ...[36, 52, 68, 84, 100].flatMap((far) => [-far, far - 14].flatMap((dy) =>
+    [['start', 14, dy], ['end', -14, dy], ['mid', 0, dy]] as const)),
+] as const;
+const NEAR = 8;
+/** Of a text's width, what is left of its anchor. */
+const SHARE_BEFORE = { start: 0, mid: 0.5, end: 1 } as const;
+
 /** A name beside each mark, on the first side where nothing else is. */
 function labels(points: readonly Point[], box: Box): string[] {
   const taken: Box[] = points.map(({ x, y }) => ({ x: x - 7, y: y - 7, width: 14, height: 14 }));
   return points.map(({ label, look, x, y }) => {
     const width = widthOf(label);
-    const sides: Box[] = [[x + 11, y - 7], [x - 11 - width, y - 7], [x - width / 2, y - 24],
-      [x - width / 2, y + 10], [x + 9, y - 20], [x + 9, y + 7], [x - 9 - width, y - 20],
-      [x - 9 - width, y + 7], [x + 14, y + 20], [x + 14, y - 34]]
-      .map(([left = 0, top = 0]) => ({ x: left, y: top, width, height: 14 }));
+    const sides = SIDES.map(([anchor, dx, dy]) => ({
+      anchor, dx, x: x + dx - width * SHARE_BEFORE[anchor], y: y + dy, width, height: 14,
+    }));
     const free = sides.find((side) => side.x >= box.x && side.x + width <= box.x + box.width + 20
       && side.y >= box.y - 6 && side.y + 14 <= box.y + box.height + 6
-      && taken.every((other) => !overlap(side, other))) ?? sides[0] as Box;
+      && taken.every((other) => !overlap(side, other))) ?? sides[0] as typeof sides[0];
     taken.push(free);
     const weight = look.family === 'region' ? ' bold' : '';
-    return text(free.x, free.y + 11, label, `ink halo${weight}`);
+    const isNear = sides.indexOf(free) < NEAR;
+    const leader = isNear ? '' : line(x, y, x + free.dx, free.y + 7, 'axis');
+    return leader + text(x + free.dx, free.y + 11, label, `ink halo ${free.anchor}${weight}`);
   });
 }
 

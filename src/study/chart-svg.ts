@@ -32,7 +32,7 @@ const REGION_COLOURS = [
   ['#0b7285', '#4fd1e3'], ['#4d7c0f', '#a3d14a'], ['#9a3412', '#f0a58a'], ['#334155', '#c3cedd'],
 ] as const;
 const PEER_COLOURS = [
-  ['#5f6b7a', '#aab4c2'], ['#a3adba', '#6f7b8a'], ['#0d9488', '#3fd0c0'], ['#a8710a', '#e0b04a'],
+  ['#5f6b7a', '#aab4c2'], ['#8791a0', '#6f7b8a'], ['#0d9488', '#3fd0c0'], ['#a8710a', '#e0b04a'],
   ['#2f8f46', '#66cf80'], ['#c92a2a', '#ff8080'], ['#8a5a9e', '#cfa3e0'], ['#7a5c3e', '#c9a98a'],
 ] as const;
 
@@ -52,12 +52,14 @@ const INKS = [
 export function styleSheet(families: readonly Family[]): string {
   const colours = coloursOf(families);
   const rules = (n: 0 | 1) => [
+    `svg:root{background:${INKS[0][2 + n]}}`,
     ...INKS.map((ink) => `.${ink[0]}{${ink[1]}:${ink[2 + n]}}`),
     ...colours.map((pair, i) => `.s${i}{fill:${pair[n]}}`),
   ].join('');
   return `<style>text{font-family:${FONT};font-size:12px}`
     + '.h1{font-size:20px;font-weight:600}.h2{font-size:14px;font-weight:600}'
-    + '.small{font-size:11px}.bold{font-weight:600}.end{text-anchor:end}.mid{text-anchor:middle}'
+    + '.small{font-size:11px}.bold{font-weight:600}.end{text-anchor:end}'
+    + '.start{text-anchor:start}.mid{text-anchor:middle}'
     + '.num{font-variant-numeric:tabular-nums}line{stroke-width:1}.mark{stroke-width:1.25}'
     + '.halo{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}.range{stroke-width:2}'
     + `${rules(0)}@media (prefers-color-scheme:dark){${rules(1)}}</style>`;
@@ -89,9 +91,14 @@ export function line(x1: number, y1: number, x2: number, y2: number, classes: st
   return `<line x1="${px(x1)}" y1="${px(y1)}" x2="${px(x2)}" y2="${px(y2)}" class="${classes}"/>`;
 }
 
+const NARROW = /[fijlrtI.,:;'|/() -]/;
+const WIDE = /[mwMW@%…]/;
+
 /** Pixels of a text of this size: good enough to keep labels apart. */
 export function widthOf(content: string, size = 12): number {
-  return [...content].length * size * 0.56;
+  const letters = [...content];
+  const em = (c: string) => (NARROW.test(c) ? 0.36 : WIDE.test(c) ? 0.95 : 0.62);
+  return size * letters.reduce((sum, c) => sum + em(c), 0);
 }
 
 /** Circle: a method; square: an allocator of C; triangle: JavaScript. */

@@ -56,7 +56,7 @@ export function chartOf(study: Study): string {
     `<title id="title">${first}: time and space</title>`,
     `<desc id="desc">${escaped(descriptionOf(study))}</desc>`,
     styleSheet(contenders.map(({ family }) => family)),
-    `<rect width="${WIDTH}" height="${px(height)}" rx="10" class="ground"/>`,
+    `<rect width="${WIDTH}" height="${px(height)}" class="ground"/>`,
     ...parts,
     '</svg>',
   ].join('\n').concat('\n');

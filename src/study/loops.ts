@@ -34,13 +34,16 @@ export function replayBuffers(trace: Trace, live: (Buffer | null)[], touch: Touc
   }
 }
 
-/** The loop alone: addresses that cost nothing. */
-export function emptyHeap(trace: Trace): Heap {
-  const at = (size: number) => size & 0x7ff0;
+/** Bytes of the largest block of a trace, or its largest alignment. */
+export function largestSize({ records }: Trace): number {
   let most = 0;
-  for (let i = 1; i < trace.records.length; i += RECORD) {
-    most = Math.max(most, trace.records[i] as number);
-  }
+  for (let i = 1; i < records.length; i += RECORD) most = Math.max(most, records[i] as number);
+  return most;
+}
+
+/** The loop alone: addresses that cost nothing, for blocks of at most so many bytes. */
+export function emptyHeap(most: number): Heap {
+  const at = (size: number) => size & 0x7ff0;
   const memory = new Uint8Array((most + 0x10000) & ~15);
   return {
     memory,

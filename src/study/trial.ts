@@ -13,7 +13,7 @@ import type { Trace } from '../trace/trace.ts';
 import { readTrace } from '../trace/trace-file.ts';
 import type { Region } from '../types.ts';
 import { standFor } from './places.ts';
-import { emptyHeap, replayBuffers } from './loops.ts';
+import { emptyHeap, largestSize, replayBuffers } from './loops.ts';
 import { peakResident, startPeak } from './memory.ts';
 import { loadPool, PoolRefused, poolHeap, reallocFault } from './pool.ts';
 
@@ -111,7 +111,7 @@ async function run(request: TrialRequest): Promise<number> {
   if (request.kind === 'pool') return timePool(request, trace);
   if (request.kind === 'buffer') return timeBuffers(request, trace);
   if (request.kind === 'region') return timeRegion(request, trace);
-  timeHeap(request, trace, emptyHeap(trace));
+  timeHeap(request, trace, emptyHeap(largestSize(trace)));
   return 0;
 }
 

@@ -7,7 +7,7 @@ import { TEXT_BYTES } from '../../src/region/text.ts';
 import type { Discipline, Method } from '../../src/types.ts';
 import { expectCode } from './expect-code.ts';
 import { newSeed, Oracle, randomFrom, randomStep } from './oracle.ts';
-import { temporaryDirectory } from './temp.ts';
+import { memoryDirectory } from './temp.ts';
 
 /** Name of the file of a region that reopens, in its directory. */
 export const REGION_FILE = 'a.region';
@@ -29,13 +29,13 @@ export interface Implementation {
 
 export function describeReopening({ method, order, open, sizes }: Implementation): void {
   test('a closed region is the same when it is opened again', () => {
-    const dir = temporaryDirectory();
+    const dir = memoryDirectory();
     const seed = newSeed();
     const random = randomFrom(seed);
     const oracle = new Oracle(createRegion(open(dir, '64MiB'), method), order, sizes);
     const { id } = oracle.region;
-    for (let round = 0; round < 5; round++) {
-      for (let i = 0; i < 200; i++) randomStep(oracle, random, 20_000);
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 150; i++) randomStep(oracle, random, 20_000);
       oracle.region.close();
       oracle.region = openRegion(open(dir));
       expect(oracle.region.id).toBe(id);
@@ -51,7 +51,7 @@ export function describeFiles({ method, order, open, sizes }: Implementation): v
   const text = sizes === 'any' ? 'still here' : '!'.repeat(sizes - TEXT_BYTES);
 
   test('creating over a region is refused and changes nothing; so is opening nothing', () => {
-    const dir = temporaryDirectory();
+    const dir = memoryDirectory();
     expectCode('ERR_NOT_FOUND', () => openRegion(open(dir)));
     const region = createRegion(open(dir), method);
     region.roots.set('text', region.strdup(text));
@@ -64,13 +64,13 @@ export function describeFiles({ method, order, open, sizes }: Implementation): v
   });
 
   test('what was synced is there although it was never closed', () => {
-    const dir = temporaryDirectory();
+    const dir = memoryDirectory();
     const region = createRegion(open(dir, '64MiB'), method);
     const oracle = new Oracle(region, order, sizes);
     for (let i = 0; i < 100; i++) oracle.alloc(i * 10);
     oracle.set('first', oracle.blocks[0].address);
     region.sync();
-    const copy = temporaryDirectory();
+    const copy = memoryDirectory();
     copyFileSync(join(dir, REGION_FILE), join(copy, REGION_FILE));
     region.close();
     oracle.region = openRegion(open(copy));

@@ -12,8 +12,9 @@ export function cutting(method: Method, onStore: () => void): Method {
   };
 }
 
-function watched(arena: Arena, onStore: () => void): Arena {
-  const words = new Proxy(arena.words, {
+/** A part of them, which is what a method that wraps another gives that one, is watched too. */
+function watchedWords(words: Int32Array, onStore: () => void): Int32Array {
+  return new Proxy(words, {
     set(target, key, value: number) {
       onStore();
       target[key as unknown as number] = value;
@@ -22,14 +23,20 @@ function watched(arena: Arena, onStore: () => void): Arena {
     get(target, key) {
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== 'function') return value;
+      if (key === 'subarray') {
+        return (from: number, to?: number) => watchedWords(target.subarray(from, to), onStore);
+      }
       return (...given: unknown[]) => {
         if (WRITERS.has(String(key))) onStore();
         return Reflect.apply(value, target, given);
       };
     },
   });
+}
+
+function watched(arena: Arena, onStore: () => void): Arena {
   return {
-    words,
+    words: watchedWords(arena.words, onStore),
     start: arena.start,
     end: () => arena.end(),
     extend(granules) {

@@ -10,51 +10,11 @@
 import { fileURLToPath } from 'node:url';
 import { best, createRegion, heap, last, type Method, openStore, pool, type Region, slab }
   from '../../src/index.ts';
-import { TRACE_RECORD } from '../../src/layout.ts';
+import { emptyHeap, largestSize, replayBuffers } from '../../src/study/loops.ts';
 import { type Heap, heapOf, replay } from '../../src/trace/replay.ts';
 import { readTrace } from '../../src/trace/trace-file.ts';
 import type { Trace } from '../../src/trace/trace.ts';
 
-const { words: RECORD, operation: OPERATION, zero: ZERO, slotShift: SLOT } = TRACE_RECORD;
-const { alloc: ALLOC, free: FREE, resize: RESIZE } = TRACE_RECORD;
-
-/** Blocks of the garbage collector: one Buffer each, the way most programs get memory. */
-function replayBuffers(trace: Trace, live: (Buffer | null)[]): void {
-  const { records } = trace;
-  for (let i = 0; i < records.length; i += RECORD) {
-    const word = records[i] as number;
-    const size = records[i + 1] as number;
-    const slot = word >>> SLOT;
-    const operation = word & OPERATION;
-    if (operation === FREE) {
-      live[slot] = null;
-      continue;
-    }
-    if (operation !== ALLOC && operation !== RESIZE) continue;
-    const block = (word & ZERO) !== 0 ? Buffer.alloc(size) : Buffer.allocUnsafe(size);
-    const old = operation === RESIZE ? live[slot] : null;
-    if (old) old.copy(block, 0, 0, Math.min(old.length, size));
-    live[slot] = block;
-    if (size > 0) {
-      block[0] = 1;
-      block[size - 1] = 2;
-    }
-  }
-}
-
-/** The replay loop alone: addresses that cost nothing. */
-function loopHeap(): Heap {
-  const at = (size: number) => size & 0x7ff0;
-  const memory = new Uint8Array(2 ** 28);
-  return {
-    memory,
-    doubles: new Float64Array(memory.buffer),
-    alloc: at,
-    align: at,
-    free: () => {},
-    resize: (_address, size) => at(size),
-  };
-}
 
 interface Timing {
   /** Nanoseconds per operation of each repetition. */
@@ -131,7 +91,7 @@ const METHODS = { best, last, pool, slab };
 
 /** A region in place of the loop; the probe that finds its memory fixes the size of a pool. */
 function stackHeap(method: Method | undefined): Heap {
-  return method === undefined ? loopHeap() : heapOf(createRegion(heap(), method), 64);
+  return method === undefined ? emptyHeap(2 ** 16) : heapOf(createRegion(heap(), method), 64);
 }
 
 function main(path: string, repetitions: number, kind: string, dir: string, method: Method) {
@@ -148,10 +108,10 @@ function main(path: string, repetitions: number, kind: string, dir: string, meth
   const { operations, slots } = trace;
   if (kind === 'buffer') {
     const live = new Array<Buffer | null>(slots).fill(null);
-    const once = () => replayBuffers(trace, live);
+    const once = () => replayBuffers(trace, live, 'ends');
     return { ns: timed(repetitions, operations, once, () => live.fill(null)), extent: 0 };
   }
-  const loop = loopHeap();
+  const loop = emptyHeap(largestSize(trace));
   const live = new Float64Array(slots);
   const ns = timed(repetitions, operations, () => replay(trace, loop, live), () => live.fill(0));
   return { ns, extent: 0 };

@@ -89,7 +89,11 @@ export const ROWS: readonly Row[] = [
       /^golden: /],
   },
   { vmalloc: 'Vmbest', here: 'best', proofs: [/^best: /, /^best-model: /] },
-  { vmalloc: 'Vmpool', here: 'pool', proofs: [/^pool.*: /, /^conformance: pool .* > free: 0 is ignored/] },
+  {
+    vmalloc: 'Vmpool',
+    here: 'pool',
+    proofs: [/^pool.*: /, /^conformance: pool .* > free: 0 is ignored/],
+  },
   { vmalloc: 'Vmlast', here: 'last', proofs: [/^last: /] },
   {
     vmalloc: 'Vmdebug vmdbcheck vmdbwatch vmdbwarn',
