@@ -24,7 +24,7 @@ const BIT_WORDS = PAGE_GRANULES / 32;
 const CHUNK_PAGES = 2 ** (CHUNK_SHIFT - PAGE_SHIFT);
 const CHUNKS = SLAB.words - DIRECTORY;
 /** Empty pages are looked for when there is this part of pages more than the last time. */
-const DUE_SHIFT = 4;
+const DUE_SHIFT = 5;
 const DUE_LEAST = 32;
 
 /** By class and word of the bitmap: where blocks start. */

@@ -6,9 +6,9 @@
  * which manages what follows the state of slab.
  *
  * Free blocks of a class are linked, the last freed one is the next one given. Pages that became
- * empty are looked for when there is a sixteenth of pages more than the last time, and before a
- * call fails; all lists are then made again from the bits, the lowest block first. Where none was
- * found the heap is sealed: calls that fail look no more, and `free` looks at its page.
+ * empty are looked for when there are a thirty-second part more pages than the last time, and
+ * before a call fails; all lists are then made again from the bits, the lowest block first. Where
+ * none was found the heap is sealed: calls that fail look no more, and `free` looks at its page.
  *
  * Ground truth is `best`'s, the directory of tables, the kinds of pages, the bits and which blocks
  * are hidden; the lists can be derived (`rebuild`). Order of writes, so that this holds at every
