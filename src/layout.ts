@@ -170,52 +170,45 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
 // ---- slab ------------------------------------------------------------------------------------
 
 /**
- * State of the method `slab`: offsets in words from its first granule. `open` is the word index of
- * the first span with free pages, `due` the number of spans at which empty pages are looked for;
+ * State of the method `slab`: offsets in words from its first granule. `pages` is how many there
+ * are, `due` the number at which empty ones are looked for; `sealed` is 1 while none is empty;
  * `hidden` holds granules; `heads` the first free block of each class, by its size in granules;
- * `spanBits` has a bit per 64 KiB of the window. A heap of `best` follows.
+ * `directory` has a word per MiB of the window: the word index of its table, negative while sealed,
+ * 0 = no page lies there. A heap of `best` follows.
  */
 export const SLAB = {
   magic: 0,
-  open: 1,
-  spans: 2,
-  due: 3,
+  pages: 1,
+  due: 2,
+  sealed: 3,
   hidden: 4,
   heads: 44,
-  spanBits: 108,
-  words: 2156,
+  directory: 80,
+  words: 4176,
 } as const;
 
-export const SLAB_MAGIC = 0x42414c53;
+export const SLAB_MAGIC = 0x32424c53;
 export const SLAB_HIDDEN = 40;
-/** Blocks of 1 … 32 granules lie in slabs. */
-export const SLAB_CLASSES = 32;
-/**
- * A span: 64 KiB at a multiple of that, sixteen pages. Its tables are the last 148 words of it: a
- * bit per granule, the kind of each page, which pages are free, the next span with free ones.
- */
-export const SLAB_SPAN = {
-  bits: 16236,
-  kinds: 16364,
-  free: 16380,
-  next: 16381,
-  words: 16384,
-  pageShift: 8,
-  shift: 12,
-} as const;
-/** Kind of a page: its class, whether it is the last of a span, has hidden blocks. 0 = free. */
-export const SLAB_KIND = { class: 63, last: 64, guarded: 128, count: 256 } as const;
+/** Blocks of 1 … 16 granules lie in slabs. */
+export const SLAB_CLASSES = 16;
+/** Granules of a page of slab: its blocks have one size. */
+export const SLAB_PAGE = { granules: 256, shift: 8 } as const;
+/** The table of a MiB: which MiB it is, then an entry per page. */
+export const SLAB_TABLE = { chunk: 0, entries: 4, words: 2308, shift: 16 } as const;
+/** What a table says of a page: its kind, then a bit per granule. */
+export const SLAB_ENTRY = { kind: 0, bits: 1, words: 9 } as const;
+/** Kind of a page: its class, whether it has hidden blocks. 0 = no page lies there. */
+export const SLAB_KIND = { class: 31, guarded: 32 } as const;
 /** Words of a free block: the next one of its class, the complement of that. */
 export const SLAB_FREE = { next: 0, check: 1 } as const;
 
 if (SLAB.hidden + SLAB_HIDDEN > SLAB.heads) throw new Error('layout: hidden blocks of slab');
-if (SLAB.heads + SLAB_KIND.class >= SLAB.spanBits) throw new Error('layout: classes');
-if (SLAB.spanBits + SLOT_GRANULES / 2 ** SLAB_SPAN.shift / 32 !== SLAB.words) {
-  throw new Error('layout: span bits');
+if (SLAB.heads + SLAB_KIND.class >= SLAB.directory) throw new Error('layout: classes');
+if (SLAB.directory + SLOT_GRANULES / 2 ** SLAB_TABLE.shift !== SLAB.words) {
+  throw new Error('layout: directory of slab');
 }
-if (SLAB_SPAN.bits + 128 !== SLAB_SPAN.kinds || SLAB_SPAN.kinds + 16 !== SLAB_SPAN.free) {
-  throw new Error('layout: span');
-}
+if (SLAB_TABLE.entries + SLAB_ENTRY.words * 2 ** (SLAB_TABLE.shift - SLAB_PAGE.shift)
+  !== SLAB_TABLE.words) throw new Error('layout: table of slab');
 
 // ---- regions shared by threads -----------------------------------------------------------------
 

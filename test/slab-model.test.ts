@@ -1,5 +1,6 @@
 /** slab and pool against a model: random calls, contents, and the memory of a killed process. */
 import { describe, expect, test } from 'vitest';
+import { SLAB, SLAB_TABLE } from '../src/layout.ts';
 import { pool, poolOf } from '../src/methods/pool.ts';
 import { slab } from '../src/methods/slab.ts';
 import type { Blocks, Method } from '../src/types.ts';
@@ -16,14 +17,14 @@ interface Case {
 
 function mostlySmall(random: Random): number {
   const kind = random(20);
-  if (kind < 15) return random(520);
-  return kind < 19 ? random(5000) : 64_000 + random(3000);
+  if (kind < 15) return random(300);
+  return kind < 19 ? random(5000) : [4080, 9216, 64_000][random(3)] + random(40);
 }
 
 const cases: Case[] = [
   { name: 'slab', method: slab, anySize: mostlySmall },
   { name: 'slab of few sizes', method: slab, anySize: (random) => 16 + 16 * random(3) },
-  { name: 'slab of large slots', method: slab, anySize: (random) => 480 + random(32) },
+  { name: 'slab of large slots', method: slab, anySize: (random) => 224 + random(32) },
   { name: 'pool', method: pool, anySize: () => 100 },
   { name: 'pool of large blocks', method: poolOf(70_000), anySize: () => 70_000 },
 ];
@@ -135,9 +136,9 @@ describe.each(cases)('$name', ({ method, anySize }) => {
 /** A few words of the state, of tables of spans, of bitmaps, or anywhere. */
 function damage(arena: TestArena, random: Random): void {
   const state = arena.start * 4;
-  const tables = 3 * 16_384 - 192;
-  const places = [() => random(180), () => random(4200), () => tables + random(192) - state,
-    () => random(arena.size * 4 - state)];
+  const table = Math.abs(arena.words[state + SLAB.directory]) || state;
+  const places = [() => random(180), () => random(5000),
+    () => table + random(SLAB_TABLE.words) - state, () => random(arena.size * 4 - state)];
   for (let n = 1 + random(4); n > 0; n -= 1) {
     const at = state + (places[random(places.length)] as () => number)();
     const flipped = arena.words[at]! ^ (1 << random(32));

@@ -2,25 +2,26 @@
  * Checks every invariant of `slab` (slab.ts, S1–S8) over arbitrary bytes, after those of `best`:
  * reads only, loops are bounded by the number of blocks, at most LIMIT findings.
  */
-import { GRANULE, GRANULES_PER_PAGE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_MAGIC,
-  SLAB_SPAN } from '../layout.ts';
+import { GRANULE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_MAGIC, SLAB_TABLE }
+  from '../layout.ts';
 import type { Blocks, Finding } from '../types.ts';
 import {
   bitWord,
+  chunksOf,
   classAt,
-  freePages,
+  eachPage,
+  hasEmptyPage,
   isGuarded,
-  isInSpan,
   isLive,
   isSoundKind,
+  isStart,
   kindWord,
-  pagesOf,
-  SPAN_BYTES,
-  spansOf,
+  PAGE_BYTES,
+  PAGE_GRANULES,
+  tableOf,
   visibleStarts,
 } from './slab-pages.ts';
-import { isStart, strayWord } from './slab-rebuild.ts';
-import { isSpanAt } from './slab-walk.ts';
+import { isRemains, isTableBlock, strayBit } from './slab-rebuild.ts';
 
 const LIMIT = 100;
 
@@ -28,8 +29,6 @@ interface Check {
   readonly words: Int32Array;
   readonly s: number;
   readonly large: Blocks;
-  /** Spans that can be looked into, highest first. */
-  readonly spans: number[];
   /** Free blocks that no list was seen to hold yet. */
   readonly free: Set<number>;
   readonly found: (id: string, granule: number, detail: string) => void;
@@ -53,45 +52,71 @@ export function checkSlab(
     return;
   }
   large.check(limited);
-  const check: Check = { words, s, large, spans: [], free: new Set(), found };
-  checkSpanBits(check);
-  for (const span of check.spans) for (const page of pagesOf(span)) checkPage(check, page);
+  const check: Check = { words, s, large, free: new Set(), found };
+  for (let chunk = chunksOf(words) - 1; chunk >= 0; chunk -= 1) {
+    if (!checkTable(check, chunk)) return;
+  }
+  checkRemains(check);
+  const pages = checkPages(check);
   for (let n = 0; n <= SLAB_CLASSES; n += 1) checkList(check, n);
   for (const granule of check.free) found('S6', granule, 'a free block is in no list');
-  checkOpenSpans(check);
+  checkCounts(check, pages);
   checkHidden(check);
 }
 
-function checkSpanBits({ words, s, large, spans, found }: Check): void {
-  for (const span of spansOf(words, s)) {
-    if (large.sizeOf(span) === SPAN_BYTES) spans.push(span);
-    else found('S2', span, 'a span is no block of best, or one of another size');
+/** false = nothing more can be said. */
+function checkTable({ words, s, large, found }: Check, chunk: number): boolean {
+  const table = tableOf(words, s, chunk);
+  if (table === 0) return true;
+  const first = chunk << SLAB_TABLE.shift;
+  if (!isTableBlock(large, table) || words[table + SLAB_TABLE.chunk] !== chunk) {
+    found('S2', first, `its table is said to be at word ${table}, where it is not`);
+    return false;
   }
+  const isSealed = words[s + SLAB.directory + chunk] < 0;
+  if (isSealed !== (words[s + SLAB.sealed] !== 0)) {
+    found('S7', first, 'its table is sealed, or not, and the others are not so');
+  }
+  const stray = strayBit(words, table, chunk);
+  if (stray >= 0) found('S4', stray, 'a bit is set where no block can start');
+  return true;
+}
+
+function checkRemains({ words, s, large, found }: Check): void {
   large.walk((granule, bytes, busy) => {
-    if (busy && bytes === SPAN_BYTES && !isSpanAt(words, s, granule)) {
-      found('S2', granule, 'a block of the size of a span is none');
+    if (busy && isRemains(words, s, granule, bytes)) {
+      found('S2', granule, 'a block of the size of a page or a table is none');
     }
     return false;
   });
 }
 
-function checkPage({ words, s, free, found }: Check, page: number): void {
-  if (!isSoundKind(words, page)) {
-    found('S3', page, `no page is of kind ${words[kindWord(page)]}`);
-    return;
-  }
-  const isWanted = hiddenOf(words, s).some((place) => Math.floor(place / GRANULES_PER_PAGE)
-    === page / GRANULES_PER_PAGE);
-  if (isGuarded(words, page) !== isWanted) {
+function checkPages(check: Check): number {
+  const { words, s, large, found } = check;
+  let pages = 0;
+  eachPage(words, s, (page, table) => {
+    const kind = words[kindWord(table, page)];
+    pages += 1;
+    if (!isSoundKind(kind)) found('S3', page, `no page is of kind ${kind}`);
+    else if (large.sizeOf(page) !== PAGE_BYTES) found('S3', page, 'no block of best is this page');
+    else checkPage(check, page, table);
+    return false;
+  });
+  return pages;
+}
+
+function checkPage({ words, s, free, found }: Check, page: number, table: number): void {
+  const kind = words[kindWord(table, page)];
+  const isWanted = hiddenOf(words, s).some((place) => place - (place & (PAGE_GRANULES - 1))
+    === page);
+  if (isGuarded(kind) !== isWanted) {
     found('S3', page, 'the page says that blocks in it are hidden, or not, and is mistaken');
   }
-  const stray = strayWord(words, page);
-  if (stray !== 0) found('S4', page, `bits where no block can start, in word ${stray}`);
-  for (let from = page; from < page + GRANULES_PER_PAGE; from += 32) {
-    let left = visibleStarts(words, s, from) & ~words[bitWord(from)];
+  for (let from = page; from < page + PAGE_GRANULES; from += 32) {
+    let left = visibleStarts(words, s, kind, from) & ~words[bitWord(table, from)];
     while (left !== 0) {
-      const at = Math.clz32(left);
-      left ^= 1 << ~at;
+      const at = 31 - Math.clz32(left);
+      left ^= 1 << at;
       free.add(from + at);
     }
   }
@@ -101,7 +126,7 @@ function checkPage({ words, s, free, found }: Check, page: number): void {
 function checkList({ words, s, free, found }: Check, n: number): void {
   let before = s >>> 2;
   for (let at = words[s + SLAB.heads + n]; at !== 0; ) {
-    if (!free.delete(at) || classAt(words, at) !== n) {
+    if (!free.delete(at) || classAt(words, s, at) !== n) {
       found('S5', before, `class ${n}: its list leads to ${at}, which is no free block of it`);
       return;
     }
@@ -115,19 +140,11 @@ function checkList({ words, s, free, found }: Check, n: number): void {
   }
 }
 
-function checkOpenSpans({ words, s, spans, found }: Check): void {
-  const open = new Set(spans.filter((span) => freePages(words, span) !== 0));
-  for (let w = words[s + SLAB.open]; w !== 0; w = words[w + SLAB_SPAN.next]) {
-    if (w % 4 !== 0 || !open.delete(w >>> 2)) {
-      found('S7', s >>> 2, `the list of spans with free pages leads to word ${w}`);
-      return;
-    }
-    const [said, free] = [words[w + SLAB_SPAN.free], freePages(words, w >>> 2)];
-    if (said !== free) found('S7', w >>> 2, `its free pages are ${free}, not ${said}`);
-  }
-  for (const span of open) found('S7', span, 'a span with free pages is not listed');
-  if (words[s + SLAB.spans] !== spans.length) {
-    found('S7', s >>> 2, `${spans.length} spans, not ${words[s + SLAB.spans]}`);
+function checkCounts({ words, s, found }: Check, pages: number): void {
+  const said = words[s + SLAB.pages];
+  if (said !== pages) found('S7', s >>> 2, `${pages} pages, not ${said}`);
+  if (words[s + SLAB.sealed] !== 0 && hasEmptyPage(words, s)) {
+    found('S7', s >>> 2, 'it is sealed, but a page is empty');
   }
 }
 
@@ -142,8 +159,7 @@ function checkHidden({ words, s, found }: Check): void {
     found('S8', s >>> 2, `a gap behind ${count} hidden blocks`);
   }
   for (const [i, place] of places.slice(0, count).entries()) {
-    const isBlock = place > 0 && isInSpan(words, s, place) && isStart(words, place)
-      && !isLive(words, place);
+    const isBlock = place > 0 && isStart(words, s, place) && !isLive(words, s, place);
     if (!isBlock || places.indexOf(place) !== i) {
       found('S8', place > 0 ? place : s >>> 2, `${place} is no hidden block, or listed twice`);
     }

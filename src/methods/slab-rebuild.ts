@@ -2,84 +2,108 @@
  * Derives the lists of `slab` again from the ground truth, and clears it. The ground truth is
  * judged first; nothing of slab's is written when it is damaged.
  */
-import { SLAB, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC } from '../layout.ts';
+import { SLAB, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC, SLAB_TABLE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 import {
-  BIT_WORDS,
   bitWord,
-  isInSpan,
+  chunksOf,
+  classAt,
+  eachPage,
   isSoundKind,
+  isStart,
+  isTable,
   kindWord,
-  pagesOf,
+  PAGE_BYTES,
+  PAGE_GRANULES,
   relist,
-  SPAN_BYTES,
-  spansOf,
-  startsAt,
+  startsOf,
+  TABLE_BYTES,
+  tableAt,
+  tableOf,
+  unseal,
 } from './slab-pages.ts';
-import { isSpanAt } from './slab-walk.ts';
 
-/** Index of the first bitmap word of a page with bits where no block can start, or 0. */
-export function strayWord(words: Int32Array, page: number): number {
-  for (let i = 0; i < BIT_WORDS; i += 1) {
-    const from = page + 32 * i;
-    if ((words[bitWord(from)] & ~startsAt(words, from)) !== 0) return bitWord(from);
+/** The first granule of a chunk with a bit in its word where no block can start; -1 = none. */
+export function strayBit(words: Int32Array, table: number, chunk: number): number {
+  const first = chunk << SLAB_TABLE.shift;
+  for (let from = first; from < first + (1 << SLAB_TABLE.shift); from += 32) {
+    const kind = words[kindWord(table, from)];
+    if ((words[bitWord(table, from)] & ~startsOf(kind, from)) !== 0) return from;
   }
-  return 0;
+  return -1;
 }
 
-/** Can a block start at this granule of a span? */
-export function isStart(words: Int32Array, granule: number): boolean {
-  return (startsAt(words, granule) & (1 << ~granule)) !== 0;
+/** Is there a live block of `best` of the size of a table? */
+export function isTableBlock(large: Blocks, table: number): boolean {
+  return table % 4 === 0 && large.sizeOf(table >>> 2) === TABLE_BYTES;
 }
 
 export function rebuildSlab(words: Int32Array, s: number, large: Blocks): boolean {
   if (words[s + SLAB.magic] !== SLAB_MAGIC || !large.rebuild()) return false;
-  const spans = spansOf(words, s);
-  if (!spans.every((span) => isSoundSpan(words, large, span))) return false;
+  for (let chunk = chunksOf(words) - 1; chunk >= 0; chunk -= 1) {
+    if (!isSoundChunk(words, s, large, chunk)) return false;
+  }
   const hidden = hiddenIn(words, s);
   if (hidden === null) return false;
   words.fill(0, s + SLAB.hidden, s + SLAB.hidden + SLAB_HIDDEN);
   words.set(hidden, s + SLAB.hidden);
-  for (const span of spans) {
-    for (const page of pagesOf(span)) words[kindWord(page)] &= ~SLAB_KIND.guarded;
-  }
-  for (const granule of hidden) guard(words, granule);
-  relist(words, s, large, 1);
+  words[s + SLAB.sealed] = 1;
+  unseal(words, s);
+  eachPage(words, s, (page, table) => {
+    words[kindWord(table, page)] &= ~SLAB_KIND.guarded;
+    return false;
+  });
+  for (const granule of hidden) guard(words, s, granule);
+  relist(words, s, large);
   freeRemains(words, s, large);
   return true;
 }
 
 /** What is listed as hidden is not live, and its page says that it holds some. */
-export function guard(words: Int32Array, granule: number): void {
-  words[kindWord(granule)] |= SLAB_KIND.guarded;
-  words[bitWord(granule)] &= ~(1 << ~granule);
+export function guard(words: Int32Array, s: number, granule: number): void {
+  const table = tableAt(words, s, granule);
+  words[kindWord(table, granule)] |= SLAB_KIND.guarded;
+  words[bitWord(table, granule)] &= ~(1 << granule);
 }
 
-function isSoundSpan(words: Int32Array, large: Blocks, span: number): boolean {
-  return large.sizeOf(span) === SPAN_BYTES && pagesOf(span).every((page) =>
-    isSoundKind(words, page) && strayWord(words, page) === 0);
+function isSoundChunk(words: Int32Array, s: number, large: Blocks, chunk: number): boolean {
+  const table = tableOf(words, s, chunk);
+  if (table === 0) return true;
+  if (!isTableBlock(large, table) || words[table + SLAB_TABLE.chunk] !== chunk) return false;
+  const first = chunk << SLAB_TABLE.shift;
+  for (let page = first; page < first + (1 << SLAB_TABLE.shift); page += PAGE_GRANULES) {
+    const kind = words[kindWord(table, page)];
+    if (!isSoundKind(kind) || (kind !== 0 && large.sizeOf(page) !== PAGE_BYTES)) return false;
+  }
+  return strayBit(words, table, chunk) < 0;
 }
 
 /** The hidden blocks; a killed `clear` may have left some that are gone. null = damaged. */
 function hiddenIn(words: Int32Array, s: number): number[] | null {
   const listed = [...words.subarray(s + SLAB.hidden, s + SLAB.hidden + SLAB_HIDDEN)];
-  const held = listed.filter((granule) => granule > 0 && isInSpan(words, s, granule));
-  return held.every((granule) => isStart(words, granule)) ? held : null;
+  const held = listed.filter((granule) => granule > 0 && classAt(words, s, granule) !== 0);
+  return held.every((granule) => isStart(words, s, granule)) ? held : null;
 }
 
-/** A killed call may have left a block of the size of a span that is none. */
+/** A killed call may have left a block of the size of a page or a table that is none. */
 function freeRemains(words: Int32Array, s: number, large: Blocks): void {
   const remains: number[] = [];
   large.walk((granule, bytes, busy) => {
-    if (busy && bytes === SPAN_BYTES && !isSpanAt(words, s, granule)) remains.push(granule);
+    if (busy && isRemains(words, s, granule, bytes)) remains.push(granule);
     return false;
   });
   for (const granule of remains) large.free(granule);
 }
 
-/** Spans first: from then on all in them is free. */
+/** Has a live block of `best` the size of a page or a table, but is none? */
+export function isRemains(words: Int32Array, s: number, granule: number, bytes: number): boolean {
+  if (bytes === PAGE_BYTES) return classAt(words, s, granule) === 0;
+  return bytes === TABLE_BYTES && !isTable(words, s, granule);
+}
+
+/** The directory first: from then on all in pages is free. */
 export function clearSlab(words: Int32Array, s: number, large: Blocks): void {
-  words.fill(0, s + SLAB.spanBits, s + SLAB.words);
-  words.fill(0, s + SLAB.open, s + SLAB.spanBits);
+  words.fill(0, s + SLAB.directory, s + SLAB.words);
+  words.fill(0, s + SLAB.pages, s + SLAB.directory);
   large.clear();
 }

@@ -1,60 +1,46 @@
 /**
- * What is in a heap of `slab`: the blocks of `best` in address order, and instead of each span what
- * is in its pages. A free slot and a row of free pages show as free blocks; hidden blocks do not
- * show.
+ * What is in a heap of `slab`: the blocks of `best` in address order, and instead of each page what
+ * is in it. A free slot shows as a free block; tables and hidden blocks do not show.
  */
-import { GRANULE, GRANULES_PER_PAGE } from '../layout.ts';
+import { GRANULE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 import {
   bitWord,
   classAt,
-  isInSpan,
   isLive,
-  pagesOf,
-  roomOf,
-  SPAN_GRANULES,
+  isTable,
+  kindWord,
+  PAGE_BYTES,
+  PAGE_GRANULES,
+  TABLE_BYTES,
+  tableAt,
   visibleStarts,
 } from './slab-pages.ts';
 
 export type Visit = (granule: number, bytes: number, busy: boolean) => boolean;
 
-/** Is a block of `best` that starts here a span? */
-export function isSpanAt(words: Int32Array, s: number, granule: number): boolean {
-  return granule % SPAN_GRANULES === 0 && isInSpan(words, s, granule);
-}
-
 export function walkSlab(words: Int32Array, s: number, large: Blocks, visit: Visit): void {
-  large.walk((granule, bytes, busy) => (busy && isSpanAt(words, s, granule)
-    ? walkSpan(words, s, granule, visit)
-    : visit(granule, bytes, busy)));
+  large.walk((granule, bytes, busy) => {
+    if (busy && bytes === PAGE_BYTES && classAt(words, s, granule) !== 0) {
+      return walkPage(words, s, granule, visit);
+    }
+    if (busy && bytes === TABLE_BYTES && isTable(words, s, granule)) return false;
+    return visit(granule, bytes, busy);
+  });
 }
 
 /** true = the visitor wants no more. */
-function walkSpan(words: Int32Array, s: number, span: number, visit: Visit): boolean {
-  let free = 0;
-  let from = span;
-  for (const page of pagesOf(span).reverse()) {
-    if (classAt(words, page) === 0) {
-      if (free === 0) from = page;
-      free += roomOf(page);
-      continue;
-    }
-    if (free > 0 && visit(from, free * GRANULE, false)) return true;
-    free = 0;
-    if (walkPage(words, s, page, visit)) return true;
-  }
-  return free > 0 && visit(from, free * GRANULE, false);
-}
-
 function walkPage(words: Int32Array, s: number, page: number, visit: Visit): boolean {
-  const bytes = classAt(words, page) * GRANULE;
-  for (let from = page; from < page + GRANULES_PER_PAGE; from += 32) {
-    const live = words[bitWord(from)];
-    let left = visibleStarts(words, s, from);
+  const table = tableAt(words, s, page);
+  const kind = words[kindWord(table, page)];
+  const bytes = classAt(words, s, page) * GRANULE;
+  for (let from = page; from < page + PAGE_GRANULES; from += 32) {
+    const live = words[bitWord(table, from)];
+    let left = visibleStarts(words, s, kind, from);
     while (left !== 0) {
-      const at = Math.clz32(left);
-      left ^= 1 << ~at;
-      if (visit(from + at, bytes, (live & (1 << ~at)) !== 0)) return true;
+      const lowest = left & -left;
+      left ^= lowest;
+      if (visit(from + 31 - Math.clz32(lowest), bytes, (live & lowest) !== 0)) return true;
     }
   }
   return false;
@@ -68,8 +54,11 @@ export function startOfSlab(
   granule: number,
 ): number {
   if (granule >>> 0 >= words.length >>> 2) return 0;
-  if (!isInSpan(words, s, granule)) return large.startOf(granule);
-  const n = classAt(words, granule);
-  const start = n === 0 ? 0 : granule - ((granule & (GRANULES_PER_PAGE - 1)) % n);
-  return n > 0 && isLive(words, start) ? start : 0;
+  const n = classAt(words, s, granule);
+  if (n === 0) {
+    const start = large.startOf(granule);
+    return isTable(words, s, start) ? 0 : start;
+  }
+  const start = granule - ((granule & (PAGE_GRANULES - 1)) % n);
+  return isLive(words, s, start) ? start : 0;
 }

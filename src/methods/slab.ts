@@ -1,52 +1,60 @@
 /**
  * slab: size classes without block headers (after Bonwick, The Slab Allocator, USENIX 1994). Blocks
- * of up to 512 bytes lie in pages of 4 KiB that hold blocks of one size, in steps of 16 bytes; a
- * bit per granule says whether a live block starts there. Sixteen pages make a span of 64 KiB,
- * whose tables are its end. Larger blocks, and the spans, are blocks of `best`, which manages what
- * follows the state of slab.
+ * of up to 256 bytes lie in pages of 4 KiB that hold blocks of one size, in steps of 16 bytes; a
+ * bit per granule says whether a live block starts there, a word per page which size it holds; both
+ * lie together in the table of a MiB. Larger blocks, the pages and the tables are blocks of `best`,
+ * which manages what follows the state of slab.
  *
  * Free blocks of a class are linked, the last freed one is the next one given. Pages that became
- * empty are looked for before a new span is taken, when there is a sixteenth of spans more than the
- * last time; all lists are then made again from the bits, the lowest block first.
+ * empty are looked for when there are a thirty-second part more pages than the last time, and
+ * before a call fails; all lists are then made again from the bits, the lowest block first. Where
+ * none was found the heap is sealed: calls that fail look no more, and `free` looks at its page.
  *
- * Ground truth is `best`'s, which 64 KiB are spans, the kinds of their pages, the bits and which
- * blocks are hidden; the lists can be derived (`rebuild`). Order of writes, so that this holds at
- * every instant of a shared mapping:
+ * Ground truth is `best`'s, the directory of tables, the kinds of pages, the bits and which blocks
+ * are hidden; the lists can be derived (`rebuild`). Order of writes, so that this holds at every
+ * instant of a shared mapping:
  *   alloc, free   one bit, in one store;
- *   page          its kind; the bits of free pages are 0;
- *   span          a live block of `best` of a size that no other block has, its tables, then its
- *                 bit; the bit goes first;
+ *   page, table   a live block of `best` of a size that no other block has, then its kind or its
+ *                 place in the directory, in one store; these go first;
  *   hide          the entry among the hidden, then the bit.
  *
  * Invariants, reported by `check` (slab-check.ts) beside those of `best`:
  *   S1 the state is sane: its magic is there
- *   S2 each span bit is a live block of `best` of exactly a span, and each such block has its bit
- *   S3 the kind of a page is 0 or one of a class; guarded where a hidden block is in it
- *   S4 no bit is set where no block can start, none in a free page
+ *   S2 the directory names live blocks of `best` of the size of a table, which say whose they are;
+ *      each block of that size, or of a page's, is one
+ *   S3 a kind is 0, or that of a page; guarded where a hidden block is in it
+ *   S4 no bit is set where no block can start
  *   S5 the list of a class holds free blocks of that class, each once, each saying twice what is
  *      next
  *   S6 every free block is listed
- *   S7 the list of spans with free pages holds each of them once, and they know which; their number
+ *   S7 the number of pages; all tables are sealed or none; while they are no page is empty
  *   S8 hidden blocks are listed without gaps, each once, where blocks can start, not live
  */
 import { assert } from '../errors.ts';
-import { GRANULE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC, SLAB_SPAN }
-  from '../layout.ts';
+import { GRANULE, SLAB, SLAB_CLASSES, SLAB_ENTRY, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC,
+  SLAB_PAGE, SLAB_TABLE } from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
 import { countInto } from './count.ts';
 import { checkSlab } from './slab-check.ts';
-import { hasEmpty, refill, relist, SPAN_BYTES } from './slab-pages.ts';
+import { classAt, freeSealed, hasEmpty, isLive, isTable, PAGE_BYTES, refill, relist, TABLE_BYTES,
+  takeListed } from './slab-pages.ts';
 import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
 import { startOfSlab, walkSlab } from './slab-walk.ts';
 
+// Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
+const { heads: HEADS, directory: DIRECTORY } = SLAB;
+const { entries: ENTRIES, shift: CHUNK_SHIFT } = SLAB_TABLE;
+const { bits: BITS, words: ENTRY_WORDS } = SLAB_ENTRY;
+const { check: CHECK } = SLAB_FREE;
 const MOST = SLAB_CLASSES;
-
-// Written as numbers below: as names they made free too long to be inlined.
-assert(MOST * GRANULE === 512 && SLAB_SPAN.shift === 12 && SLAB_SPAN.words === 1 << 14
-  && SLAB_SPAN.bits === 16_236 && SLAB_SPAN.kinds === 16_364 && SLAB_SPAN.pageShift === 8
-  && SLAB_KIND.class === 63 && SLAB.words - SLAB.spanBits === 2048
-  && SLAB_FREE.next === 0 && SLAB_FREE.check === 1, 'the hot paths of slab know its layout');
+const MOST_BYTES = SLAB_CLASSES * GRANULE;
+const CLASS_MASK = SLAB_KIND.class + 0;
+assert(SLAB_ENTRY.kind === 0, 'the hot paths of slab know where the kind is');
+const CHUNK_MASK = SLAB.words - SLAB.directory - 1;
+const BIT_MASK = SLAB_PAGE.granules / 32 - 1;
+const PAGE_SHIFT = SLAB_PAGE.shift + 0;
+const PAGE_MASK = 2 ** (SLAB_TABLE.shift - SLAB_PAGE.shift) - 1;
 
 export const slab: Method = {
   name: 'slab',
@@ -74,68 +82,81 @@ function largeArena(arena: Arena): Arena {
   };
 }
 
-/** No block of `best` but a span has exactly the size of one. */
+/** No block of `best` but a page or a table has exactly the size of one. */
 function largeSize(size: number): number {
-  return size > SPAN_BYTES - GRANULE && size <= SPAN_BYTES ? SPAN_BYTES + 1 : size;
+  const isTaken = (size > PAGE_BYTES - GRANULE && size <= PAGE_BYTES)
+    || (size > TABLE_BYTES - GRANULE && size <= TABLE_BYTES);
+  return isTaken ? ((size + GRANULE - 1) & -GRANULE) + 1 : size;
 }
 
 class Slabs implements Blocks {
   readonly #words: Int32Array;
-  /** Index of the first word of the state, of the heads, of the span bits. */
+  /** Index of the first word of the state. */
   readonly #s: number;
-  readonly #heads: number;
-  readonly #spanBits: number;
-  /** Blocks above the classes, and spans. */
+  /** Blocks above the classes, pages and tables. */
   readonly #large: Blocks;
 
   constructor(arena: Arena) {
     this.#words = arena.words;
-    this.#s = arena.start * 4;
-    this.#heads = this.#s + SLAB.heads;
-    this.#spanBits = this.#s + SLAB.spanBits;
+    this.#s = (arena.start * 4) | 0;
     this.#large = best.attach(largeArena(arena));
   }
 
   alloc(size: number): number {
-    if (size > 512) return this.#allocLarge(size);
+    if (size <= MOST_BYTES) {
+      const words = this.#words;
+      const s = this.#s;
+      const list = (s + HEADS + ((size + 15) >>> 4)) | 0;
+      const head = words[list] as number;
+      if (head > 0) {
+        const next = words[head << 2] as number;
+        const table = words[s + DIRECTORY + ((head >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
+        // What was written to a block after it was freed must not lead anywhere.
+        if (table > 0 && (words[(head << 2) | CHECK] as number) === ~next) {
+          const entry = table + ENTRIES + ((head >>> PAGE_SHIFT) & PAGE_MASK) * ENTRY_WORDS;
+          const w = (entry + BITS + ((head >>> 5) & BIT_MASK)) | 0;
+          words[w] = (words[w] as number) | (1 << head);
+          words[list] = next;
+          return head;
+        }
+      }
+    }
+    return this.#allocSlow(size);
+  }
+
+  free(at: number): boolean {
     const words = this.#words;
-    const n = (size + 15) >>> 4 || 1;
-    const c = this.#heads + n;
-    const head = words[c];
-    const next = words[head << 2];
-    // What was written to a block after it was freed must not lead anywhere.
-    if (head === 0 || words[(head << 2) + 1] !== ~next) return this.#refill(n);
-    words[((head >>> 12) << 14) + 16_236 + ((head & 4095) >>> 5)] |= 1 << ~head;
-    words[c] = next;
-    return head;
+    const s = this.#s;
+    const table = words[s + DIRECTORY + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
+    if (table <= 0) return this.#freeLater(at);
+    const entry = (table + ENTRIES + ((at >>> PAGE_SHIFT) & PAGE_MASK) * ENTRY_WORDS) | 0;
+    const kind = words[entry] as number;
+    if (kind === 0) return this.#freeLarge(at);
+    const w = (entry + BITS + ((at >>> 5) & BIT_MASK)) | 0;
+    const bits = words[w] as number;
+    const bit = 1 << at;
+    if ((bits & bit) === 0) return false;
+    const list = (s + HEADS + (kind & CLASS_MASK)) | 0;
+    const next = words[list] as number;
+    words[w] = bits ^ bit;
+    words[at << 2] = next;
+    words[(at << 2) | CHECK] = ~next;
+    words[list] = at;
+    return true;
   }
 
   align(size: number, alignment: number): number {
     const step = alignment / GRANULE;
     const n = Math.max(1, Math.ceil(size / alignment)) * step;
-    // Slots of a class that is a multiple of the alignment lie at multiples of it.
-    if (n <= MOST) return this.alloc(n * GRANULE);
+    if (n <= MOST) {
+      // Slots of a class that is a multiple of the alignment lie at multiples of it.
+      const granule = this.alloc(n * GRANULE);
+      if (granule === 0 || (granule & (step - 1)) === 0) return granule;
+      this.free(granule);
+    }
     const granule = this.#large.align(largeSize(size), alignment);
-    if (granule !== 0 || !this.#giveSpans()) return granule;
+    if (granule !== 0 || !this.#givePages()) return granule;
     return this.#large.align(largeSize(size), alignment);
-  }
-
-  free(granule: number): boolean {
-    const words = this.#words;
-    const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
-    if ((span & 1) === 0) return this.#large.free(granule);
-    const tables = (granule >>> 12) << 14;
-    const w = tables + 16_236 + ((granule & 4095) >>> 5);
-    const bits = words[w];
-    const after = bits & ~(1 << ~granule);
-    if (after === bits) return false;
-    words[w] = after;
-    const c = this.#heads + (words[tables + 16_364 + ((granule >>> 8) & 15)] & 63);
-    const next = words[c];
-    words[granule << 2] = next;
-    words[(granule << 2) + 1] = ~next;
-    words[c] = granule;
-    return true;
   }
 
   resize(granule: number, size: number): boolean {
@@ -162,7 +183,7 @@ class Slabs implements Blocks {
     while (i < SLAB_HIDDEN && words[from + i] !== 0) i += 1;
     assert(i < SLAB_HIDDEN, 'more blocks are hidden than an arena of method slab has places for');
     words[from + i] = granule;
-    guard(words, granule);
+    guard(words, this.#s, granule);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
@@ -178,7 +199,7 @@ class Slabs implements Blocks {
   }
 
   trim(): void {
-    relist(this.#words, this.#s, this.#large, 0);
+    relist(this.#words, this.#s, this.#large);
     this.#large.trim();
   }
 
@@ -190,39 +211,50 @@ class Slabs implements Blocks {
     return rebuildSlab(this.#words, this.#s, this.#large);
   }
 
-  #allocLarge(size: number): number {
-    const granule = this.#large.alloc(largeSize(size));
-    if (granule !== 0 || !this.#giveSpans()) return granule;
-    return this.#large.alloc(largeSize(size));
+  /** Large blocks; small ones where no list serves. */
+  #allocSlow(size: number): number {
+    if (size > MOST_BYTES) {
+      const granule = this.#large.alloc(largeSize(size));
+      if (granule !== 0 || !this.#givePages()) return granule;
+      return this.#large.alloc(largeSize(size));
+    }
+    const n = (size + 15) >>> 4 || 1;
+    const granule = this.#allocSmall(n);
+    return granule !== 0 || !this.#givePages() ? granule : this.#allocSmall(n);
   }
 
-  /** Spans without blocks go back to `best`. true = there were some. */
-  #giveSpans(): boolean {
-    if (!hasEmpty(this.#words, this.#s, true)) return false;
-    relist(this.#words, this.#s, this.#large, 0);
+  #allocSmall(n: number): number {
+    const words = this.#words;
+    const s = this.#s;
+    const listed = takeListed(words, s, n);
+    if (listed !== 0) return listed;
+    if (refill(words, s, this.#large, n)) return takeListed(words, s, n);
+    return this.#large.alloc(n * GRANULE);
+  }
+
+  /** What no table knows, or none that is open. */
+  #freeLater(at: number): boolean {
+    if (classAt(this.#words, this.#s, at) === 0) return this.#freeLarge(at);
+    return freeSealed(this.#words, this.#s, at);
+  }
+
+  #freeLarge(at: number): boolean {
+    return !isTable(this.#words, this.#s, at) && this.#large.free(at);
+  }
+
+  /** Pages without blocks go back to `best`. true = there were some. */
+  #givePages(): boolean {
+    if (!hasEmpty(this.#words, this.#s)) return false;
+    relist(this.#words, this.#s, this.#large);
     return true;
   }
 
-  /** The list of the class is empty, or damaged. */
-  #refill(n: number): number {
-    const words = this.#words;
-    const s = this.#s;
-    words[s + SLAB.heads + n] = 0;
-    if (refill(words, s, this.#large, n)) return this.alloc(n * GRANULE);
-    const granule = this.#large.alloc(n * GRANULE);
-    if (granule !== 0 || !hasEmpty(words, s, false)) return granule;
-    relist(words, s, this.#large, 0);
-    const isMore = words[s + SLAB.heads + n] !== 0 || refill(words, s, this.#large, n);
-    return isMore ? this.alloc(n * GRANULE) : this.#large.alloc(n * GRANULE);
-  }
-
-  /** Usable bytes of the block in a slab that starts here, -1 = none does, 0 = it is no slab. */
+  /** Usable bytes of the block in a page that starts here, -1 = none does, 0 = it is no page. */
   #slotBytes(granule: number): number {
     const words = this.#words;
-    const span = words[this.#spanBits + ((granule >>> 17) & 2047)] >>> (granule >>> 12);
-    if ((span & 1) === 0) return 0;
-    const tables = (granule >>> 12) << 14;
-    if ((words[tables + 16_236 + ((granule & 4095) >>> 5)] & (1 << ~granule)) === 0) return -1;
-    return (words[tables + 16_364 + ((granule >>> 8) & 15)] & 63) << 4;
+    const s = this.#s;
+    const n = classAt(words, s, granule);
+    if (n === 0) return isTable(words, s, granule) ? -1 : 0;
+    return isLive(words, s, granule) ? n * GRANULE : -1;
   }
 }
