@@ -85,9 +85,9 @@ describe.each(cases)('$name', ({ method, anySize }) => {
     for (let round = 0; round < 80; round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
-      stride = 1 + random(3);
+      stride = 1 + random(9);
       if (round % 20 === 19) watching.trim();
-      else if (round % 40 === 39) {
+      else if (round % 40 === 25) {
         watching.clear();
         model = new Map();
       } else step(arena, watching, model, random, () => anySize(random));
