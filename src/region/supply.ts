@@ -4,7 +4,7 @@ import { GRANULE } from '../layout.ts';
 import { take } from './arguments.ts';
 import type { Shards } from './shards.ts';
 import type { Part, Space } from './space.ts';
-import { hasBusy, statOf } from './survey.ts';
+import { hasBusy } from './survey.ts';
 
 /** A block that was found, and whether its segment is new. */
 export interface Served {
@@ -46,7 +46,9 @@ export function noSpace(
 ): RegionError {
   const { refusal } = space;
   if (refusal instanceof RegionError && refusal.code !== 'ERR_NO_SPACE') return refusal;
-  const { largestFree, extent, capacity } = statOf(space);
+  // Nothing is walked for the message: a program may live with a full region.
+  const extent = space.extent();
+  const { capacity } = space.discipline;
   const aligned = alignment > GRANULE ? ` at a multiple of ${alignment}` : '';
   if (space.shards !== null && size > space.shards.mostBytes) {
     return new RegionError('ERR_NO_SPACE',
@@ -56,9 +58,9 @@ export function noSpace(
   }
   const why = refusal instanceof RegionError ? `${refusal.message}; ` : '';
   return new RegionError('ERR_NO_SPACE',
-    `no room for ${size} bytes${aligned} in region '${name}': the largest free block has ` +
-      `${largestFree} bytes, ${extent} bytes of ${capacity} are in use; ${why}free blocks, or ` +
-      'open the region with a larger capacity', refusal ?? undefined);
+    `no room for ${size} bytes${aligned} in region '${name}', which has ${extent} bytes of at ` +
+      `most ${capacity}; ${why}free blocks, or open the region with a larger capacity`,
+    refusal ?? undefined);
 }
 
 /** Bytes given back by every segment; `kept` are the blocks of the roots. */
