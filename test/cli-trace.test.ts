@@ -17,6 +17,7 @@ const CONVERT = fileURLToPath(new URL('./fixtures/traces/convert.vmt.gz', import
 const SITES = '0:16:10:0:app:best:a.ts:1:make\n0:64:20z:64:app:best:b.ts:2:grow\n' +
   '16:32:30:0:app:best\n64:0:0:0:app:best\n';
 const ENDINGS = ['vmt', 'vmt.gz', 'rep', 'rep.gz', 'trace', 'trace.gz'];
+const SOME = ['heap', 'mmap', 'store'];
 const PLACES = ['heap', 'mmap', 'file', 'store'];
 const seed = newSeed();
 
@@ -144,10 +145,10 @@ describe('replay', () => {
   test('a row for each trace, method and discipline', () => {
     const small = smallTrace();
     const found = json<Replayed>(['replay', small, CONVERT, '--method', 'best,last',
-      '--discipline', PLACES.join(), '--repeat', '2', '--sync', '--verify']);
+      '--discipline', SOME.join(), '--repeat', '2', '--sync', '--verify']);
     expect([found.touch, found.repeat]).toEqual(['ends', 2]);
     const rows = ['small.vmt', 'convert.vmt.gz'].flatMap((name) => ['best', 'last']
-      .flatMap((method) => PLACES.map((place) => [name, method, place])));
+      .flatMap((method) => SOME.map((place) => [name, method, place])));
     expect(found.rows.map((row) => [row.trace, row.method, row.discipline])).toEqual(rows);
     const { operations, peakBytes } = readTrace(CONVERT);
     for (const row of found.rows) {
@@ -171,6 +172,13 @@ describe('replay', () => {
       expect([row.operations, row.peakBytes]).toEqual([operations, peakBytes]);
       expect(Number(row.utilization)).toBeGreaterThan(0.85);
     }
+  });
+
+  test('in this process, every discipline', () => {
+    const found = json<Replayed>(['replay', smallTrace(), '--in-process', '--repeat', '1',
+      '--discipline', PLACES.join()]);
+    expect(found.rows.map(({ discipline }) => discipline)).toEqual(PLACES);
+    for (const row of found.rows) expect(row).toMatchObject({ refusal: null, crash: null });
   });
 
   test('in this process, every touch', () => {

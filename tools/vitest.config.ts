@@ -12,7 +12,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // By default one processor is left idle, which on two means one worker.
-    maxWorkers: availableParallelism(),
+    // By default one processor is left idle. Here one worker more: many tests wait for a disk or a
+    // process they started.
+    maxWorkers: availableParallelism() + 1,
   },
 });

@@ -49,6 +49,8 @@ export function noSpace(
   // Nothing is walked for the message: a program may live with a full region.
   const extent = space.extent();
   const { capacity } = space.discipline;
+  // A shard that is condemned says so: what it held may have been room enough.
+  if (space.shards !== null) for (const { blocks } of space.parts) blocks.sizeOf(0);
   const aligned = alignment > GRANULE ? ` at a multiple of ${alignment}` : '';
   if (space.shards !== null && size > space.shards.mostBytes) {
     return new RegionError('ERR_NO_SPACE',

@@ -34,7 +34,7 @@ export function describeReopening({ method, order, open, sizes }: Implementation
     const random = randomFrom(seed);
     const oracle = new Oracle(createRegion(open(dir, '64MiB'), method), order, sizes);
     const { id } = oracle.region;
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 150; i++) randomStep(oracle, random, 20_000);
       oracle.region.close();
       oracle.region = openRegion(open(dir));

@@ -308,7 +308,7 @@ function describeWhole(fresh: Fresh, { order, sizes }: Implementation): void {
     using region = fresh('64MiB');
     const oracle = new Oracle(region, order, sizes);
     try {
-      for (let i = 0; i < 1000; i++) {
+      for (let i = 0; i < 600; i++) {
         randomStep(oracle, random, 60_000);
         if (i % 100 === 99) oracle.verify();
       }
