@@ -85,7 +85,7 @@ describe.each(cases)('$name', ({ method, anySize }) => {
     for (let round = 0; round < 60; round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
-      stride = 1 + random(9);
+      stride = 1 + random(5);
       if (round % 20 === 19) watching.trim();
       else if (round % 40 === 25) {
         watching.clear();
