@@ -6,7 +6,7 @@ import { slab } from '../src/methods/slab.ts';
 import type { Blocks, Method } from '../src/types.ts';
 import { busyOf, copyOf, findings, newArena, statOf, type TestArena, watched }
   from './support/best-arena.ts';
-import { newSeed, type Random, randomFrom } from './support/oracle.ts';
+import { newSeed, often, type Random, randomFrom } from './support/oracle.ts';
 import { between, holds, type Model, newHeap, pick, step } from './support/slab-arena.ts';
 
 interface Case {
@@ -82,7 +82,7 @@ describe.each(cases)('$name', ({ method, anySize }) => {
       extend: arena.extend, retract: arena.retract });
     let model: Model = new Map();
     let states = 0;
-    for (let round = 0; round < 60; round += 1) {
+    for (let round = 0; round < often(60, 250); round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
       stride = 1 + random(5);

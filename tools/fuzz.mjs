@@ -16,7 +16,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
 });
-const SUITES = ['best-model', 'conformance', 'roots', 'disciplines', 'last', 'region'];
+const SUITES = ['best-model', 'slab-model', 'conformance', 'roots', 'disciplines', 'last', 'region',
+  'compressed', 'nested', 'debug', 'debug-cuts', 'shared-cut'];
 const vitest = join(root, 'node_modules', '.bin', 'vitest');
 const until = Date.now() + Number(values.minutes) * 60_000;
 const first = Number(values.seed);

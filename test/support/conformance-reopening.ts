@@ -6,7 +6,7 @@ import { createRegion, openRegion } from '../../src/region/region.ts';
 import { TEXT_BYTES } from '../../src/region/text.ts';
 import type { Discipline, Method } from '../../src/types.ts';
 import { expectCode } from './expect-code.ts';
-import { newSeed, Oracle, randomFrom, randomStep } from './oracle.ts';
+import { newSeed, often, Oracle, randomFrom, randomStep } from './oracle.ts';
 import { memoryDirectory } from './temp.ts';
 
 /** Name of the file of a region that reopens, in its directory. */
@@ -34,7 +34,7 @@ export function describeReopening({ method, order, open, sizes }: Implementation
     const random = randomFrom(seed);
     const oracle = new Oracle(createRegion(open(dir, '64MiB'), method), order, sizes);
     const { id } = oracle.region;
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < often(2, 5); round++) {
       for (let i = 0; i < 150; i++) randomStep(oracle, random, 20_000);
       oracle.region.close();
       oracle.region = openRegion(open(dir));

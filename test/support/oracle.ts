@@ -24,6 +24,11 @@ export function newSeed(): number {
   return Number(process.env.REGIONSTORE_SEED ?? 20_261_122);
 }
 
+/** How often: less in `npm test`, more in `npm run fuzz`, which gives a seed. */
+export function often(inTest: number, inFuzz: number): number {
+  return process.env.REGIONSTORE_SEED === undefined ? inTest : inFuzz;
+}
+
 interface Held {
   address: Address;
   size: number;
