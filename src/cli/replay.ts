@@ -100,11 +100,12 @@ function positive(value: string): number {
 async function run(console: Console, paths: readonly string[], options: Options): Promise<void> {
   for (const name of options.method) assertMethod(name);
   for (const name of options.discipline) assertDiscipline(name);
-  const scratch = scratchIn(options.dir);
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   // Trials in this process would not let a handler run; they end as the signal says.
   if (!options.inProcess) process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  // After the handler, so that an interrupt never leaves it behind.
+  const scratch = scratchIn(options.dir);
   try {
     const rows = await rowsOf(console, paths, options, { dir: scratch.dir, stop: stop.signal });
     console.progress.clear();

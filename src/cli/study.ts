@@ -79,13 +79,15 @@ async function act(console: Console, paths: string[], options: Options): Promise
   // Not after hours of work.
   if (options.svg !== undefined) write(options.svg, '');
   if (options.save !== undefined) folderFor(options.save);
-  const dir = mkdtempSync(join(tmpdir(), 'regionstore-study-'));
+  let dir = '';
   const drop = () => rmSync(dir, { recursive: true, force: true });
   const interrupt = () => {
-    drop();
+    if (dir !== '') drop();
     process.exit(130);
   };
+  // Before there is something that an interrupt could leave behind.
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  dir = mkdtempSync(join(tmpdir(), 'regionstore-study-'));
   try {
     const found = await make(console, wish, dir);
     console.progress.clear();
