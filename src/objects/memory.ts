@@ -1,0 +1,118 @@
+/**
+ * The memory of a heap: blocks of a region by reference, and typed views of each segment. A segment's
+ * window never moves, so views are made once; all indices stay below 2^30, which V8 reads fast.
+ */
+import { RegionError } from '../errors.ts';
+import { GRANULE } from '../layout.ts';
+import { GRANULE_MASK, HEAP_SEGMENTS, SEGMENT_SHIFT, WORD_SHIFT } from '../layout-objects.ts';
+import { spaceOf } from '../region/calls.ts';
+import type { Address, Region } from '../types.ts';
+
+/** One segment, seen as numbers of every width. */
+export interface Views {
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly f32: Float32Array;
+  readonly f64: Float64Array;
+  /** Slow from 2 GiB on by single bytes: take words, or copy. */
+  readonly u8: Uint8Array;
+}
+
+/** Told while a collection is under way. */
+export interface Watcher {
+  /** A block was allocated. */
+  born(ref: number): void;
+  /** A slot that held this reference is overwritten, or goes; 0 is possible. */
+  dropped(ref: number): void;
+}
+
+export class Memory {
+  readonly region: Region;
+  readonly #views: Views[] = [];
+  /** The collector, while it works. */
+  watcher: Watcher | null = null;
+
+  constructor(region: Region) {
+    this.region = region;
+  }
+
+  /** The segment a reference is in. ERR_CORRUPT where there is none. */
+  views(ref: number): Views {
+    return this.#views[ref >>> SEGMENT_SHIFT] ?? this.#take(ref >>> SEGMENT_SHIFT);
+  }
+
+  /** First word of a block, counted in its segment. */
+  word(ref: number): number {
+    return (ref & GRANULE_MASK) << WORD_SHIFT;
+  }
+
+  /** First word of the block. */
+  tag(ref: number): number {
+    return this.views(ref).i32[(ref & GRANULE_MASK) << WORD_SHIFT];
+  }
+
+  /** A new block; contents unspecified. ERR_NO_SPACE. */
+  alloc(bytes: number): number {
+    const address = this.region.alloc(bytes);
+    const ref = refAt(address);
+    if (this.watcher !== null) this.watcher.born(ref);
+    return ref;
+  }
+
+  /**
+   * Gives up a block that nothing refers to any more. While a collection is under way it is left to
+   * that, which may be about to look at it.
+   */
+  free(ref: number): void {
+    if (ref !== 0 && this.watcher === null) this.region.free(addressAt(ref));
+  }
+
+  /** Tells a collection under way that a slot no longer holds this reference. */
+  dropped(ref: number): void {
+    if (this.watcher !== null) this.watcher.dropped(ref);
+  }
+
+  /** Usable bytes of a block. */
+  room(ref: number): number {
+    return this.region.sizeOf(addressAt(ref));
+  }
+
+  /** Bytes of a block from word `from` on, not a copy. */
+  bytes(ref: number, from: number, length: number): Uint8Array {
+    const { u8 } = this.views(ref);
+    const at = ((ref & GRANULE_MASK) << WORD_SHIFT) + from;
+    return new Uint8Array(u8.buffer, u8.byteOffset + at * 4, length);
+  }
+
+  #take(segment: number): Views {
+    const part = spaceOf(this.region)?.parts[segment];
+    if (part === undefined) {
+      throw new RegionError('ERR_CORRUPT',
+        `a reference in heap '${this.region.name}' leads out of it; run check`);
+    }
+    if (segment >= HEAP_SEGMENTS) {
+      throw new RegionError('ERR_NO_SPACE',
+        `heap '${this.region.name}' is full: a heap has at most ${HEAP_SEGMENTS * 4} GiB`);
+    }
+    return (this.#views[segment] = viewsOf(part.window));
+  }
+}
+
+function viewsOf({ buffer, byteOffset, byteLength }: Uint8Array): Views {
+  return {
+    i32: new Int32Array(buffer, byteOffset, byteLength >>> 2),
+    u32: new Uint32Array(buffer, byteOffset, byteLength >>> 2),
+    f32: new Float32Array(buffer, byteOffset, byteLength >>> 2),
+    f64: new Float64Array(buffer, byteOffset, Math.floor(byteLength / 8)),
+    u8: new Uint8Array(buffer, byteOffset, byteLength),
+  };
+}
+
+/** The reference of a block: its granule over all segments, as a 32-bit integer. */
+export function refAt(address: number): number {
+  return (address / GRANULE) | 0;
+}
+
+export function addressAt(ref: number): Address {
+  return ((ref >>> 0) * GRANULE) as Address;
+}

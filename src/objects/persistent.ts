@@ -1,0 +1,127 @@
+/**
+ * What a program sees of a heap's objects and collections. All of them are handles: small objects of
+ * JavaScript whose contents are in the region. A stale one throws ERR_STALE on every use.
+ */
+
+/** An object of a struct type; its fields are properties. */
+export interface PersistentObject {
+  /**
+   * The handle of the object: what `scan` gives is valid for one step, this stays. `this` for
+   * handles that were got in another way.
+   */
+  keep(): this;
+  /** A copy of the fields as a plain object, deep; shared references and cycles are kept. */
+  toJS(): Record<string, unknown>;
+}
+
+/** An object whose struct is not known to the compiler. */
+export interface LooseObject extends PersistentObject {
+  [field: string]: unknown;
+}
+
+/**
+ * A growable list with the habits of an Array. Elements are read by `at` and written by `set`;
+ * iteration goes by position, so elements added behind it are visited.
+ */
+export interface PersistentList<T> extends Iterable<T> {
+  readonly length: number;
+  /** From the end where `index` is negative; undefined outside. */
+  at(index: number): T | undefined;
+  /** Replaces an element, or, at `length`, adds one. ERR_BAD_OPTION outside. */
+  set(index: number, value: T): void;
+  push(...values: T[]): number;
+  pop(): T | undefined;
+  shift(): T | undefined;
+  unshift(...values: T[]): number;
+  splice(start: number, deleteCount?: number, ...values: T[]): T[];
+  slice(start?: number, end?: number): T[];
+  indexOf(value: T, from?: number): number;
+  includes(value: T, from?: number): boolean;
+  find(test: (value: T, index: number) => unknown): T | undefined;
+  findIndex(test: (value: T, index: number) => unknown): number;
+  some(test: (value: T, index: number) => unknown): boolean;
+  every(test: (value: T, index: number) => unknown): boolean;
+  forEach(visit: (value: T, index: number) => void): void;
+  map<U>(change: (value: T, index: number) => U): U[];
+  filter(test: (value: T, index: number) => unknown): T[];
+  reduce<A>(add: (sum: A, value: T, index: number) => A, start: A): A;
+  join(separator?: string): string;
+  sort(compare?: (a: T, b: T) => number): this;
+  reverse(): this;
+  fill(value: T, start?: number, end?: number): this;
+  keys(): IterableIterator<number>;
+  values(): IterableIterator<T>;
+  entries(): IterableIterator<[number, T]>;
+  clear(): void;
+  /** A copy as an array, deep. */
+  toJS(): unknown[];
+}
+
+/**
+ * A hash map with the habits of Map: insertion order, SameValueZero, and iteration that visits what
+ * is added meanwhile and not what is deleted.
+ */
+export interface PersistentMap<K, V> extends Iterable<[K, V]> {
+  readonly size: number;
+  get(key: K): V | undefined;
+  set(key: K, value: V): this;
+  has(key: K): boolean;
+  delete(key: K): boolean;
+  clear(): void;
+  forEach(visit: (value: V, key: K, map: this) => void): void;
+  keys(): IterableIterator<K>;
+  values(): IterableIterator<V>;
+  entries(): IterableIterator<[K, V]>;
+  /** A copy as a Map, or, where it stands for one, as a plain object; deep. */
+  toJS(): unknown;
+}
+
+/** A hash set with the habits of Set. */
+export interface PersistentSet<T> extends Iterable<T> {
+  readonly size: number;
+  has(value: T): boolean;
+  add(value: T): this;
+  delete(value: T): boolean;
+  clear(): void;
+  forEach(visit: (value: T, again: T, set: this) => void): void;
+  keys(): IterableIterator<T>;
+  values(): IterableIterator<T>;
+  entries(): IterableIterator<[T, T]>;
+  /** A copy as a Set, deep. */
+  toJS(): unknown;
+}
+
+/** Bounds of a range of keys: at most one lower, one upper. */
+export interface Range<K> {
+  /** Keys above, or from, here. */
+  readonly gt?: K;
+  readonly gte?: K;
+  /** Keys below, or up to, here. */
+  readonly lt?: K;
+  readonly lte?: K;
+  readonly reverse?: boolean;
+  /** At most so many. */
+  readonly limit?: number;
+}
+
+/**
+ * A map in the order of its keys: numbers and dates by value, NaN last, texts by UTF-16 units. An
+ * iteration goes on behind the last key it gave, whatever was added or deleted meanwhile.
+ */
+export interface PersistentSorted<K, V> extends Iterable<[K, V]> {
+  readonly size: number;
+  get(key: K): V | undefined;
+  set(key: K, value: V): this;
+  has(key: K): boolean;
+  delete(key: K): boolean;
+  clear(): void;
+  /** Entry with the least, the greatest key. */
+  first(): [K, V] | undefined;
+  last(): [K, V] | undefined;
+  forEach(visit: (value: V, key: K, map: this) => void): void;
+  keys(range?: Range<K>): IterableIterator<K>;
+  values(range?: Range<K>): IterableIterator<V>;
+  entries(range?: Range<K>): IterableIterator<[K, V]>;
+  /** A copy as a Map, deep. */
+  toJS(): unknown;
+}

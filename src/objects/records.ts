@@ -1,0 +1,192 @@
+/**
+ * Objects of struct types: how they are made and given up, and their handles, which have one
+ * accessor a field on the prototype; no Proxy, no generated code. There is a class for each type
+ * and segment, so that the typed arrays are constants of its accessors.
+ */
+import { RegionError } from '../errors.ts';
+import { ROLE } from '../layout-objects.ts';
+import { accessorOf, placeOf } from './accessors.ts';
+import type { Codec } from './codec.ts';
+import { type Bound, type Core, type Family, type SlotVisitor, tagOf, type Type } from './core.ts';
+import { type Group, type Handle, type HandleClass, refOf, STALE } from './handles.ts';
+import { setInline } from './inline.ts';
+import type { Views } from './memory.ts';
+import { toPlain } from './plain.ts';
+import { type Field, isInline, type Layout } from './record-layout.ts';
+
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
+/** What all handles of objects have in common. */
+class ObjectHandle {
+  $at: number;
+  readonly $group: Group | null;
+  declare readonly $bound: Bound;
+
+  constructor(at: number, group: Group | null) {
+    this.$at = at;
+    this.$group = group;
+  }
+
+  keep(): Handle {
+    const { core } = this.$bound;
+    if (this.$at === STALE) throw core.stale();
+    return this.$group === null ? core.handleOf(refOf(this)) : this;
+  }
+
+  toJS(): unknown {
+    return toPlain(this);
+  }
+
+  toJSON(): unknown {
+    return toPlain(this);
+  }
+
+  [INSPECT](_depth: number, options: object, inspect: (value: unknown, options: object) => string) {
+    const { type } = this.$bound;
+    if (this.$at === STALE) return `${type.text} (stale)`;
+    const fields = type.layout?.fields.map(({ name }) =>
+      [name, (this as unknown as Record<string, unknown>)[name]]) ?? [];
+    return `${type.text} ${inspect(Object.fromEntries(fields), options)}`;
+  }
+}
+
+function bind(bound: Bound): HandleClass {
+  const made = class extends ObjectHandle {};
+  Object.defineProperty(made.prototype, '$bound', { value: bound });
+  for (const field of bound.type.layout?.fields ?? []) {
+    const accessor = { ...accessorOf(bound, field), enumerable: true, configurable: true };
+    Object.defineProperty(made.prototype, field.name, accessor);
+  }
+  return made;
+}
+
+/** A field, and how its slot is written; null = it lies inside the object. */
+interface Slot {
+  readonly field: Field;
+  readonly codec: Codec | null;
+  readonly word: number;
+  readonly i: number;
+  /** Given in the struct, for what is left out; undefined = none. */
+  readonly byDefault: unknown;
+}
+
+/** How objects of a type are filled. */
+export interface Plan {
+  readonly type: Type;
+  readonly slots: readonly Slot[];
+  readonly named: ReadonlyMap<string, Slot>;
+  /** Slots that are not zeros when they are left out. */
+  readonly special: readonly Slot[];
+}
+
+export function planOf(core: Core, type: Type, defaults: Readonly<Record<string, unknown>>): Plan {
+  const slots = (type.layout as Layout).fields.map((field): Slot => {
+    const byDefault = defaults[field.name];
+    if (isInline(field.kind)) return { field, codec: null, word: 0, i: 0, byDefault };
+    const codec = core.codecOf(field.kind);
+    return { field, codec, ...placeOf(field, codec.width), byDefault };
+  });
+  const named = new Map(slots.map((slot) => [slot.field.name, slot]));
+  const special = slots.filter(({ codec, byDefault }) =>
+    byDefault !== undefined || codec?.blank !== undefined);
+  return { type, slots, named, special };
+}
+
+/** A new object. ERR_SCHEMA names the field that does not fit; then there is no object. */
+export function newObject(core: Core, plan: Plan, given: Readonly<Record<string, unknown>>): number {
+  const { memory } = core;
+  const { id, layout } = plan.type;
+  const { bytes } = layout as Layout;
+  const ref = memory.alloc(bytes);
+  const views = memory.views(ref);
+  const word = memory.word(ref);
+  for (let i = word + ((bytes - 1) >> 2); i > word; i--) views.i32[i] = 0;
+  views.i32[word] = tagOf(ROLE.object, id);
+  try {
+    if (plan.special.length > 0) fillSpecial(core, plan, ref, given);
+    fill(core, plan, ref, given);
+    return ref;
+  } catch (error) {
+    giveUp(core, plan.type, ref);
+    throw error;
+  }
+}
+
+function fillSpecial(core: Core, plan: Plan, ref: number, given: Record<string, unknown>): void {
+  const views = core.memory.views(ref);
+  const base = core.memory.word(ref);
+  for (const slot of plan.special) {
+    const { codec, field, byDefault } = slot;
+    if (byDefault !== undefined && given[field.name] === undefined) put(core, slot, ref, byDefault);
+    else codec?.blank?.(views, base + slot.word, slot.i);
+  }
+}
+
+/** Fields are mostly given in the order of the struct: then their names need not be looked up. */
+function fill(core: Core, plan: Plan, ref: number, given: Record<string, unknown>): void {
+  let next = 0;
+  for (const name in given) {
+    const value = given[name];
+    if (value === undefined) continue;
+    let slot: Slot | undefined = plan.slots[next++];
+    if (slot === undefined || slot.field.name !== name) slot = plan.named.get(name);
+    if (slot === undefined) throw unknownField(plan.type, name);
+    put(core, slot, ref, value);
+  }
+}
+
+function put(core: Core, { field, codec, word, i }: Slot, ref: number, value: unknown): void {
+  const { memory } = core;
+  try {
+    if (codec === null) setInline(memory, ref, field, value);
+    else codec.init(memory.views(ref), memory.word(ref) + word, i, value);
+  } catch (error) {
+    if (!(error instanceof RegionError) || error.code !== 'ERR_SCHEMA') throw error;
+    throw new RegionError('ERR_SCHEMA', `field '${field.name}': ${error.message}`, error);
+  }
+}
+
+function unknownField({ text, layout }: Type, name: string): RegionError {
+  const names = layout?.fields.map((field) => field.name).join(', ');
+  return new RegionError('ERR_SCHEMA', `${text} has no field '${name}'; it has: ${names}`);
+}
+
+/** An object that nobody refers to is freed, with what belongs to it. */
+export function giveUp(core: Core, type: Type, ref: number): void {
+  const { memory } = core;
+  for (const field of (type.layout as Layout).fields) {
+    if (isInline(field.kind)) continue;
+    const codec = core.codecOf(field.kind);
+    const { word, i } = placeOf(field, codec.width);
+    codec.drop(memory.views(ref), memory.word(ref) + word, i);
+  }
+  memory.free(ref);
+}
+
+/** Words of an object that hold references. */
+const referring = new WeakMap<Layout, readonly { word: number; isAny: boolean }[]>();
+
+function slots(
+  core: Core, type: Type, views: Views, word: number, visit: SlotVisitor,
+): number {
+  const layout = type.layout as Layout;
+  let places = referring.get(layout);
+  if (places === undefined) {
+    places = layout.fields.filter(({ kind }) => !isInline(kind))
+      .map((field) => ({ field, codec: core.codecOf(field.kind) }))
+      .filter(({ codec }) => codec.holds !== 'nothing')
+      .map(({ field, codec }) => ({ word: field.at >>> 2, isAny: codec.holds === 'any' }));
+    referring.set(layout, places);
+  }
+  for (const place of places) visit(views, word + place.word, place.isAny);
+  return 0;
+}
+
+export const records: Family = {
+  roles: [ROLE.object],
+  bind,
+  create: (_, type) => {
+    throw new RegionError('ERR_SCHEMA', `${type.text} is a struct; make one by heap.create()`);
+  },
+  slots: (core, type, views, word, _from, visit) => slots(core, type, views, word, visit),
+};
