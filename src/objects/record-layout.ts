@@ -72,6 +72,6 @@ export function layOut(
 
 /** What is stored of a layout, and compared: two structs are the same where this is. */
 export function describe({ name, fields, bytes }: Layout): string {
-  const parts = fields.map(({ name: field, kind, at }) => ({ name: field, kind: textOf(kind), at }));
-  return JSON.stringify({ struct: name, bytes, fields: parts });
+  const texts = fields.map((field) => ({ ...field, kind: textOf(field.kind) }));
+  return JSON.stringify({ struct: name, bytes, fields: texts });
 }

@@ -1,8 +1,8 @@
 /**
- * The types of a heap, which describes itself: each type is a text in JSON, kept in the region under
- * its number. Structs have a text with their fields and where they lie, collections one with their
- * kind. A type never changes; a struct whose fields changed gets a new number, and the newest one
- * of a name is current.
+ * The types of a heap, which describes itself: each type is a text in JSON, kept in the region
+ * under its number. Structs have a text with their fields and where they lie, collections one with
+ * their kind. A type never changes; a struct whose fields changed gets a new number, and the newest
+ * one of a name is current.
  */
 import { RegionError } from '../errors.ts';
 import { DIRECTORY, HEAD, MAX_DETAIL, ROLE } from '../layout-objects.ts';
@@ -142,7 +142,7 @@ function readType(core: Core, ref: number, id: number): Type {
 /** The type a text describes, or null. */
 function toType(core: Core, text: string, id: number): Type | null {
   const found = parseJson(text);
-  if (typeof found['kind'] === 'string') return collection(found['kind'], id);
+  if (typeof found.kind === 'string') return collection(found.kind, id);
   const layout = layoutFrom(core, found);
   if (layout === null) return null;
   return { id, role: ROLE.object, text: layout.name, kind: null, isPlain: false, layout };
@@ -156,30 +156,38 @@ function collection(text: string, id: number): Type | null {
   return { id, role, text, kind, isPlain, layout: null };
 }
 
-function parseJson(text: string): Record<string, unknown> {
+/** What a text may say, none of it believed yet. */
+interface Description {
+  readonly kind?: unknown;
+  readonly struct?: unknown;
+  readonly bytes?: unknown;
+  readonly fields?: unknown;
+}
+
+function parseJson(text: string): Description {
   try {
     const found: unknown = JSON.parse(text);
-    return typeof found === 'object' && found !== null ? found as Record<string, unknown> : {};
+    return typeof found === 'object' && found !== null ? found : {};
   } catch {
     return {};
   }
 }
 
 /** A layout from a stored text, or null where it would lead out of an object. */
-function layoutFrom(core: Core, found: Record<string, unknown>): Layout | null {
+function layoutFrom(core: Core, found: Description): Layout | null {
   const { struct: name, bytes, fields } = found;
   if (!isTypeName(name) || !Number.isSafeInteger(bytes) || !Array.isArray(fields)) return null;
   const read: Field[] = [];
-  for (const field of fields as Record<string, unknown>[]) {
-    const kind = typeof field?.['kind'] === 'string' ? parseKind(field['kind']) : null;
-    const at = field?.['at'];
-    if (kind === null || typeof field['name'] !== 'string') return null;
+  for (const field of fields as ({ name?: unknown; kind?: unknown; at?: unknown } | null)[]) {
+    const kind = typeof field?.kind === 'string' ? parseKind(field.kind) : null;
+    const at = field?.at;
+    if (kind === null || typeof field?.name !== 'string') return null;
     const size = inlineBytes(kind, (one) => core.codecOf(one).width);
     const align = isInline(kind) ? 8 : size;
     const fits = typeof at === 'number' && at >= WORD_BYTES && at % align === 0
       && at + size <= (bytes as number);
     if (!fits) return null;
-    read.push({ name: field['name'], kind, at });
+    read.push({ name: field.name, kind, at });
   }
   return { name, bytes: bytes as number, fields: read };
 }
