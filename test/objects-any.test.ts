@@ -1,12 +1,12 @@
 /** Slots of kind `any`: what goes in comes out, and what was in them is freed. */
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { any, f64 } from '../src/objects/kinds.ts';
+import { any as anything, f64 } from '../src/objects/kinds.ts';
 import { struct } from '../src/objects/struct.ts';
 import { expectCode } from './support/expect-code.ts';
 import { newHeap } from './support/heaps.ts';
 
-const Box = struct('Box', { value: any, beside: f64 });
+const Box = struct('Box', { value: anything, beside: f64 });
 
 /** What comes back from a slot. */
 function through(value: unknown): unknown {
@@ -112,6 +112,9 @@ describe('what cannot be stored', () => {
   class Point {
     x = 1;
   }
+  const refusing = () => {
+    throw new Error('no');
+  };
   test.each([
     ['a function', () => 1, /function cannot be stored/],
     ['a symbol', Symbol('s'), /symbol cannot be stored/],
@@ -122,7 +125,7 @@ describe('what cannot be stored', () => {
     ['a DataView', new DataView(new ArrayBuffer(8)), /give a Uint8Array/],
     ['a promise', Promise.resolve(), /Promise/],
     ['a boxed number', Object(1), /Number/],
-    ['a proxy that throws', new Proxy({}, { has() { throw new Error('no'); } }), /no/],
+    ['a proxy that throws', new Proxy({}, { ownKeys: refusing, has: refusing }), /no/],
   ])('%s', (_, value, message) => {
     const { heap, region } = newHeap();
     const box = heap.create(Box, { value: 'kept' });

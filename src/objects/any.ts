@@ -87,7 +87,7 @@ function refFor(core: Core, value: unknown): number {
   const { memory } = core;
   if (typeof value === 'string') return newText(memory, value);
   if (typeof value === 'bigint') return newBigint(memory, value);
-  if (typeof value === 'object') {
+  if (typeof value === 'object' && value !== null) {
     const handle = handleIn(value);
     if (handle !== null) return core.refOf(handle);
     if (isDate(value)) return newMoment(memory, timeOf(value));
