@@ -20,6 +20,7 @@ import { type Output, OutputClosed, outputTo } from './output.ts';
 import { profile } from './profile.ts';
 import { progressOn } from './progress.ts';
 import { replay } from './replay.ts';
+import { shell } from './shell.ts';
 import { study } from './study.ts';
 import { printable } from './table.ts';
 import { trace } from './trace.ts';
@@ -34,6 +35,7 @@ const VERBS: readonly AddVerb[] = [
   checkpoint,
   checkpoints,
   profile,
+  shell,
   trace,
   replay,
   study,

@@ -72,8 +72,8 @@ export interface Types {
   ofKind(kind: Kind): Type;
   /** The type of the maps that stand for plain objects, recorded where it is new. */
   plain(): Type;
-  /** A function that changes an object whose type is an old form of its struct, or null. */
-  upgrade: ((ref: number, type: Type) => number) | null;
+  /** The object in the form its struct has now: another block where it was changed. */
+  upgraded(ref: number, type: Type): number;
 }
 
 export class Core {
@@ -115,7 +115,7 @@ export class Core {
     if (role === ROLE.forward) return this.handleOf(this.#next(ref));
     const type = this.types.at(tag >>> ROLE_SHIFT);
     if (type.role !== role) throw this.corrupt(ref, `role ${role} of type ${type.text}`);
-    const now = this.types.upgrade === null ? ref : this.types.upgrade(ref, type);
+    const now = this.types.upgraded(ref, type);
     if (now !== ref) return this.handleOf(now);
     return this.handles.obtain(ref, this.classOf(type, ref));
   }

@@ -13,13 +13,13 @@ import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { Core, type Family } from './core.ts';
 import { STALE } from './handles.ts';
+import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, map, str } from './kinds.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
-import { layOut } from './record-layout.ts';
-import { newObject, type Plan, planOf, records } from './records.ts';
-import { type Initial, kindsOf, type Persistent, type Struct } from './struct.ts';
+import { newObject, type Plan, records } from './records.ts';
+import type { Initial, Persistent, Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
 const FAMILIES: readonly Family[] = [records];
@@ -39,6 +39,11 @@ export interface ObjectHeap {
    * @example const task = heap.create(Task, { id: 1, title: 'write' });
    */
   create<F>(struct: Struct<F>, fields?: Initial<F>): Persistent<Struct<F>>;
+  /**
+   * Changes all objects whose struct was declared with other fields since, which would otherwise
+   * happen when each is next looked at; returns how many. ERR_NO_SPACE.
+   */
+  upgrade(): number;
   /** Everything is dropped: objects, names, types. All handles are stale. */
   clear(): void;
   /**
@@ -142,6 +147,7 @@ class Heap implements ObjectHeap {
     const core = this.#core;
     core.assertUsable();
     const { type } = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
+    upgradeAll(core, this.#table, type);
     const tag = ROLE.object | (type.id << ROLE_SHIFT);
     for (const { address, busy } of core.memory.region.blocks()) {
       const ref = refAt(address);
@@ -150,6 +156,11 @@ class Heap implements ObjectHeap {
       yield cursor as unknown as Persistent<Struct<F>>;
       cursor.$at = STALE;
     }
+  }
+
+  upgrade(): number {
+    this.#core.assertUsable();
+    return upgradeAll(this.#core, this.#table, null);
   }
 
   clear(): void {
@@ -174,11 +185,9 @@ class Heap implements ObjectHeap {
 
   /** The type of a declaration, recorded where the heap has none of that name. */
   #planFor(struct: Struct<object>): Plan {
-    const kinds = kindsOf(struct);
-    const layout = layOut(struct.name, kinds, (kind) => this.#core.codecOf(kind).width);
-    const type = this.#table.ofStruct(struct.name) ?? this.#table.addStruct(layout);
-    const plan = planOf(this.#core, type, struct.defaults);
+    const plan = planFor(this.#core, this.#table, struct);
     this.#plans.set(struct, plan);
+    takeOver(this.#core, this.#table);
     return plan;
   }
 

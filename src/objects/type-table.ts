@@ -19,8 +19,9 @@ const FIRST_ROOM = 15;
 const WORD_BYTES = 4;
 
 export class TypeTable implements Types {
-  upgrade: Types['upgrade'] = null;
   readonly #core: Core;
+  /** By number of an old type: how its objects become current ones. */
+  readonly #upgrades: (((ref: number) => number) | undefined)[] = [];
   readonly #head: number;
   readonly #all: (Type | null)[] = [null];
   /** By what describes them: the text of a kind, or, of structs, their name. */
@@ -69,6 +70,27 @@ export class TypeTable implements Types {
   /** The current type of a struct's name, or null. */
   ofStruct(name: string): Type | null {
     return this.#named.get(name) ?? null;
+  }
+
+  /** From now on objects of an old type are changed when a handle is made. */
+  outdate(type: Type, upgrade: (ref: number) => number): void {
+    this.#upgrades[type.id] = upgrade;
+  }
+
+  /** The object as one of the current type; where it is none of an old one, itself. */
+  upgraded(ref: number, type: Type): number {
+    return this.#upgrades[type.id]?.(ref) ?? ref;
+  }
+
+  /** Are objects of the type changed? */
+  isOutdated({ id }: Type): boolean {
+    return this.#upgrades[id] !== undefined;
+  }
+
+  /** Does the heap have maps or sets that may find by reference? */
+  hasReferenceKeys(): boolean {
+    return this.#all.some((type) => type?.kind?.key?.name === 'ref'
+      || type?.kind?.key?.name === 'any');
   }
 
   /** A new type of a struct, current from now on. */
@@ -162,6 +184,14 @@ interface Description {
   readonly struct?: unknown;
   readonly bytes?: unknown;
   readonly fields?: unknown;
+  readonly previous?: unknown;
+}
+
+interface FieldDescription {
+  readonly name?: unknown;
+  readonly kind?: unknown;
+  readonly at?: unknown;
+  readonly was?: unknown;
 }
 
 function parseJson(text: string): Description {
@@ -175,10 +205,10 @@ function parseJson(text: string): Description {
 
 /** A layout from a stored text, or null where it would lead out of an object. */
 function layoutFrom(core: Core, found: Description): Layout | null {
-  const { struct: name, bytes, fields } = found;
+  const { struct: name, bytes, fields, previous } = found;
   if (!isTypeName(name) || !Number.isSafeInteger(bytes) || !Array.isArray(fields)) return null;
   const read: Field[] = [];
-  for (const field of fields as ({ name?: unknown; kind?: unknown; at?: unknown } | null)[]) {
+  for (const field of fields as (FieldDescription | null)[]) {
     const kind = typeof field?.kind === 'string' ? parseKind(field.kind) : null;
     const at = field?.at;
     if (kind === null || typeof field?.name !== 'string') return null;
@@ -187,7 +217,9 @@ function layoutFrom(core: Core, found: Description): Layout | null {
     const fits = typeof at === 'number' && at >= WORD_BYTES && at % align === 0
       && at + size <= (bytes as number);
     if (!fits) return null;
-    read.push({ name: field.name, kind, at });
+    const was = typeof field.was === 'string' ? { was: field.was } : {};
+    read.push({ name: field.name, kind, at, ...was });
   }
-  return { name, bytes: bytes as number, fields: read };
+  const before = Number.isSafeInteger(previous) ? { previous: previous as number } : {};
+  return { name, bytes: bytes as number, fields: read, ...before };
 }
