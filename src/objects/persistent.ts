@@ -3,21 +3,22 @@
  * of JavaScript whose contents are in the region. A stale one throws ERR_STALE on every use.
  */
 
-/** An object of a struct type; its fields are properties. */
-export interface PersistentObject {
+/**
+ * An object of a struct type; its fields are properties. A type, not an interface: only then does
+ * the compiler take it for a LooseObject.
+ */
+export type PersistentObject = {
   /**
-   * The handle of the object: what `scan` gives is valid for one step, this stays. `this` for
+   * The handle of the object: what `scan` gives is valid for one step, this stays. The same one for
    * handles that were got in another way.
    */
-  keep(): this;
+  keep(): PersistentObject;
   /** A copy of the fields as a plain object, deep; shared references and cycles are kept. */
   toJS(): Record<string, unknown>;
-}
+};
 
 /** An object whose struct is not known to the compiler. */
-export interface LooseObject extends PersistentObject {
-  [field: string]: unknown;
-}
+export type LooseObject = PersistentObject & { [field: string]: unknown };
 
 /**
  * A growable list with the habits of an Array. Elements are read by `at` and written by `set`;
