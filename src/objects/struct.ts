@@ -64,7 +64,7 @@ type PairsOf<E> = E extends [infer K, infer V]
   ? Iterable<readonly [GivenOf<K>, GivenOf<V>]> | Readonly<Record<string, GivenOf<V>>> : never;
 
 /** Objects of a struct, as a program sees them. */
-export type Persistent<S> = S extends Struct<infer F>
+export type Persistent<S> = S extends { readonly name: string; readonly fields: infer F }
   ? PersistentObject & { keep(): Persistent<S> } & { -readonly [K in keyof F]: ValueOf<F[K]> }
   : never;
 
