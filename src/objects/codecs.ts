@@ -328,8 +328,10 @@ export function codecs(core: Core, any: Others, optional: Others): (kind: Kind) 
   const made = new Map<string, Codec>();
   const codecOf = (kind: Kind): Codec => {
     const key = textOf(kind);
-    let codec = made.get(key);
-    if (codec === undefined) made.set(key, codec = make(kind));
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const codec = make(kind);
+    made.set(key, codec);
     return codec;
   };
   const make = (kind: Kind): Codec => {

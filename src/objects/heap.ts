@@ -14,6 +14,7 @@ import { codecs } from './codecs.ts';
 import { Core, type Family } from './core.ts';
 import { STALE } from './handles.ts';
 import { any, map, str } from './kinds.ts';
+import { lists } from './list.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
@@ -22,7 +23,7 @@ import { newObject, type Plan, planOf, records } from './records.ts';
 import { type Initial, kindsOf, type Persistent, type Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records];
+const FAMILIES: readonly Family[] = [records, lists];
 const ROOT_KIND = map(str, any);
 const WORD_BYTES = 4;
 

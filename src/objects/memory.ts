@@ -18,6 +18,8 @@ export interface Views {
   readonly u8: Uint8Array;
 }
 
+const IN_PLACE = { move: false } as const;
+
 /** Told while a collection is under way. */
 export interface Watcher {
   /** A block was allocated. */
@@ -72,6 +74,14 @@ export class Memory {
     if (this.watcher !== null) this.watcher.dropped(ref);
   }
 
+  /**
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
+   * under way, which goes from block to block.
+   */
+  stretch(ref: number, bytes: number): boolean {
+    return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;
+  }
+
   /** Usable bytes of a block. */
   room(ref: number): number {
     return this.region.sizeOf(addressAt(ref));
@@ -94,7 +104,9 @@ export class Memory {
       throw new RegionError('ERR_NO_SPACE',
         `heap '${this.region.name}' is full: a heap has at most ${HEAP_SEGMENTS * 4} GiB`);
     }
-    return (this.#views[segment] = viewsOf(part.window));
+    const views = viewsOf(part.window);
+    this.#views[segment] = views;
+    return views;
   }
 }
 
