@@ -13,6 +13,7 @@ import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { Core, type Family } from './core.ts';
 import { STALE } from './handles.ts';
+import { hashes } from './hash-family.ts';
 import { any, map, str } from './kinds.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
@@ -22,7 +23,7 @@ import { newObject, type Plan, planOf, records } from './records.ts';
 import { type Initial, kindsOf, type Persistent, type Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records];
+const FAMILIES: readonly Family[] = [records, hashes];
 const ROOT_KIND = map(str, any);
 const WORD_BYTES = 4;
 
