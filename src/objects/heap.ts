@@ -16,6 +16,7 @@ import { STALE } from './handles.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
 import { lists } from './list.ts';
+import { hashes } from './hash-family.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
@@ -23,7 +24,7 @@ import { newObject, type Plan, records } from './records.ts';
 import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records, lists];
+const FAMILIES: readonly Family[] = [records, lists, hashes];
 const ROOT_KIND = map(str, any);
 const NO_FIELDS = {};
 const COLLECTIONS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sorted']);
