@@ -86,9 +86,12 @@ export const OBJECT = { tag: 0, fields: 1 } as const;
 export const DIRECTORY = { tag: 0, entries: 1 } as const;
 
 /** A list: `length` elements, in one block with room for `room`. */
-export const LIST = { tag: 0, length: 1, room: 2, elements: 3 } as const;
-/** The elements begin at a multiple of 8. */
-export const ELEMENTS = { tag: 0, data: 2 } as const;
+export const LIST = { tag: 0, length: 1, room: 2, elements: 3, words: 4 } as const;
+/**
+ * The elements of a list: room for `room`, from a multiple of 8 on, each as wide as a slot of its
+ * kind. Where they may hold references, what is not in use is zeros.
+ */
+export const ELEMENTS = { tag: 0, room: 1, data: 2 } as const;
 
 /** Kinds of elements of `bytes` blocks, as the detail of their tag. */
 export const ELEMENT = { u8: 0, i8: 1, u8c: 2, u16: 3, i16: 4, u32: 5, i32: 6, f32: 7, f64: 8,

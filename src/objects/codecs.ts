@@ -330,7 +330,9 @@ export function codecs(core: Core, any: Others, optional: Others): (kind: Kind) 
   const made = new Map<string, Codec>();
   const codecOf = (kind: Kind): Codec => {
     const key = textOf(kind);
-    const codec = made.get(key) ?? make(kind);
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const codec = make(kind);
     made.set(key, codec);
     return codec;
   };

@@ -15,6 +15,7 @@ import { Core, type Family } from './core.ts';
 import { STALE } from './handles.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, map, str } from './kinds.ts';
+import { lists } from './list.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
@@ -22,7 +23,7 @@ import { newObject, type Plan, records } from './records.ts';
 import type { Initial, Persistent, Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records];
+const FAMILIES: readonly Family[] = [records, lists];
 const ROOT_KIND = map(str, any);
 const WORD_BYTES = 4;
 

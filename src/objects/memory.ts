@@ -19,6 +19,8 @@ export interface Views {
   readonly u8: Uint8Array;
 }
 
+const IN_PLACE = { move: false } as const;
+
 /** Told while a collection is under way. */
 export interface Watcher {
   /** A block was allocated. */
@@ -71,6 +73,14 @@ export class Memory {
   /** Tells a collection under way that a slot no longer holds this reference. */
   dropped(ref: number): void {
     if (this.watcher !== null) this.watcher.dropped(ref);
+  }
+
+  /**
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
+   * under way, which goes from block to block.
+   */
+  stretch(ref: number, bytes: number): boolean {
+    return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;
   }
 
   /** Usable bytes of a block. */
