@@ -86,6 +86,8 @@ export class Core {
   readonly handles = new Handles();
   readonly pins = new Pins();
   readonly name: string;
+  /** Changes when references that JavaScript holds may lead elsewhere: objects moved or went. */
+  epoch = 0;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */
@@ -96,6 +98,7 @@ export class Core {
   /** Per type and segment. */
   readonly #classes = new Map<number, HandleClass>();
   #gone: RegionError | null = null;
+  #isPeeking = false;
 
   constructor(region: Region, now: () => number, families: readonly Family[],
               codecs: (core: Core) => (kind: Kind) => Codec) {
@@ -122,7 +125,24 @@ export class Core {
     if (type.role !== role) throw this.corrupt(ref, `role ${role} of type ${type.text}`);
     const now = this.types.upgraded(ref, type);
     if (now !== ref) return this.handleOf(now);
-    return this.handles.obtain(ref, this.classOf(type, ref));
+    const made = this.classOf(type, ref);
+    return this.#isPeeking ? new made(this.memory.word(ref), null) : this.handles.obtain(ref, made);
+  }
+
+  /**
+   * What `work` reads makes no handles that are found again and pins no bytes, so that nothing is
+   * left of it: for those who copy at once. It runs no code of the program.
+   */
+  peek<T>(work: () => T): T {
+    const before = this.#isPeeking;
+    this.#isPeeking = true;
+    this.pins.isOff = true;
+    try {
+      return work();
+    } finally {
+      this.#isPeeking = before;
+      this.pins.isOff = before;
+    }
   }
 
   /** The class of handles of a type, for the segment a reference is in. */
@@ -178,6 +198,7 @@ export class Core {
   expire(error: RegionError | null): void {
     this.handles.expireAll();
     this.pins.clear();
+    this.epoch += 1;
     this.#gone = error;
   }
 
