@@ -8,6 +8,7 @@ import { TEXT_BYTES } from '../../src/region/text.ts';
 import { regionOf } from '../../src/region/windows.ts';
 import type { Region } from '../../src/types.ts';
 import { describeFiles, describeReopening, type Implementation } from './conformance-reopening.ts';
+import { describeWalk } from './conformance-walk.ts';
 import { expectCode } from './expect-code.ts';
 import { newSeed, often, Oracle, randomFrom, randomStep } from './oracle.ts';
 import { memoryDirectory } from './temp.ts';
@@ -24,6 +25,7 @@ export function describeRegion(implementation: Implementation): void {
     describeBlocks(fresh, implementation);
     describeMemory(fresh, sizes);
     describeWhole(fresh, implementation);
+    describeWalk(implementation);
     if (implementation.reopens !== false) describeReopening(implementation);
     if (implementation.reopens === true) describeFiles(implementation);
   });
