@@ -16,6 +16,12 @@ export { profile } from './methods/profile.ts';
 export type { ProfileOptions } from './methods/profile-state.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
+export type { ObjectHeap } from './objects/heap.ts';
+export { any, array, bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, list, map,
+  optional, ref, set, sorted, str, u16, u32, u64, u8 } from './objects/kinds.ts';
+export type { LooseObject, PersistentList, PersistentMap, PersistentObject, PersistentSet,
+  PersistentSorted, Range } from './objects/persistent.ts';
+export { type Persistent, type Struct, struct, type StructOptions } from './objects/struct.ts';
 export type { Profile, SiteProfile } from './profile.ts';
 export { type FlameGraphOptions, flameGraph } from './profile/flame-graph.ts';
 export { type ProfileTextOptions, profileText } from './profile/profile-text.ts';

@@ -11,7 +11,7 @@ import { basename, dirname, join } from 'node:path';
 import { assert, RegionError } from '../errors.ts';
 import { attachRegion, openRegion } from '../region/region.ts';
 import { systemError } from '../files.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, regionIn, type Store } from '../store/store.ts';
 import type { Region } from '../types.ts';
 import { privateFile, writableFile } from './direct-file.ts';
 import { someOf } from './table.ts';
@@ -118,7 +118,7 @@ function storeTarget(store: Store, own: string | null): Target {
     *subjects(names = []) {
       const kinds = new Map(store.regions().map(({ name, kind }) => [name, kind]));
       for (const name of chosen(names)) {
-        yield { name, kind: kinds.get(name) ?? 'region', region: store.region(name) };
+        yield { name, kind: kinds.get(name) ?? 'region', region: regionIn(store, name) };
       }
     },
     close(isDone) {

@@ -1,7 +1,7 @@
 /**
  * Slots: how a value of a kind lies in memory, in a field, an element, a key or a value. A slot is
- * 1, 2, 4 or 8 bytes; an array of slots begins at a word (8 bytes: at an even word), and slot `i` of
- * it is found by every width from the same two numbers.
+ * 1, 2, 4 or 8 bytes; an array of slots begins at a word (8 bytes: at an even word), and slot `i`
+ * of it is found by every width from the same two numbers.
  *
  * What a slot refers to is either shared (objects, collections), and then the collector's, or it
  * belongs to that slot alone (texts, bytes, big integers), and is freed when it is overwritten.
@@ -26,7 +26,7 @@ export interface Codec<T = unknown> {
   store(views: Views, base: number, i: number, value: T): void;
   /** The slot goes: what belongs to it is freed, the collector told. It is not written. */
   drop(views: Views, base: number, i: number): void;
-  /** Writes the value of a slot that was never set, where that is not zeros (0, '', false, null). */
+  /** Writes the value of a slot that was never set; where it is missing, that is zeros. */
   blank?(views: Views, base: number, i: number): void;
 }
 

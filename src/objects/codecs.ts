@@ -182,7 +182,8 @@ function bigintCodec(kind: Kind): OrderedCodec<bigint> {
 
 /** Slots that own the block they name: what is overwritten is freed. */
 export function owning<T>(
-  memory: Memory, make: (value: T) => number, free: (ref: number) => void = memory.free.bind(memory),
+  memory: Memory, make: (value: T) => number,
+  free: (ref: number) => void = (ref) => memory.free(ref),
 ): Pick<Codec<T>, 'init' | 'store' | 'drop'> {
   const init: Codec<T>['init'] = (views, base, i, value) => {
     views.i32[base + i] = make(value);
@@ -241,7 +242,8 @@ function bytesCodec(core: Core, kind: Kind): Codec<Uint8Array> {
     load({ i32 }, base, i) {
       const ref = i32[base + i];
       if (ref === 0) return new Uint8Array(kind.length ?? 0);
-      if ((memory.tag(ref) & ROLE_MASK) !== ROLE.bytes) throw core.corrupt(ref, 'it holds no bytes');
+      const role = memory.tag(ref) & ROLE_MASK;
+      if (role !== ROLE.bytes) throw core.corrupt(ref, 'it holds no bytes');
       const length = memory.views(ref).u32[memory.word(ref) + BYTES.length];
       return pins.add(ref, memory.bytes(ref, BYTES.data, length));
     },
@@ -328,8 +330,8 @@ export function codecs(core: Core, any: Others, optional: Others): (kind: Kind) 
   const made = new Map<string, Codec>();
   const codecOf = (kind: Kind): Codec => {
     const key = textOf(kind);
-    let codec = made.get(key);
-    if (codec === undefined) made.set(key, codec = make(kind));
+    const codec = made.get(key) ?? make(kind);
+    made.set(key, codec);
     return codec;
   };
   const make = (kind: Kind): Codec => {

@@ -56,7 +56,9 @@ export interface Family {
    * on, or 0 at the end. `word` = first word of the block. Never believes what the block says: what
    * would lead out of it is not visited.
    */
-  slots(core: Core, type: Type, views: Views, word: number, from: number, visit: SlotVisitor): number;
+  slots(
+    core: Core, type: Type, views: Views, word: number, from: number, visit: SlotVisitor,
+  ): number;
 }
 
 /** Slots that are visited in one go. */
@@ -70,8 +72,8 @@ export interface Types {
   ofKind(kind: Kind): Type;
   /** The type of the maps that stand for plain objects, recorded where it is new. */
   plain(): Type;
-  /** A function that changes an object whose type is an old form of its struct, or null. */
-  upgrade: ((ref: number, type: Type) => number) | null;
+  /** The object in the form its struct has now: another block where it was changed. */
+  upgraded(ref: number, type: Type): number;
 }
 
 export class Core {
@@ -79,6 +81,8 @@ export class Core {
   readonly handles = new Handles();
   readonly pins = new Pins();
   readonly name: string;
+  /** Milliseconds from anywhere on. */
+  readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */
   declare types: Types;
   /** How slots of a kind are read and written. */
@@ -88,8 +92,9 @@ export class Core {
   readonly #classes = new Map<number, HandleClass>();
   #gone: RegionError | null = null;
 
-  constructor(region: Region, families: readonly Family[],
+  constructor(region: Region, now: () => number, families: readonly Family[],
               codecs: (core: Core) => (kind: Kind) => Codec) {
+    this.now = now;
     this.memory = new Memory(region);
     this.name = region.name;
     this.#families = new Map(families.flatMap((one) => one.roles.map((role) => [role, one])));
@@ -110,7 +115,7 @@ export class Core {
     if (role === ROLE.forward) return this.handleOf(this.#next(ref));
     const type = this.types.at(tag >>> ROLE_SHIFT);
     if (type.role !== role) throw this.corrupt(ref, `role ${role} of type ${type.text}`);
-    const now = this.types.upgrade === null ? ref : this.types.upgrade(ref, type);
+    const now = this.types.upgraded(ref, type);
     if (now !== ref) return this.handleOf(now);
     return this.handles.obtain(ref, this.classOf(type, ref));
   }
@@ -141,8 +146,8 @@ export class Core {
   refOf(handle: Handle): number {
     if (handle.$bound.core !== this) {
       throw new RegionError('ERR_MISMATCH',
-        `the object belongs to heap '${handle.$bound.core.name}', not to '${this.name}'; copy it: ` +
-          'toJS()');
+        `the object belongs to heap '${handle.$bound.core.name}', not to '${this.name}'; ` +
+          'copy it with toJS()');
     }
     if (handle.$at < 0) throw this.stale();
     return refOf(handle);
@@ -154,9 +159,9 @@ export class Core {
 
   /** What is thrown where a handle is stale. */
   stale(): RegionError {
-    return this.#gone ?? new RegionError('ERR_STALE',
-      `the object is gone from heap '${this.name}': collected, or the heap went back in time or was ` +
-        'cleared; get it again from heap.root');
+    return new RegionError('ERR_STALE',
+      `the object is gone from heap '${this.name}': it was collected, or the heap was ` +
+        'rolled back, cleared or closed; get it again from heap.root', this.#gone ?? undefined);
   }
 
   corrupt(ref: number, what: string): RegionError {

@@ -13,13 +13,13 @@ import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { Core, type Family } from './core.ts';
 import { STALE } from './handles.ts';
+import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, map, str } from './kinds.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
-import { layOut } from './record-layout.ts';
-import { newObject, type Plan, planOf, records } from './records.ts';
-import { type Initial, kindsOf, type Persistent, type Struct } from './struct.ts';
+import { newObject, type Plan, records } from './records.ts';
+import type { Initial, Persistent, Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
 const FAMILIES: readonly Family[] = [records];
@@ -33,12 +33,19 @@ export interface ObjectHeap {
   /** Named values: what is found from here is kept. */
   readonly root: PersistentMap<string, unknown>;
   /**
-   * A new object. Fields that are left out have their defaults. ERR_SCHEMA names the field that does
-   * not fit, or that the stored type cannot become; ERR_NO_SPACE.
+   * A new object. Fields that are left out have their defaults. ERR_SCHEMA names the field that
+   * does not fit, or that the stored type cannot become; ERR_NO_SPACE.
    *
    * @example const task = heap.create(Task, { id: 1, title: 'write' });
    */
   create<F>(struct: Struct<F>, fields?: Initial<F>): Persistent<Struct<F>>;
+  /**
+   * Changes all objects whose struct was declared with other fields since, which would otherwise
+   * happen when each is next looked at; returns how many. ERR_NO_SPACE.
+   */
+  upgrade(): number;
+  /** Everything is dropped: objects, names, types. All handles are stale. */
+  clear(): void;
   /**
    * Every object of a struct, in the order of addresses, garbage that was not collected yet
    * included. What it gives is valid for one step; `keep()` gives the handle. Objects that are
@@ -47,10 +54,22 @@ export interface ObjectHeap {
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>>;
 }
 
-/** The heap in a region; laid out where the region is new. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
-export function heapIn(region: Region): ObjectHeap {
-  return new Heap(region, headOf(region) ?? layHead(region));
+/** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
+export function heapIn(region: Region, ties: HeapTies): ObjectHeap {
+  const open = heaps.get(region);
+  if (open !== undefined && !open.closed) return open;
+  const heap = new Heap(region, headOf(region) ?? layHead(region), ties);
+  heaps.set(region, heap);
+  return heap;
 }
+
+/** What a heap needs of whoever opens it. */
+export interface HeapTies {
+  /** Milliseconds from anywhere on. */
+  readonly now: () => number;
+}
+
+const heaps = new WeakMap<Region, ObjectHeap>();
 
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
@@ -58,12 +77,13 @@ function headOf(region: Region): number | null {
   if (address === 0) return null;
   const head = region.array(Int32Array, address);
   if (head.length < HEAD.words || (head[HEAD.tag] & ROLE_MASK) !== ROLE.head) {
-    throw new RegionError('ERR_CORRUPT', `region '${region.name}' has no head of a heap; run check`);
+    throw new RegionError('ERR_CORRUPT',
+      `region '${region.name}' has no head of a heap; run check`);
   }
   if (head[HEAD.version] === HEAP_VERSION) return refAt(address);
   throw new RegionError('ERR_VERSION',
-    `heap '${region.name}' has version ${head[HEAD.version]}, this program knows ${HEAP_VERSION}; ` +
-      'use a newer regionstore');
+    `heap '${region.name}' has version ${head[HEAD.version]}, this program knows ` +
+      `${HEAP_VERSION}; use a newer regionstore`);
 }
 
 function layHead(region: Region): number {
@@ -81,20 +101,20 @@ function layHead(region: Region): number {
 
 class Heap implements ObjectHeap {
   readonly #core: Core;
-  readonly #table: TypeTable;
-  readonly #head: number;
+  #table: TypeTable;
+  #head: number;
   /** How objects are made, per declaration that was used. */
   #plans = new WeakMap<object, Plan>();
+  /** Ends what the region tells. */
+  #leave: () => void;
 
-  constructor(region: Region, head: number) {
+  constructor(region: Region, head: number, ties: HeapTies) {
     this.#head = head;
-    this.#core = new Core(region, FAMILIES, (core) => codecs(core, anyCodec, optionalCodec));
+    this.#core = new Core(region, ties.now, FAMILIES,
+      (core) => codecs(core, anyCodec, optionalCodec));
     this.#table = new TypeTable(this.#core, head);
     this.#core.types = this.#table;
-    lodge(region, {
-      reverted: () => this.#reverted(),
-      evicted: (error) => this.#core.expire(error as RegionError),
-    });
+    this.#leave = this.#lodge();
   }
 
   get name(): string {
@@ -127,6 +147,7 @@ class Heap implements ObjectHeap {
     const core = this.#core;
     core.assertUsable();
     const { type } = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
+    upgradeAll(core, this.#table, type);
     const tag = ROLE.object | (type.id << ROLE_SHIFT);
     for (const { address, busy } of core.memory.region.blocks()) {
       const ref = refAt(address);
@@ -137,20 +158,51 @@ class Heap implements ObjectHeap {
     }
   }
 
+  upgrade(): number {
+    this.#core.assertUsable();
+    return upgradeAll(this.#core, this.#table, null);
+  }
+
+  clear(): void {
+    const core = this.#core;
+    core.assertUsable();
+    const { region } = core.memory;
+    this.#leave();
+    this.#forget();
+    region.clear();
+    this.#leave = this.#lodge();
+    this.#head = layHead(region);
+    this.#table = new TypeTable(core, this.#head);
+    core.types = this.#table;
+  }
+
+  #lodge(): () => void {
+    return lodge(this.#core.memory.region, {
+      reverted: () => this.#reverted(),
+      evicted: (error) => this.#core.expire(error as RegionError),
+    });
+  }
+
   /** The type of a declaration, recorded where the heap has none of that name. */
   #planFor(struct: Struct<object>): Plan {
-    const kinds = kindsOf(struct);
-    const layout = layOut(struct.name, kinds, (kind) => this.#core.codecOf(kind).width);
-    const type = this.#table.ofStruct(struct.name) ?? this.#table.addStruct(layout);
-    const plan = planOf(this.#core, type, struct.defaults);
+    const plan = planFor(this.#core, this.#table, struct);
     this.#plans.set(struct, plan);
+    takeOver(this.#core, this.#table);
     return plan;
   }
 
+  /** The head may lie elsewhere now: the heap may have been cleared since. */
   #reverted(): void {
+    this.#forget();
+    const { region } = this.#core.memory;
+    this.#head = headOf(region) ?? layHead(region);
+    this.#table = new TypeTable(this.#core, this.#head);
+    this.#core.types = this.#table;
+  }
+
+  #forget(): void {
     this.#core.expire(null);
-    this.#plans = new WeakMap();
-    this.#table.reload();
     this.#core.forgetClasses();
+    this.#plans = new WeakMap();
   }
 }

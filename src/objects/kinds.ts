@@ -148,7 +148,8 @@ function assertKind(kind: Kind, where: string): Kind {
 
 function assertKey(kind: Kind, where: string): Kind {
   if (KEYS.has(assertKind(kind, where).name)) return kind;
-  throw bad(`${where}: ${textOf(kind)} cannot be a key; give a number, bool, date, str, ref or any`);
+  throw bad(`${where}: ${textOf(kind)} cannot be a key; ` +
+    'give a number, bool, date, str, ref or any');
 }
 
 function assertCount(n: number, where: string): number {

@@ -1,6 +1,7 @@
 /**
- * The memory of a heap: blocks of a region by reference, and typed views of each segment. A segment's
- * window never moves, so views are made once; all indices stay below 2^30, which V8 reads fast.
+ * The memory of a heap: blocks of a region by reference, and typed views of each segment. The
+ * window of a segment never moves, so views are made once; indices stay below 2^30, which V8 reads
+ * fast.
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
@@ -94,7 +95,9 @@ export class Memory {
       throw new RegionError('ERR_NO_SPACE',
         `heap '${this.region.name}' is full: a heap has at most ${HEAP_SEGMENTS * 4} GiB`);
     }
-    return (this.#views[segment] = viewsOf(part.window));
+    const views = viewsOf(part.window);
+    this.#views[segment] = views;
+    return views;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a program sees of a heap's objects and collections. All of them are handles: small objects of
- * JavaScript whose contents are in the region. A stale one throws ERR_STALE on every use.
+ * What a program sees of a heap's objects and collections. All of them are handles: small objects
+ * of JavaScript whose contents are in the region. A stale one throws ERR_STALE on every use.
  */
 
 /** An object of a struct type; its fields are properties. */

@@ -15,6 +15,8 @@ export interface Field {
   readonly kind: Kind;
   /** Bytes from the start of the object. */
   readonly at: number;
+  /** What it was called in the type before; absent where it is new. */
+  readonly was?: string;
 }
 
 export interface Layout {
@@ -23,6 +25,8 @@ export interface Layout {
   readonly fields: readonly Field[];
   /** Of an object, its tag included. */
   readonly bytes: number;
+  /** Number of the type that objects of this struct had before. */
+  readonly previous?: number;
 }
 
 /** Bytes of a field inside an object; `widthOf` = bytes of a slot of a kind. */
@@ -71,7 +75,7 @@ export function layOut(
 }
 
 /** What is stored of a layout, and compared: two structs are the same where this is. */
-export function describe({ name, fields, bytes }: Layout): string {
-  const parts = fields.map(({ name: field, kind, at }) => ({ name: field, kind: textOf(kind), at }));
-  return JSON.stringify({ struct: name, bytes, fields: parts });
+export function describe({ name, fields, ...rest }: Layout): string {
+  const texts = fields.map((field) => ({ ...field, kind: textOf(field.kind) }));
+  return JSON.stringify({ struct: name, ...rest, fields: texts });
 }

@@ -1,6 +1,6 @@
 /**
- * Declaring the types of objects, and what the compiler makes of it. A declaration knows no heap: it
- * can be used with any number of them.
+ * Declaring the types of objects, and what the compiler makes of it. A declaration knows no heap:
+ * it can be used with any number of them.
  */
 import { RegionError } from '../errors.ts';
 import { type Reader, readOptions } from '../options.ts';
@@ -97,7 +97,8 @@ export function struct<F extends object>(
   if (names.length > MAX_FIELDS) throw bad(`struct ${name} has more than ${MAX_FIELDS} fields`);
   for (const field of names) {
     if (TAKEN.has(field) || field.startsWith('$')) {
-      throw bad(`struct ${name}: '${field}' cannot be a field, handles use it; choose another name`);
+      throw bad(`struct ${name}: '${field}' cannot be a field, handles use it; ` +
+        'choose another name');
     }
   }
   const { aliases = {}, defaults = {} } = readOptions<{

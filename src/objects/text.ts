@@ -8,7 +8,7 @@ import { MAX_DETAIL, ROLE, ROLE_MASK, ROLE_SHIFT, TEXT, GRANULE_MASK, WORD_SHIFT
   from '../layout-objects.ts';
 import type { Memory } from './memory.ts';
 
-const WIDE = /[^\u0000-\u00ff]/;
+const WIDE = /[\u0100-\uffff]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Up to so many bytes a loop is faster than a call into V8. */
 const SHORT = 24;

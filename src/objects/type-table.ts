@@ -1,8 +1,8 @@
 /**
- * The types of a heap, which describes itself: each type is a text in JSON, kept in the region under
- * its number. Structs have a text with their fields and where they lie, collections one with their
- * kind. A type never changes; a struct whose fields changed gets a new number, and the newest one
- * of a name is current.
+ * The types of a heap, which describes itself: each type is a text in JSON, kept in the region
+ * under its number. Structs have a text with their fields and where they lie, collections one with
+ * their kind. A type never changes; a struct whose fields changed gets a new number, and the newest
+ * one of a name is current.
  */
 import { RegionError } from '../errors.ts';
 import { DIRECTORY, HEAD, MAX_DETAIL, ROLE } from '../layout-objects.ts';
@@ -19,8 +19,9 @@ const FIRST_ROOM = 15;
 const WORD_BYTES = 4;
 
 export class TypeTable implements Types {
-  upgrade: Types['upgrade'] = null;
   readonly #core: Core;
+  /** By number of an old type: how its objects become current ones. */
+  readonly #upgrades: (((ref: number) => number) | undefined)[] = [];
   readonly #head: number;
   readonly #all: (Type | null)[] = [null];
   /** By what describes them: the text of a kind, or, of structs, their name. */
@@ -69,6 +70,27 @@ export class TypeTable implements Types {
   /** The current type of a struct's name, or null. */
   ofStruct(name: string): Type | null {
     return this.#named.get(name) ?? null;
+  }
+
+  /** From now on objects of an old type are changed when a handle is made. */
+  outdate(type: Type, upgrade: (ref: number) => number): void {
+    this.#upgrades[type.id] = upgrade;
+  }
+
+  /** The object as one of the current type; where it is none of an old one, itself. */
+  upgraded(ref: number, type: Type): number {
+    return this.#upgrades[type.id]?.(ref) ?? ref;
+  }
+
+  /** Are objects of the type changed? */
+  isOutdated({ id }: Type): boolean {
+    return this.#upgrades[id] !== undefined;
+  }
+
+  /** Does the heap have maps or sets that may find by reference? */
+  hasReferenceKeys(): boolean {
+    return this.#all.some((type) => type?.kind?.key?.name === 'ref'
+      || type?.kind?.key?.name === 'any');
   }
 
   /** A new type of a struct, current from now on. */
@@ -142,7 +164,7 @@ function readType(core: Core, ref: number, id: number): Type {
 /** The type a text describes, or null. */
 function toType(core: Core, text: string, id: number): Type | null {
   const found = parseJson(text);
-  if (typeof found['kind'] === 'string') return collection(found['kind'], id);
+  if (typeof found.kind === 'string') return collection(found.kind, id);
   const layout = layoutFrom(core, found);
   if (layout === null) return null;
   return { id, role: ROLE.object, text: layout.name, kind: null, isPlain: false, layout };
@@ -156,30 +178,48 @@ function collection(text: string, id: number): Type | null {
   return { id, role, text, kind, isPlain, layout: null };
 }
 
-function parseJson(text: string): Record<string, unknown> {
+/** What a text may say, none of it believed yet. */
+interface Description {
+  readonly kind?: unknown;
+  readonly struct?: unknown;
+  readonly bytes?: unknown;
+  readonly fields?: unknown;
+  readonly previous?: unknown;
+}
+
+interface FieldDescription {
+  readonly name?: unknown;
+  readonly kind?: unknown;
+  readonly at?: unknown;
+  readonly was?: unknown;
+}
+
+function parseJson(text: string): Description {
   try {
     const found: unknown = JSON.parse(text);
-    return typeof found === 'object' && found !== null ? found as Record<string, unknown> : {};
+    return typeof found === 'object' && found !== null ? found : {};
   } catch {
     return {};
   }
 }
 
 /** A layout from a stored text, or null where it would lead out of an object. */
-function layoutFrom(core: Core, found: Record<string, unknown>): Layout | null {
-  const { struct: name, bytes, fields } = found;
+function layoutFrom(core: Core, found: Description): Layout | null {
+  const { struct: name, bytes, fields, previous } = found;
   if (!isTypeName(name) || !Number.isSafeInteger(bytes) || !Array.isArray(fields)) return null;
   const read: Field[] = [];
-  for (const field of fields as Record<string, unknown>[]) {
-    const kind = typeof field?.['kind'] === 'string' ? parseKind(field['kind']) : null;
-    const at = field?.['at'];
-    if (kind === null || typeof field['name'] !== 'string') return null;
+  for (const field of fields as (FieldDescription | null)[]) {
+    const kind = typeof field?.kind === 'string' ? parseKind(field.kind) : null;
+    const at = field?.at;
+    if (kind === null || typeof field?.name !== 'string') return null;
     const size = inlineBytes(kind, (one) => core.codecOf(one).width);
     const align = isInline(kind) ? 8 : size;
     const fits = typeof at === 'number' && at >= WORD_BYTES && at % align === 0
       && at + size <= (bytes as number);
     if (!fits) return null;
-    read.push({ name: field['name'], kind, at });
+    const was = typeof field.was === 'string' ? { was: field.was } : {};
+    read.push({ name: field.name, kind, at, ...was });
   }
-  return { name, bytes: bytes as number, fields: read };
+  const before = Number.isSafeInteger(previous) ? { previous: previous as number } : {};
+  return { name, bytes: bytes as number, fields: read, ...before };
 }

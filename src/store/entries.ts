@@ -48,9 +48,20 @@ export function extentOf(core: StoreCore, entry: Entry): number {
   return file.livePages().reduce((n, count) => n + count * PAGE, 0);
 }
 
+/** What is to be in a new region. */
+export interface NewEntry {
+  readonly name: string;
+  /** 'region', or who keeps its blocks: 'heap'. */
+  readonly kind: string;
+  readonly method: Method;
+  /** Bytes. */
+  readonly capacity: number;
+  readonly on?: RegionEvents | undefined;
+}
+
 /** File first, then memory; the catalog learns of it at the next checkpoint. */
 export function createEntry(
-  core: StoreCore, name: string, method: Method, capacity: number, on: RegionEvents = {},
+  core: StoreCore, { name, kind, method, capacity, on = {} }: NewEntry,
 ): Region {
   core.assertWritable();
   const id = randomBytes(ID_BYTES).toString('hex');
@@ -60,7 +71,7 @@ export function createEntry(
     createRegionFile(path, { ...identity, method: method.name });
     const file = core.openFile(id, capacity, []);
     const handle = formatRegion(file, method, identity, on);
-    const entry = { id, name, kind: 'region', method: method.name, capacity, born: true, file,
+    const entry = { id, name, kind, method: method.name, capacity, born: true, file,
       handle };
     core.current.set(name, entry);
     handle.announce('created');

@@ -69,7 +69,7 @@ function assertRow(core: StoreCore, { id, name, kind, method, capacity }: Region
     throw new RegionError('ERR_CORRUPT',
       `the catalog of ${core.dir} has an impossible region row; restore it from a backup`);
   }
-  if (kind !== 'region') {
+  if (kind !== 'region' && kind !== 'heap') {
     throw new RegionError('ERR_VERSION',
       `'${name}' is of kind '${kind}', which this regionstore does not know; use a newer one`);
   }

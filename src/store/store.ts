@@ -5,6 +5,8 @@
 import { capacityFrom } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
 import { best } from '../methods/best.ts';
+import { slab } from '../methods/slab.ts';
+import { heapIn, type ObjectHeap } from '../objects/heap.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { events } from '../region/watch.ts';
 import type { RegionEvents } from '../events.ts';
@@ -12,7 +14,7 @@ import type { Finding, Method, Region } from '../types.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
 import { takeCheckpoint } from './checkpoint.ts';
-import type { StoreCore } from './core.ts';
+import type { Entry, StoreCore } from './core.ts';
 import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry, stale }
   from './entries.ts';
 import { systemError } from '../files.ts';
@@ -81,6 +83,11 @@ export interface Store extends Disposable {
   readonly recovery: Recovery | null;
   /** Opens or creates. ERR_MISMATCH when it exists with another method. */
   region(name: string, options?: RegionOptions): Region;
+  /**
+   * Opens or creates a heap of objects, in a region of its own, of method `slab` by default. Again
+   * the same one while it is open. ERR_MISMATCH when there is a region of the name.
+   */
+  heap(name: string, options?: RegionOptions): ObjectHeap;
   /** By name. Regions that were created since the last checkpoint are `born`. */
   regions(): RegionInfo[];
   has(name: string): boolean;
@@ -123,8 +130,18 @@ export interface Store extends Disposable {
 export function openStore(dir: string, options: StoreOptions = {}): Store {
   const { core, recovery } = openCore(dir, options, Date.now);
   const store = new DirectoryStore(core, recovery);
+  cores.set(store, core);
   core.onSync = () => store.checkpoint();
   return store;
+}
+
+const cores = new WeakMap<Store, StoreCore>();
+
+/** The region under anything a store holds, whoever keeps its blocks: for those who look only. */
+export function regionIn(store: Store, name: string): Region {
+  const core = cores.get(store) as StoreCore;
+  core.assertOpen();
+  return handleOf(core, entryNamed(core, name)).region;
 }
 
 const METHOD_OPTION: Reader<Method> = (value, name) => {
@@ -153,22 +170,31 @@ class DirectoryStore implements Store {
   }
 
   region(name: string, options: RegionOptions = {}): Region {
+    return this.#regionOf('region', name, options, best);
+  }
+
+  heap(name: string, options: RegionOptions = {}): ObjectHeap {
+    const isNew = !this.has(name);
+    const region = this.#regionOf('heap', name, options, slab);
+    try {
+      return heapIn(region, { now: () => performance.now() });
+    } catch (error) {
+      if (isNew) this.drop(name);
+      throw error;
+    }
+  }
+
+  /** The region of an entry, made where there is none; `byDefault` = method of a new one. */
+  #regionOf(kind: string, name: string, options: RegionOptions, byDefault: Method): Region {
     const core = this.#core;
     core.assertOpen();
     assertName(name);
-    const read = readOptions(options, REGION_READERS, 'region');
-    const { method, on } = read;
+    const read = readOptions(options, REGION_READERS, kind);
+    const { method = byDefault, on } = read;
     const capacity = capacityFrom(read.capacity as number | undefined, ROUND);
     const entry = core.current.get(name);
-    if (entry === undefined) return createEntry(core, name, method ?? best, capacity, on);
-    if (method !== undefined && method.name !== entry.method) {
-      throw new RegionError('ERR_MISMATCH',
-        `region '${name}' has method '${entry.method}', not '${method.name}'`);
-    }
-    if (read.capacity !== undefined && capacity !== entry.capacity) {
-      throw new RegionError('ERR_MISMATCH',
-        `region '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
-    }
+    if (entry === undefined) return createEntry(core, { name, kind, method, capacity, on });
+    assertSame(entry, { kind, method: read.method, capacity: read.capacity && capacity });
     const isOpen = entry.handle !== null && !entry.handle.region.closed;
     const handle = handleOf(core, entry, on);
     if (isOpen && on !== undefined) handle.listen(on);
@@ -337,6 +363,24 @@ class DirectoryStore implements Store {
     }
     if (failures.length > 0) throw systemError(`closing the store ${core.dir}`, failures[0]);
   }
+}
+
+/** ERR_MISMATCH where an entry is not what was asked for. */
+function assertSame(entry: Entry, { kind, method, capacity }: {
+  kind: string; method: Method | undefined; capacity: number | string | undefined;
+}): void {
+  const { name } = entry;
+  if (kind !== entry.kind) {
+    throw new RegionError('ERR_MISMATCH',
+      `'${name}' is a ${entry.kind}, not a ${kind}; ask for it by store.${entry.kind}()`);
+  }
+  if (method !== undefined && method.name !== entry.method) {
+    throw new RegionError('ERR_MISMATCH',
+      `${kind} '${name}' has method '${entry.method}', not '${method.name}'`);
+  }
+  if (capacity === undefined || capacity === entry.capacity) return;
+  throw new RegionError('ERR_MISMATCH',
+    `${kind} '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
 }
 
 function closedError(core: StoreCore): RegionError {
