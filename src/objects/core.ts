@@ -7,7 +7,7 @@ import { assert, RegionError } from '../errors.ts';
 import { ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT, FORWARD } from '../layout-objects.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';
-import { type Handle, type HandleClass, Handles, refOf } from './handles.ts';
+import { type Handle, type HandleClass, Handles, refOf, STALE } from './handles.ts';
 import { type Kind, textOf } from './kinds.ts';
 import { Memory, type Views } from './memory.ts';
 import { Pins } from './pins.ts';
@@ -59,6 +59,11 @@ export interface Family {
   slots(
     core: Core, type: Type, views: Views, word: number, from: number, visit: SlotVisitor,
   ): number;
+  /**
+   * References in the structure of this header were rewritten, because blocks moved: what was worked
+   * out from them is worked out again. Allocates nothing.
+   */
+  moved?(core: Core, type: Type, ref: number): void;
 }
 
 /** Slots that are visited in one go. */
@@ -80,6 +85,10 @@ export class Core {
   readonly memory: Memory;
   readonly handles = new Handles();
   readonly pins = new Pins();
+  /** What scans show just now; no handles, since they are not found again. */
+  readonly cursors = new Set<Handle>();
+  /** Another number after everything went, or moved. */
+  generation = 0;
   readonly name: string;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
@@ -150,7 +159,9 @@ export class Core {
           'copy it with toJS()');
     }
     if (handle.$at < 0) throw this.stale();
-    return refOf(handle);
+    const ref = refOf(handle);
+    this.memory.kept(ref);
+    return ref;
   }
 
   assertUsable(): void {
@@ -172,7 +183,9 @@ export class Core {
   /** Every handle is stale; with an error, the heap is closed as well. */
   expire(error: RegionError | null): void {
     this.handles.expireAll();
+    for (const cursor of this.cursors) cursor.$at = STALE;
     this.pins.clear();
+    this.generation += 1;
     this.#gone = error;
   }
 
