@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as mainLayout from '../src/layout.ts';
 import * as debugLayout from '../src/layout-debug.ts';
+import * as heapLayout from '../src/layout-objects.ts';
 
-const layout = { ...mainLayout, ...debugLayout };
+const layout = { ...mainLayout, ...debugLayout, ...heapLayout };
 
 const text = readFileSync(new URL('../src/FORMAT.md', import.meta.url), 'utf8');
 
@@ -28,7 +29,7 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
   'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
   'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
-  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE'] as const;
+  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE', 'HEAD', 'LIST'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {

@@ -1,8 +1,8 @@
 /**
  * Evolution of structs: a program declares fields, the heap has objects with others. Fields may be
  * added, removed, reordered, widened (widening.ts) and, by an alias, renamed; then a new type is
- * recorded, which says what each field was before, and objects of the old ones are changed when they
- * are next looked at. Anything else is ERR_SCHEMA.
+ * recorded, which says what each field was before, and objects of the old ones are changed when
+ * they are next looked at. Anything else is ERR_SCHEMA.
  *
  * An object that changes moves to a new block. The old one becomes a signpost (ROLE.forward) until
  * the collector has led every reference past it.
@@ -74,8 +74,8 @@ function assertEvolves(
     const field = stored.fields.find((one) => one.name === former);
     if (field === undefined || isWidening(field.kind, kind)) continue;
     throw new RegionError('ERR_SCHEMA',
-      `${struct.name}.${name} is stored as ${textOf(field.kind)} and declared as ${textOf(kind)}, ` +
-        'which does not hold every such value; give the new field another name');
+      `${struct.name}.${name} is stored as ${textOf(field.kind)} and declared as ` +
+        `${textOf(kind)}, which does not hold every such value; give the new field another name`);
   }
 }
 

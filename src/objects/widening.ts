@@ -44,7 +44,8 @@ export interface Slot {
 export function makeValue(core: Core, from: Kind, old: Slot, to: Kind, fresh: Slot): boolean {
   if (isSameSlot(from, to) || isBoxed(core, from, old, to)) return false;
   const value = core.codecOf(from).load(old.views, old.base, old.i);
-  const given = typeof value === 'number' && BIG.has(withoutOptional(to).name) ? BigInt(value) : value;
+  const isBig = typeof value === 'number' && BIG.has(withoutOptional(to).name);
+  const given = isBig ? BigInt(value) : value;
   core.codecOf(to).init(fresh.views, fresh.base, fresh.i, given);
   return true;
 }
