@@ -7,7 +7,7 @@ import { assert, RegionError } from '../errors.ts';
 import { ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT, FORWARD } from '../layout-objects.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';
-import { type Handle, type HandleClass, Handles, refOf } from './handles.ts';
+import { type Handle, type HandleClass, Handles, refOf, STALE } from './handles.ts';
 import { type Kind, textOf } from './kinds.ts';
 import { Memory, type Views } from './memory.ts';
 import { Pins } from './pins.ts';
@@ -85,6 +85,8 @@ export class Core {
   readonly memory: Memory;
   readonly handles = new Handles();
   readonly pins = new Pins();
+  /** What scans show just now; no handles, since they are not found again. */
+  readonly cursors = new Set<Handle>();
   readonly name: string;
   /** Changes when references that JavaScript holds may lead elsewhere: objects moved or went. */
   epoch = 0;
@@ -175,7 +177,9 @@ export class Core {
           'copy it with toJS()');
     }
     if (handle.$at < 0) throw this.stale();
-    return refOf(handle);
+    const ref = refOf(handle);
+    this.memory.kept(ref);
+    return ref;
   }
 
   assertUsable(): void {
@@ -197,6 +201,7 @@ export class Core {
   /** Every handle is stale; with an error, the heap is closed as well. */
   expire(error: RegionError | null): void {
     this.handles.expireAll();
+    for (const cursor of this.cursors) cursor.$at = STALE;
     this.pins.clear();
     this.epoch += 1;
     this.#gone = error;

@@ -6,13 +6,13 @@
  * are dropped when the region's memory goes back in time.
  */
 import { RegionError } from '../errors.ts';
-import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK, ROLE_SHIFT } from '../layout-objects.ts';
+import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK } from '../layout-objects.ts';
 import { lodge } from '../tenants.ts';
 import type { Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
+import { type Collected, Collector, type CollectOptions } from './collect.ts';
 import { Core, type Family } from './core.ts';
-import { STALE } from './handles.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
 import { lists } from './list.ts';
@@ -21,6 +21,7 @@ import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
 import { newObject, type Plan, records } from './records.ts';
+import { scan } from './scan.ts';
 import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
@@ -62,6 +63,13 @@ export interface ObjectHeap {
    * created meanwhile may be visited or not.
    */
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>>;
+  /**
+   * Frees what cannot be reached any more: neither from `root` nor from what the program holds.
+   * ERR_BAD_OPTION; ERR_CORRUPT where the heap is damaged, and nothing is freed then.
+   *
+   * @example heap.collect(); while (!heap.collect({ budgetMs: 2 }).done) await setImmediate();
+   */
+  collect(options?: CollectOptions): Collected;
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -111,6 +119,7 @@ function layHead(region: Region): number {
 
 class Heap implements ObjectHeap {
   readonly #core: Core;
+  readonly #collector: Collector;
   #table: TypeTable;
   #head: number;
   /** How objects are made, per declaration that was used. */
@@ -124,6 +133,7 @@ class Heap implements ObjectHeap {
       (core) => codecs(core, anyCodec, optionalCodec));
     this.#table = new TypeTable(this.#core, head);
     this.#core.types = this.#table;
+    this.#collector = new Collector(this.#core);
     this.#leave = this.#lodge();
   }
 
@@ -163,19 +173,18 @@ class Heap implements ObjectHeap {
       `create: ${String(what)} is neither a struct nor a kind of collection, such as list(str)`);
   }
 
-  *scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>> {
+  scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>> {
     const core = this.#core;
     core.assertUsable();
     const { type } = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
     upgradeAll(core, this.#table, type);
-    const tag = ROLE.object | (type.id << ROLE_SHIFT);
-    for (const { address, busy } of core.memory.region.blocks()) {
-      const ref = refAt(address);
-      if (!busy || core.memory.tag(ref) !== tag) continue;
-      const cursor = new (core.classOf(type, ref))(core.memory.word(ref), null);
-      yield cursor as unknown as Persistent<Struct<F>>;
-      cursor.$at = STALE;
-    }
+    return scan(core, type) as IterableIterator<unknown> as
+      IterableIterator<Persistent<Struct<F>>>;
+  }
+
+  collect(options?: CollectOptions): Collected {
+    this.#core.assertUsable();
+    return this.#collector.collect(this.#head, options);
   }
 
   upgrade(): number {
@@ -199,7 +208,10 @@ class Heap implements ObjectHeap {
   #lodge(): () => void {
     return lodge(this.#core.memory.region, {
       reverted: () => this.#reverted(),
-      evicted: (error) => this.#core.expire(error as RegionError),
+      evicted: (error) => {
+        this.#collector.abort();
+        this.#core.expire(error as RegionError);
+      },
     });
   }
 
@@ -221,6 +233,7 @@ class Heap implements ObjectHeap {
   }
 
   #forget(): void {
+    this.#collector.abort();
     this.#core.expire(null);
     this.#core.forgetClasses();
     this.#plans = new WeakMap();

@@ -27,6 +27,10 @@ export interface Watcher {
   born(ref: number): void;
   /** A slot that held this reference is overwritten, or goes; 0 is possible. */
   dropped(ref: number): void;
+  /** A program puts what it holds into a slot. */
+  kept(ref: number): void;
+  /** What is about to be freed is freed now: someone looks at all blocks. */
+  settle(): void;
 }
 
 export class Memory {
@@ -81,6 +85,22 @@ export class Memory {
    */
   stretch(ref: number, bytes: number): boolean {
     return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;
+  }
+
+  /** Tells a collection under way that a program put what it holds into a slot. */
+  kept(ref: number): void {
+    if (this.watcher !== null) this.watcher.kept(ref);
+  }
+
+  /** To be called before looking at all blocks: none of them is about to be freed then. */
+  settle(): void {
+    if (this.watcher !== null) this.watcher.settle();
+  }
+
+  /** Usable bytes of the block that starts here, or -1 where none does. */
+  held(ref: number): number {
+    const part = spaceOf(this.region)?.parts[ref >>> SEGMENT_SHIFT];
+    return part === undefined ? -1 : part.blocks.sizeOf(ref & GRANULE_MASK);
   }
 
   /** Usable bytes of a block. */
