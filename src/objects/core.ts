@@ -69,6 +69,9 @@ export interface Family {
 /** Slots that are visited in one go. */
 export const SLOTS = 4096;
 
+/** Signposts that lead to one another, one for each change of a struct that was not collected. */
+const MAX_MOVES = 1000;
+
 /** The types of a heap, see type-table.ts. */
 export interface Types {
   /** The type with this number; ERR_CORRUPT. */
@@ -212,12 +215,15 @@ export class Core {
     this.#classes.clear();
   }
 
-  #next(ref: number): number {
-    const to = this.memory.views(ref).i32[this.memory.word(ref) + FORWARD.to];
-    if (to === 0 || (this.memory.tag(to) & ROLE_MASK) === ROLE.forward) {
-      throw this.corrupt(ref, 'it was moved to nowhere');
+  /** Where an object is now that moved, perhaps more than once. */
+  #next(from: number): number {
+    let ref = from;
+    for (let steps = 0; steps < MAX_MOVES; steps++) {
+      ref = this.memory.views(ref).i32[this.memory.word(ref) + FORWARD.to];
+      if (ref === 0) break;
+      if ((this.memory.tag(ref) & ROLE_MASK) !== ROLE.forward) return ref;
     }
-    return to;
+    throw this.corrupt(from, 'it was moved to nowhere');
   }
 
   #bind(type: Type, segment: number, key: number): HandleClass {
