@@ -100,11 +100,11 @@ export class Collector {
   }
 }
 
-/** What is live, for those who move blocks: a whole collection of a heap. */
-export function collectAll(core: Core, head: number): Marks {
+/** A whole collection for those who move blocks: what is live, and how many blocks were not. */
+export function collectAll(core: Core, head: number): { marks: Marks; objects: number } {
   const cycle = new Cycle(core, head, true, true);
   cycle.step(NEVER);
-  return cycle.marks;
+  return { marks: cycle.marks, objects: cycle.report().objects };
 }
 
 /** One collection. */

@@ -4,7 +4,7 @@
  * file knows none of them.
  */
 import { assert, RegionError } from '../errors.ts';
-import { ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT, FORWARD } from '../layout-objects.ts';
+import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';
 import { type Handle, type HandleClass, Handles, refOf, STALE } from './handles.ts';
@@ -153,7 +153,7 @@ export class Core {
   /** The class of handles of a type, for the segment a reference is in. */
   classOf(type: Type, ref: number): HandleClass {
     const segment = ref >>> SEGMENT_SHIFT;
-    const key = type.id * 2 ** (32 - SEGMENT_SHIFT) + segment;
+    const key = type.id * HEAP_SEGMENTS + segment;
     return this.#classes.get(key) ?? this.#bind(type, segment, key);
   }
 
@@ -201,13 +201,26 @@ export class Core {
       `heap '${this.name}' is damaged at ${(ref >>> 0) * 16}: ${what}; run check`);
   }
 
+  /** Blocks are about to move, and handles with them; what scans show does not. */
+  moving(): void {
+    for (const cursor of this.cursors) cursor.$at = STALE;
+    this.epoch += 1;
+  }
+
   /** Every handle is stale; with an error, the heap is closed as well. */
   expire(error: RegionError | null): void {
+    this.moving();
     this.handles.expireAll();
-    for (const cursor of this.cursors) cursor.$at = STALE;
     this.pins.clear();
-    this.epoch += 1;
     this.#gone = error;
+  }
+
+  /** Segments at the end may be gone: so is what was made for them. */
+  trim(): void {
+    const count = this.memory.trim();
+    for (const key of this.#classes.keys()) {
+      if (key % HEAP_SEGMENTS >= count) this.#classes.delete(key);
+    }
   }
 
   /** Classes are made again: types changed. */

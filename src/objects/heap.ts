@@ -12,6 +12,7 @@ import type { Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { type Collected, Collector, type CollectOptions } from './collect.ts';
+import { compact, type Compacted } from './compact.ts';
 import { Core, type Family } from './core.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
@@ -70,6 +71,14 @@ export interface ObjectHeap {
    * @example heap.collect(); while (!heap.collect({ budgetMs: 2 }).done) await setImmediate();
    */
   collect(options?: CollectOptions): Collected;
+  /**
+   * Collects, then moves blocks to free places before them and makes the region smaller. Handles go
+   * on; blocks that a view of bytes looks at stay. Changes are durable with the next checkpoint, as
+   * all others are. Ends what scans are under way: ERR_STALE. ERR_CORRUPT: nothing moved.
+   *
+   * @example heap.compact(); store.checkpoint();
+   */
+  compact(): Compacted;
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -185,6 +194,12 @@ class Heap implements ObjectHeap {
   collect(options?: CollectOptions): Collected {
     this.#core.assertUsable();
     return this.#collector.collect(this.#head, options);
+  }
+
+  compact(): Compacted {
+    this.#core.assertUsable();
+    this.#collector.abort();
+    return compact(this.#core, this.#head);
   }
 
   upgrade(): number {

@@ -115,6 +115,13 @@ export class Memory {
     return new Uint8Array(u8.buffer, u8.byteOffset + at * 4, length);
   }
 
+  /** Segments at the end may be gone; returns how many there are. */
+  trim(): number {
+    const count = spaceOf(this.region)?.parts.length ?? 0;
+    if (count < this.#views.length) this.#views.length = count;
+    return count;
+  }
+
   #take(segment: number): Views {
     const part = spaceOf(this.region)?.parts[segment];
     if (part === undefined) {
