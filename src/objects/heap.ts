@@ -19,10 +19,11 @@ import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
 import { layOut } from './record-layout.ts';
 import { newObject, type Plan, planOf, records } from './records.ts';
+import { sortedMaps } from './sorted.ts';
 import { type Initial, kindsOf, type Persistent, type Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records];
+const FAMILIES: readonly Family[] = [records, sortedMaps];
 const ROOT_KIND = map(str, any);
 const WORD_BYTES = 4;
 
