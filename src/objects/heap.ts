@@ -7,6 +7,7 @@
  */
 import { RegionError } from '../errors.ts';
 import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK, ROLE_SHIFT } from '../layout-objects.ts';
+import { flag, readOptions } from '../options.ts';
 import { lodge } from '../tenants.ts';
 import type { Region } from '../types.ts';
 import { anyCodec } from './any.ts';
@@ -14,6 +15,9 @@ import { codecs } from './codecs.ts';
 import { Core, type Family } from './core.ts';
 import { STALE } from './handles.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
+import { exportLines } from './export.ts';
+import { hashes } from './hash-family.ts';
+import { importLines } from './import.ts';
 import { any, map, str } from './kinds.ts';
 import { lists } from './list.ts';
 import { refAt } from './memory.ts';
@@ -23,7 +27,7 @@ import { newObject, type Plan, records } from './records.ts';
 import type { Initial, Persistent, Struct } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records, lists];
+const FAMILIES: readonly Family[] = [records, lists, hashes];
 const ROOT_KIND = map(str, any);
 const WORD_BYTES = 4;
 
@@ -53,6 +57,22 @@ export interface ObjectHeap {
    * created meanwhile may be visited or not.
    */
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>>;
+  /**
+   * What is found from the root as lines of JSON, exact to the bit, each made when it is asked for.
+   * ERR_STALE where the heap is collected, compacted or rolled back before the end; changes that
+   * are made meanwhile are in it or not.
+   *
+   * @example for (const line of heap.exportLines()) file.write(`${line}\n`);
+   */
+  exportLines(): IterableIterator<string>;
+  /**
+   * Reads such lines: objects are added, and their names set in the root. Done whole or not at
+   * all, but for types, which stay recorded. ERR_SCHEMA and ERR_CORRUPT name the line; ERR_EXISTS
+   * where a name is taken, unless `replace`.
+   *
+   * @example heap.importLines(text.split('\n'), { replace: true });
+   */
+  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number };
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -157,6 +177,22 @@ class Heap implements ObjectHeap {
       yield cursor as unknown as Persistent<Struct<F>>;
       cursor.$at = STALE;
     }
+  }
+
+  exportLines(): IterableIterator<string> {
+    const core = this.#core;
+    core.assertUsable();
+    const root = core.memory.views(this.#head).i32[core.memory.word(this.#head) + HEAD.root];
+    return exportLines(core, this.#table, root);
+  }
+
+  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number } {
+    this.#core.assertUsable();
+    const { replace = false } = readOptions(options, { replace: flag }, 'importLines');
+    const done = importLines(this.#core, this.#table, this.root, lines, replace);
+    // The types of what was imported may be former ones of structs that were declared.
+    takeOver(this.#core, this.#table);
+    return done;
   }
 
   upgrade(): number {

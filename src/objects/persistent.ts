@@ -97,7 +97,7 @@ export interface PersistentMap<K, V> extends Iterable<[K, V]> {
   has(key: K): boolean;
   delete(key: K): boolean;
   clear(): void;
-  forEach(visit: (value: V, key: K, map: this) => void): void;
+  forEach(visit: (value: V, key: K, map: this) => void, receiver?: unknown): void;
   keys(): IterableIterator<K>;
   values(): IterableIterator<V>;
   entries(): IterableIterator<[K, V]>;
@@ -112,7 +112,7 @@ export interface PersistentSet<T> extends Iterable<T> {
   add(value: T): this;
   delete(value: T): boolean;
   clear(): void;
-  forEach(visit: (value: T, again: T, set: this) => void): void;
+  forEach(visit: (value: T, again: T, set: this) => void, receiver?: unknown): void;
   keys(): IterableIterator<T>;
   values(): IterableIterator<T>;
   entries(): IterableIterator<[T, T]>;
