@@ -7,6 +7,7 @@
  */
 import { RegionError } from '../errors.ts';
 import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK } from '../layout-objects.ts';
+import { flag, readOptions } from '../options.ts';
 import { lodge } from '../tenants.ts';
 import type { Region } from '../types.ts';
 import { anyCodec } from './any.ts';
@@ -17,6 +18,8 @@ import { Core } from './core.ts';
 import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
+import { exportLines } from './export.ts';
+import { importLines } from './import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
@@ -77,6 +80,22 @@ export interface ObjectHeap {
    * @example heap.compact(); store.checkpoint();
    */
   compact(): Compacted;
+  /**
+   * What is found from the root as lines of JSON, exact to the bit, each made when it is asked for.
+   * ERR_STALE where the heap is collected, compacted or rolled back before the end; changes that
+   * are made meanwhile are in it or not.
+   *
+   * @example for (const line of heap.exportLines()) file.write(`${line}\n`);
+   */
+  exportLines(): IterableIterator<string>;
+  /**
+   * Reads such lines: objects are added, and their names set in the root. Done whole or not at
+   * all, but for types, which stay recorded. ERR_SCHEMA and ERR_CORRUPT name the line; ERR_EXISTS
+   * where a name is taken, unless `replace`.
+   *
+   * @example heap.importLines(text.split('\n'), { replace: true });
+   */
+  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number };
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -198,6 +217,22 @@ class Heap implements ObjectHeap {
     this.#core.assertUsable();
     this.#collector.abort();
     return compact(this.#core, this.#head);
+  }
+
+  exportLines(): IterableIterator<string> {
+    const core = this.#core;
+    core.assertUsable();
+    const root = core.memory.views(this.#head).i32[core.memory.word(this.#head) + HEAD.root];
+    return exportLines(core, this.#table, root);
+  }
+
+  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number } {
+    this.#core.assertUsable();
+    const { replace = false } = readOptions(options, { replace: flag }, 'importLines');
+    const done = importLines(this.#core, this.#table, this.root, lines, replace);
+    // The types of what was imported may be former ones of structs that were declared.
+    takeOver(this.#core, this.#table);
+    return done;
   }
 
   upgrade(): number {
