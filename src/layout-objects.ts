@@ -112,7 +112,7 @@ export const ANY = {
 } as const;
 
 /**
- * What an empty slot of kind `optional` holds: a reference that leads nowhere, the least number of a
- * wider slot, neither 0 nor 1. Floats and dates: the NaN `ANY.undefined`.
+ * What an empty slot of kind `optional` holds: a reference that leads nowhere, the least number of
+ * a wider slot, neither 0 nor 1. Floats and dates: the NaN `ANY.undefined`.
  */
 export const NO_VALUE = { ref: 1, half: -(2 ** 15), word: -(2 ** 31), bool: 2 } as const;

@@ -1,6 +1,7 @@
 /**
- * The memory of a heap: blocks of a region by reference, and typed views of each segment. A segment's
- * window never moves, so views are made once; all indices stay below 2^30, which V8 reads fast.
+ * The memory of a heap: blocks of a region by reference, and typed views of each segment. A
+ * segment's window never moves, so views are made once; all indices stay below 2^30, which V8
+ * reads fast.
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
@@ -75,8 +76,8 @@ export class Memory {
   }
 
   /**
-   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
-   * under way, which goes from block to block.
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection
+   * is under way, which goes from block to block.
    */
   stretch(ref: number, bytes: number): boolean {
     return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;

@@ -94,7 +94,9 @@ export function planOf(core: Core, type: Type, defaults: Readonly<Record<string,
 }
 
 /** A new object. ERR_SCHEMA names the field that does not fit; then there is no object. */
-export function newObject(core: Core, plan: Plan, given: Readonly<Record<string, unknown>>): number {
+export function newObject(
+  core: Core, plan: Plan, given: Readonly<Record<string, unknown>>,
+): number {
   const { memory } = core;
   const { id, layout } = plan.type;
   const { bytes } = layout as Layout;
