@@ -23,8 +23,8 @@ type Callback<R> = (value: unknown, index: number) => R;
 type Adding<A> = (sum: A, value: unknown, index: number) => A;
 
 export class ListHandle implements PersistentList<unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   declare readonly $bound: Bound;
   /** On the prototype, as `$bound`. */
   declare readonly $shape: ListShape;
