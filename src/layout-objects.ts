@@ -86,9 +86,40 @@ export const OBJECT = { tag: 0, fields: 1 } as const;
 export const DIRECTORY = { tag: 0, entries: 1 } as const;
 
 /** A list: `length` elements, in one block with room for `room`. */
-export const LIST = { tag: 0, length: 1, room: 2, elements: 3 } as const;
-/** The elements begin at a multiple of 8. */
-export const ELEMENTS = { tag: 0, data: 2 } as const;
+export const LIST = { tag: 0, length: 1, room: 2, elements: 3, words: 4 } as const;
+/**
+ * The elements of a list: room for `room`, from a multiple of 8 on, each as wide as a slot of its
+ * kind. Where they may hold references, what is not in use is zeros.
+ */
+export const ELEMENTS = { tag: 0, room: 1, data: 2 } as const;
+
+/**
+ * A hash map or set: `size` entries that are alive among `used`, with room for `room`. `first` = no
+ * entry before it is alive. `buckets` chains, 0 while there are few entries. `entries` and `heads`
+ * name one block each, or, where that does not suffice, a directory of blocks.
+ */
+export const HASH = { tag: 0, size: 1, used: 2, room: 3, first: 4, buckets: 5, entries: 6, heads: 7,
+  words: 8 } as const;
+/**
+ * Entries of a hash in the order of insertion: alive | room << ROOM_SHIFT, how many are alive and how
+ * many there is room for, then they, at a multiple of 8.
+ */
+export const ENTRIES = { tag: 0, counts: 1, data: 2 } as const;
+export const ROOM_SHIFT = 16;
+export const ALIVE_MASK = 2 ** ROOM_SHIFT - 1;
+/**
+ * An entry: the hash of its key, the number of the next entry in its chain + 1, 0 at the end. Then
+ * come key and value, wide ones first.
+ */
+export const ENTRY = { hash: 0, next: 1, slots: 2 } as const;
+/** `next` of an entry that was deleted. */
+export const DEAD = -1;
+/** Entries of a block that a directory names, as a shift. */
+export const CHUNK_SHIFT = 10;
+/** Chains: room for how many, then the number of the first entry of each + 1, 0 = none. */
+export const BUCKETS = { tag: 0, room: 1, heads: 2 } as const;
+/** Chains of a block that a directory names, as a shift. */
+export const HEADS_SHIFT = 12;
 
 /** Kinds of elements of `bytes` blocks, as the detail of their tag. */
 export const ELEMENT = { u8: 0, i8: 1, u8c: 2, u16: 3, i16: 4, u32: 5, i32: 6, f32: 7, f64: 8,

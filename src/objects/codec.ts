@@ -35,6 +35,11 @@ export interface KeyCodec<T = unknown> extends Codec<T> {
   /** 32 bits, as a signed integer. ERR_SCHEMA where the value does not fit. */
   hash(value: T): number;
   equals(views: Views, base: number, i: number, value: T): boolean;
+  /**
+   * Where hashes come from places, which blocks that move change: the hash of the slot's key as it
+   * is now; `known` = the one from before, for keys that have no place.
+   */
+  hashNow?(views: Views, base: number, i: number, known: number): number;
 }
 
 /** A codec whose values have an order: numbers by value, texts by UTF-16 units, as `<` does. */

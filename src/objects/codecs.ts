@@ -299,6 +299,7 @@ function refCodec(core: Core, kind: Kind): KeyCodec<unknown> {
     },
     ...sharing(core.memory, refOf),
     hash: (value) => mix(refOf(value)),
+    hashNow: ({ i32 }, base, i) => mix(i32[base + i]),
     equals: ({ i32 }, base, i, value) => i32[base + i] === refOf(value),
   };
 }
@@ -330,7 +331,9 @@ export function codecs(core: Core, any: Others, optional: Others): (kind: Kind) 
   const made = new Map<string, Codec>();
   const codecOf = (kind: Kind): Codec => {
     const key = textOf(kind);
-    const codec = made.get(key) ?? make(kind);
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const codec = make(kind);
     made.set(key, codec);
     return codec;
   };

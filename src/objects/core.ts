@@ -60,14 +60,17 @@ export interface Family {
     core: Core, type: Type, views: Views, word: number, from: number, visit: SlotVisitor,
   ): number;
   /**
-   * References in the structure of this header were rewritten, because blocks moved: what was worked
-   * out from them is worked out again. Allocates nothing.
+   * References in the structure of this header were rewritten, because blocks moved: what was
+   * worked out from them is worked out again. Allocates nothing.
    */
   moved?(core: Core, type: Type, ref: number): void;
 }
 
 /** Slots that are visited in one go. */
 export const SLOTS = 4096;
+
+/** Signposts that lead to one another, one for each change of a struct that was not collected. */
+const MAX_MOVES = 1000;
 
 /** The types of a heap, see type-table.ts. */
 export interface Types {
@@ -87,9 +90,9 @@ export class Core {
   readonly pins = new Pins();
   /** What scans show just now; no handles, since they are not found again. */
   readonly cursors = new Set<Handle>();
-  /** Another number after everything went, or moved. */
-  generation = 0;
   readonly name: string;
+  /** Changes when references that JavaScript holds may lead elsewhere: objects moved or went. */
+  epoch = 0;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */
@@ -100,6 +103,7 @@ export class Core {
   /** Per type and segment. */
   readonly #classes = new Map<number, HandleClass>();
   #gone: RegionError | null = null;
+  #isPeeking = false;
 
   constructor(region: Region, now: () => number, families: readonly Family[],
               codecs: (core: Core) => (kind: Kind) => Codec) {
@@ -126,7 +130,24 @@ export class Core {
     if (type.role !== role) throw this.corrupt(ref, `role ${role} of type ${type.text}`);
     const now = this.types.upgraded(ref, type);
     if (now !== ref) return this.handleOf(now);
-    return this.handles.obtain(ref, this.classOf(type, ref));
+    const made = this.classOf(type, ref);
+    return this.#isPeeking ? new made(this.memory.word(ref), null) : this.handles.obtain(ref, made);
+  }
+
+  /**
+   * What `work` reads makes no handles that are found again and pins no bytes, so that nothing is
+   * left of it: for those who copy at once. It runs no code of the program.
+   */
+  peek<T>(work: () => T): T {
+    const before = this.#isPeeking;
+    this.#isPeeking = true;
+    this.pins.isOff = true;
+    try {
+      return work();
+    } finally {
+      this.#isPeeking = before;
+      this.pins.isOff = before;
+    }
   }
 
   /** The class of handles of a type, for the segment a reference is in. */
@@ -183,7 +204,7 @@ export class Core {
   /** Blocks are about to move, and handles with them; what scans show does not. */
   moving(): void {
     for (const cursor of this.cursors) cursor.$at = STALE;
-    this.generation += 1;
+    this.epoch += 1;
   }
 
   /** Every handle is stale; with an error, the heap is closed as well. */
@@ -207,12 +228,15 @@ export class Core {
     this.#classes.clear();
   }
 
-  #next(ref: number): number {
-    const to = this.memory.views(ref).i32[this.memory.word(ref) + FORWARD.to];
-    if (to === 0 || (this.memory.tag(to) & ROLE_MASK) === ROLE.forward) {
-      throw this.corrupt(ref, 'it was moved to nowhere');
+  /** Where an object is now that moved, perhaps more than once. */
+  #next(from: number): number {
+    let ref = from;
+    for (let steps = 0; steps < MAX_MOVES; steps++) {
+      ref = this.memory.views(ref).i32[this.memory.word(ref) + FORWARD.to];
+      if (ref === 0) break;
+      if ((this.memory.tag(ref) & ROLE_MASK) !== ROLE.forward) return ref;
     }
-    return to;
+    throw this.corrupt(from, 'it was moved to nowhere');
   }
 
   #bind(type: Type, segment: number, key: number): HandleClass {

@@ -15,17 +15,21 @@ import { type Collected, Collector, type CollectOptions } from './collect.ts';
 import { compact, type Compacted } from './compact.ts';
 import { Core, type Family } from './core.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
-import { any, map, str } from './kinds.ts';
+import { any, type Kind, map, str } from './kinds.ts';
+import { lists } from './list.ts';
+import { hashes } from './hash-family.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
 import { newObject, type Plan, records } from './records.ts';
 import { scan } from './scan.ts';
-import type { Initial, Persistent, Struct } from './struct.ts';
+import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records];
+const FAMILIES: readonly Family[] = [records, lists, hashes];
 const ROOT_KIND = map(str, any);
+const NO_FIELDS = {};
+const COLLECTIONS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sorted']);
 const WORD_BYTES = 4;
 
 /** A heap of objects in a region of its own. */
@@ -41,6 +45,12 @@ export interface ObjectHeap {
    * @example const task = heap.create(Task, { id: 1, title: 'write' });
    */
   create<F>(struct: Struct<F>, fields?: Initial<F>): Persistent<Struct<F>>;
+  /**
+   * A new collection: list, map, set or sorted, with what is given in it.
+   *
+   * @example heap.root.set('people', heap.create(map(str, ref(Person))));
+   */
+  create<K extends Kind>(kind: K, values?: GivenOf<K>): ValueOf<K>;
   /**
    * Changes all objects whose struct was declared with other fields since, which would otherwise
    * happen when each is next looked at; returns how many. ERR_NO_SPACE.
@@ -153,13 +163,23 @@ class Heap implements ObjectHeap {
       unknown>;
   }
 
-  create<F>(struct: Struct<F>, fields: Initial<F> = {}): Persistent<Struct<F>> {
+  create<F>(struct: Struct<F>, fields?: Initial<F>): Persistent<Struct<F>>;
+  create<K extends Kind>(kind: K, values?: GivenOf<K>): ValueOf<K>;
+  create(what: object, given?: unknown): unknown {
     const core = this.#core;
     core.assertUsable();
-    const plan = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
-    const ref = newObject(core, plan, fields as Record<string, unknown>);
-    return core.handles.obtain(ref, core.classOf(plan.type, ref)) as unknown as
-      Persistent<Struct<F>>;
+    const plan = this.#plans.get(what) ?? this.#planOf(what as Struct<object> | Kind);
+    if (plan === null) return core.handleOf(core.create(what as Kind, given));
+    const ref = newObject(core, plan, (given ?? NO_FIELDS) as Record<string, unknown>);
+    return core.handles.obtain(ref, core.classOf(plan.type, ref));
+  }
+
+  /** null for a kind of collection. */
+  #planOf(what: Struct<object> | Kind): Plan | null {
+    if (typeof what === 'object' && what !== null && 'fields' in what) return this.#planFor(what);
+    if (COLLECTIONS.has((what as Kind | null)?.name ?? '')) return null;
+    throw new RegionError('ERR_BAD_OPTION',
+      `create: ${String(what)} is neither a struct nor a kind of collection, such as list(str)`);
   }
 
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>> {

@@ -4,11 +4,12 @@ import type { Kind } from './kinds.ts';
 import type { Memory } from './memory.ts';
 import { type Field, inlineBytes } from './record-layout.ts';
 
-type Numbers = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array
+export type Numbers = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array
   | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
 type NumbersClass = new (buffer: ArrayBufferLike, at: number, length: number) => Numbers;
 
-const CLASSES: Readonly<Record<string, NumbersClass>> = { u8: Uint8Array, i8: Int8Array,
+/** The typed arrays of kinds of numbers. */
+export const NUMBERS: Readonly<Record<string, NumbersClass>> = { u8: Uint8Array, i8: Int8Array,
   u16: Uint16Array, i16: Int16Array, u32: Uint32Array, i32: Int32Array, f32: Float32Array,
   f64: Float64Array, i64: BigInt64Array, u64: BigUint64Array };
 
@@ -16,7 +17,7 @@ const CLASSES: Readonly<Record<string, NumbersClass>> = { u8: Uint8Array, i8: In
 export function inlineView(memory: Memory, ref: number, { kind, at }: Field): Numbers {
   const bytes = memory.bytes(ref, at / 4, inlineBytes(kind, () => 0));
   if (kind.name === 'bytes') return bytes;
-  return new CLASSES[kind.of?.name ?? ''](bytes.buffer, bytes.byteOffset, kind.length ?? 0);
+  return new NUMBERS[kind.of?.name ?? ''](bytes.buffer, bytes.byteOffset, kind.length ?? 0);
 }
 
 /** Copies what was given; it must be as long. ERR_SCHEMA, the field unchanged. */

@@ -236,8 +236,8 @@ export class Marker {
       this.#visit(views, word + HEAD.root, false);
       return 0;
     }
-    const family = this.#families[this.#role];
-    if (family === undefined) return this.#directory(views, word, from);
+    if (this.#role === ROLE.directory) return this.#directory(views, word, from);
+    const family = this.#families[this.#role] as Family;
     const type = this.#typeOf(this.#block, tag >>> DETAIL, family);
     return type === null ? 0 : family.slots(this.#core, type, views, word, from, this.#visit);
   }

@@ -19,6 +19,8 @@ export interface Views {
   readonly u8: Uint8Array;
 }
 
+const IN_PLACE = { move: false } as const;
+
 /** Told while a collection is under way. */
 export interface Watcher {
   /** A block was allocated. */
@@ -77,6 +79,14 @@ export class Memory {
     if (this.watcher !== null) this.watcher.dropped(ref);
   }
 
+  /**
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
+   * under way, which goes from block to block.
+   */
+  stretch(ref: number, bytes: number): boolean {
+    return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;
+  }
+
   /** Tells a collection under way that a program put what it holds into a slot. */
   kept(ref: number): void {
     if (this.watcher !== null) this.watcher.kept(ref);
@@ -130,9 +140,9 @@ export class Memory {
 
 function viewsOf({ buffer, byteOffset, byteLength }: Uint8Array): Views {
   return {
-    i32: new Int32Array(buffer, byteOffset, byteLength >>> 2),
-    u32: new Uint32Array(buffer, byteOffset, byteLength >>> 2),
-    f32: new Float32Array(buffer, byteOffset, byteLength >>> 2),
+    i32: new Int32Array(buffer, byteOffset, byteLength / 4),
+    u32: new Uint32Array(buffer, byteOffset, byteLength / 4),
+    f32: new Float32Array(buffer, byteOffset, byteLength / 4),
     f64: new Float64Array(buffer, byteOffset, Math.floor(byteLength / 8)),
     u8: new Uint8Array(buffer, byteOffset, byteLength),
   };

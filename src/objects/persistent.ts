@@ -3,39 +3,55 @@
  * of JavaScript whose contents are in the region. A stale one throws ERR_STALE on every use.
  */
 
-/** An object of a struct type; its fields are properties. */
-export interface PersistentObject {
+/**
+ * An object of a struct type; its fields are properties. A type, not an interface: only then does
+ * the compiler take it for a LooseObject.
+ */
+export type PersistentObject = {
   /**
-   * The handle of the object: what `scan` gives is valid for one step, this stays. `this` for
+   * The handle of the object: what `scan` gives is valid for one step, this stays. The same one for
    * handles that were got in another way.
    */
-  keep(): this;
+  keep(): PersistentObject;
   /** A copy of the fields as a plain object, deep; shared references and cycles are kept. */
   toJS(): Record<string, unknown>;
-}
+};
 
 /** An object whose struct is not known to the compiler. */
-export interface LooseObject extends PersistentObject {
-  [field: string]: unknown;
-}
+export type LooseObject = PersistentObject & { [field: string]: unknown };
+
+/** Views of numbers. */
+export type NumberArray = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array
+  | Int32Array | Float32Array | Float64Array;
+export type BigIntArray = BigInt64Array | BigUint64Array;
+/** The typed array of a list's elements, where they are numbers. */
+export type ViewOf<T> = T extends number ? NumberArray : T extends bigint ? BigIntArray : never;
 
 /**
  * A growable list with the habits of an Array. Elements are read by `at` and written by `set`;
  * iteration goes by position, so elements added behind it are visited.
+ *
+ * What is added must fit the kind of the elements: ERR_SCHEMA; ERR_NO_SPACE where there is no room,
+ * ERR_BAD_SIZE from 4 GiB or 2^31 elements on. The list is as it was then.
  */
 export interface PersistentList<T> extends Iterable<T> {
   readonly length: number;
   /** From the end where `index` is negative; undefined outside. */
   at(index: number): T | undefined;
-  /** Replaces an element, or, at `length`, adds one. ERR_BAD_OPTION outside. */
+  /** Replaces an element, or, at `length`, adds one; from the end where negative. ERR_BAD_OPTION. */
   set(index: number, value: T): void;
   push(...values: T[]): number;
+  /** Adds what an iterable gives, typed arrays in one go. @example samples.pushAll(float64s); */
+  pushAll(values: Iterable<T>): number;
   pop(): T | undefined;
+  /** Moves all elements, as `unshift` and `splice` do those behind the place. */
   shift(): T | undefined;
   unshift(...values: T[]): number;
   splice(start: number, deleteCount?: number, ...values: T[]): T[];
   slice(start?: number, end?: number): T[];
+  /** By `===`; dates by their time. Bytes are never found: each read gives another view. */
   indexOf(value: T, from?: number): number;
+  /** The same, but NaN is found. */
   includes(value: T, from?: number): boolean;
   find(test: (value: T, index: number) => unknown): T | undefined;
   findIndex(test: (value: T, index: number) => unknown): number;
@@ -44,8 +60,14 @@ export interface PersistentList<T> extends Iterable<T> {
   forEach(visit: (value: T, index: number) => void): void;
   map<U>(change: (value: T, index: number) => U): U[];
   filter(test: (value: T, index: number) => unknown): T[];
+  reduce(add: (sum: T, value: T, index: number) => T): T;
   reduce<A>(add: (sum: A, value: T, index: number) => A, start: A): A;
   join(separator?: string): string;
+  /**
+   * Stable, undefined last. Without `compare` in the order of the elements as strings, numbers too,
+   * as Array does it; for numbers `view().sort()` goes by value and is faster. ERR_BUSY where
+   * `compare` changed the length.
+   */
   sort(compare?: (a: T, b: T) => number): this;
   reverse(): this;
   fill(value: T, start?: number, end?: number): this;
@@ -53,6 +75,14 @@ export interface PersistentList<T> extends Iterable<T> {
   values(): IterableIterator<T>;
   entries(): IterableIterator<[number, T]>;
   clear(): void;
+  /**
+   * The elements of a list of numbers as a typed array, not a copy; as long as it lives they are
+   * neither freed nor moved. It has the length the list has now; when the list needs another block
+   * to grow, it goes on alone and the view keeps the old elements. ERR_BAD_OPTION for other lists.
+   *
+   * @example heap.root.get('samples').view().fill(0);
+   */
+  view(): ViewOf<T>;
   /** A copy as an array, deep. */
   toJS(): unknown[];
 }
@@ -68,7 +98,7 @@ export interface PersistentMap<K, V> extends Iterable<[K, V]> {
   has(key: K): boolean;
   delete(key: K): boolean;
   clear(): void;
-  forEach(visit: (value: V, key: K, map: this) => void): void;
+  forEach(visit: (value: V, key: K, map: this) => void, receiver?: unknown): void;
   keys(): IterableIterator<K>;
   values(): IterableIterator<V>;
   entries(): IterableIterator<[K, V]>;
@@ -83,7 +113,7 @@ export interface PersistentSet<T> extends Iterable<T> {
   add(value: T): this;
   delete(value: T): boolean;
   clear(): void;
-  forEach(visit: (value: T, again: T, set: this) => void): void;
+  forEach(visit: (value: T, again: T, set: this) => void, receiver?: unknown): void;
   keys(): IterableIterator<T>;
   values(): IterableIterator<T>;
   entries(): IterableIterator<[T, T]>;

@@ -5,8 +5,12 @@
 export class Pins {
   readonly #views = new Map<number, WeakRef<ArrayBufferView>[]>();
 
+  /** Nothing is pinned meanwhile. */
+  isOff = false;
+
   /** The block is pinned as long as the view lives. */
   add<T extends ArrayBufferView>(ref: number, view: T): T {
+    if (this.isOff) return view;
     const alive = (this.#views.get(ref) ?? []).filter((one) => one.deref() !== undefined);
     this.#views.set(ref, [...alive, new WeakRef(view)]);
     return view;

@@ -12,6 +12,7 @@ import { type Group, type Handle, type HandleClass, refOf, STALE } from './handl
 import { setInline } from './inline.ts';
 import { toPlain } from './plain.ts';
 import { type Field, isInline, type Layout } from './record-layout.ts';
+import { type Inspect, show } from './show.ts';
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
@@ -40,12 +41,12 @@ class ObjectHandle {
     return toPlain(this);
   }
 
-  [INSPECT](_depth: number, options: object, inspect: (value: unknown, options: object) => string) {
-    const { type } = this.$bound;
-    if (this.$at === STALE) return `${type.text} (stale)`;
-    const fields = type.layout?.fields.map(({ name }) =>
-      [name, (this as unknown as Record<string, unknown>)[name]]) ?? [];
-    return `${type.text} ${inspect(Object.fromEntries(fields), options)}`;
+  [INSPECT](depth: number | null, options: object, inspect: Inspect): string {
+    const { text, layout } = this.$bound.type;
+    if (this.$at === STALE) return `${text} (stale)`;
+    const fields = () => Object.fromEntries(layout?.fields.map(({ name }) =>
+      [name, (this as unknown as Record<string, unknown>)[name]]) ?? []);
+    return show(this, text, fields, depth, options, inspect);
   }
 }
 

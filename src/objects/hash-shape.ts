@@ -1,0 +1,90 @@
+/**
+ * Where the parts of a hash of one type lie: its entries, its chains. What is common to all maps or
+ * sets of the type is worked out once.
+ *
+ *   header ─ entries ─▶ entries                    up to 2^CHUNK_SHIFT
+ *                    ─▶ directory ─▶ entries …     more; 0 = nothing in there is alive
+ *          ─ heads ───▶ 0                          few entries: they are looked through
+ *                    ─▶ buckets                    up to 2^HEADS_SHIFT
+ *                    ─▶ directory ─▶ buckets …
+ */
+import { BUCKETS, CHUNK_SHIFT, DIRECTORY, ENTRIES, ENTRY, GRANULE_MASK, HASH, HEADS_SHIFT,
+  WORD_SHIFT } from '../layout-objects.ts';
+import type { Codec, KeyCodec } from './codec.ts';
+import type { Core, Type } from './core.ts';
+import type { Kind } from './kinds.ts';
+import type { Memory } from './memory.ts';
+
+export const CHUNK = 2 ** CHUNK_SHIFT;
+export const HEADS = 2 ** HEADS_SHIFT;
+const WIDEST = 8;
+
+/** The blocks of hashes of one type. */
+export class HashShape {
+  readonly core: Core;
+  readonly memory: Memory;
+  readonly type: Type;
+  readonly key: KeyCodec;
+  /** null = a set. */
+  readonly value: Codec | null;
+  /** Words of an entry; of its key and value; where these begin. */
+  readonly stride: number;
+  readonly keyWords: number;
+  readonly valueWords: number;
+  readonly keyAt: number;
+  readonly valueAt: number;
+
+  constructor(core: Core, type: Type) {
+    const { key, of } = type.kind as Kind;
+    this.core = core;
+    this.memory = core.memory;
+    this.type = type;
+    this.key = core.codecOf(key as Kind) as KeyCodec;
+    this.value = of === undefined ? null : core.codecOf(of);
+    const valueWidth = this.value === null ? 0 : this.value.width;
+    this.keyWords = this.key.width === WIDEST ? 2 : 1;
+    this.valueWords = this.value === null ? 0 : valueWidth === WIDEST ? 2 : 1;
+    const keyFirst = this.keyWords >= this.valueWords;
+    this.keyAt = ENTRY.slots + (keyFirst ? 0 : this.valueWords);
+    this.valueAt = ENTRY.slots + (keyFirst ? this.keyWords : 0);
+    const words = ENTRY.slots + this.keyWords + this.valueWords;
+    const isWide = this.keyWords === 2 || this.valueWords === 2;
+    this.stride = isWide ? words + (words & 1) : words;
+  }
+
+  /** The block that holds an entry; 0 where none of its entries is alive. `at` = the header. */
+  chunkOf(i32: Int32Array, at: number, index: number): number {
+    const entries = i32[at + HASH.entries];
+    if (i32[at + HASH.room] <= CHUNK) return entries;
+    const word = (entries & GRANULE_MASK) << WORD_SHIFT;
+    return this.memory.views(entries).i32[word + DIRECTORY.entries + (index >>> CHUNK_SHIFT)];
+  }
+
+  /** First word of an entry in its block. */
+  wordOf(chunk: number, index: number): number {
+    return ((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.data + (index & (CHUNK - 1)) * this.stride;
+  }
+
+  /** The block that holds the head of a chain. */
+  headsOf(i32: Int32Array, at: number, bucket: number): number {
+    const heads = i32[at + HASH.heads];
+    if (i32[at + HASH.buckets] <= HEADS) return heads;
+    const word = (heads & GRANULE_MASK) << WORD_SHIFT;
+    return this.memory.views(heads).i32[word + DIRECTORY.entries + (bucket >>> HEADS_SHIFT)];
+  }
+
+  /** Word of the head of a chain in its block. */
+  headWord(heads: number, bucket: number): number {
+    return ((heads & GRANULE_MASK) << WORD_SHIFT) + BUCKETS.heads + (bucket & (HEADS - 1));
+  }
+}
+
+/**
+ * The chain of a hash among `buckets`, by linear hashing (Litwin, 1980): as many low bits as number
+ * the chains, and one less where there is no such chain yet.
+ */
+export function bucketOf(hash: number, buckets: number): number {
+  const half = 1 << (31 - Math.clz32(buckets));
+  const bucket = hash & (2 * half - 1);
+  return bucket < buckets ? bucket : bucket - half;
+}
