@@ -23,10 +23,11 @@ import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
 import { newObject, type Plan, records } from './records.ts';
 import { scan } from './scan.ts';
+import { sortedMaps } from './sorted.ts';
 import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records, lists, hashes];
+const FAMILIES: readonly Family[] = [records, lists, hashes, sortedMaps];
 const ROOT_KIND = map(str, any);
 const NO_FIELDS = {};
 const COLLECTIONS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sorted']);
