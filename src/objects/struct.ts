@@ -27,6 +27,7 @@ export interface Struct<F> {
 }
 
 type Sure<K, S extends symbol> = S extends keyof K ? NonNullable<K[S]> : never;
+type ListOf<E> = PersistentList<ValueOf<E>, GivenOf<E>>;
 type Mapped<E, Shape extends 'map' | 'sorted'> = E extends [infer K, infer V]
   ? (Shape extends 'map' ? PersistentMap<ValueOf<K>, ValueOf<V>>
     : PersistentSorted<ValueOf<K>, ValueOf<V>>)
@@ -38,7 +39,7 @@ type NumbersOf<K> = K extends { readonly [plain]?: bigint } ? BigInt64Array | Bi
 
 /** The values of a kind, as they are read. */
 export type ValueOf<K> =
-  typeof elements extends keyof K ? PersistentList<ValueOf<Sure<K, typeof elements>>>
+  typeof elements extends keyof K ? ListOf<Sure<K, typeof elements>>
   : typeof mapKeys extends keyof K ? Mapped<Sure<K, typeof mapKeys>, 'map'>
   : typeof sortedKeys extends keyof K ? Mapped<Sure<K, typeof sortedKeys>, 'sorted'>
   : typeof setKeys extends keyof K ? PersistentSet<ValueOf<Sure<K, typeof setKeys>>>

@@ -22,7 +22,7 @@ export function newCore(
   capacity: number | string = '256MiB', spoil: (region: Region) => Region = (region) => region,
 ): Core {
   const region = spoil(createRegion(heap({ capacity }), slab, { name: 'app' }));
-  const core = new Core(region, [records, sortedMaps],
+  const core = new Core(region, () => 0, [records, sortedMaps],
     (made) => codecs(made, anyCodec, optionalCodec));
   const head = region.alloc(HEAD.words * 4);
   region.array(Int32Array, head, HEAD.words).fill(0)[HEAD.tag] = ROLE.head;
