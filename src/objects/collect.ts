@@ -48,7 +48,7 @@ export interface Collected {
 }
 
 /** Blocks between two looks at the clock. */
-const BETWEEN_LOOKS = 4096;
+const BETWEEN_LOOKS = 512;
 const NEVER = () => false;
 
 const milliseconds: Reader<number> = (value, name) => {
