@@ -100,10 +100,8 @@ export function struct<F extends object>(
   if (names.length > MAX_FIELDS) throw bad(`struct ${name} has more than ${MAX_FIELDS} fields`);
   for (const field of names) {
     if (TAKEN.has(field) || field.startsWith('$')) {
-export type Persistent<S> = S extends { readonly name: string; readonly fields: infer F }
-  ? ObjectOf<F> : never;
-type ObjectOf<F> = { keep(): ObjectOf<F> } & PersistentObject
-  & { -readonly [K in keyof F]: ValueOf<F[K]> };
+      throw bad(`struct ${name}: '${field}' cannot be a field, handles use it; ` +
+        'choose another name');
     }
   }
   const { aliases = {}, defaults = {} } = readOptions<{
