@@ -30,6 +30,8 @@ export const FORMAT_VERSION = 1;
 /** Elements of a line at most, and characters, but for the last element. */
 const ELEMENTS = 1000;
 const CHARACTERS = 2 ** 16;
+/** A collection with more elements gets a handle. */
+const STEADY = 100;
 
 /** The lines of a heap whose root is the block `root`, 0 = it has none. See ObjectHeap. */
 export function* exportLines(
@@ -129,7 +131,10 @@ class Walk {
     const { key, of } = handle.$bound.type.kind as Kind;
     const textOfOne = key === undefined || of === undefined
       ? this.#teller((key ?? of) as Kind) : this.#entryTeller(key, of);
-    const elements = (handle as unknown as Iterable<unknown>)[Symbol.iterator]();
+    // An iteration of a registered handle goes on where the program changes the collection.
+    const { size, length = size } = handle as unknown as { size?: number; length?: number };
+    const steady = (length ?? 0) > STEADY ? this.#core.handleOf(refOf(handle)) : handle;
+    const elements = (steady as unknown as Iterable<unknown>)[Symbol.iterator]();
     let piece = this.#look(id, () => nextPiece(elements, textOfOne));
     yield piece ?? '';
     while (piece !== null) {
