@@ -304,13 +304,13 @@ function refCodec(core: Core, kind: Kind): KeyCodec<unknown> {
   };
 }
 
-/** A collection: a handle of its kind is shared, anything else is copied into a new one. */
+/**
+ * A collection: a handle of its kind is shared, anything else, also what is in another heap, is
+ * copied into a new one.
+ */
 function collectionCodec(core: Core, kind: Kind): Codec<unknown> {
-  const refOf = (value: unknown) => {
-    if (!isHandle(value)) return core.create(kind, value);
-    if (value.$bound.type !== core.types.ofKind(kind)) throw misfit(kind, value);
-    return core.refOf(value);
-  };
+  const refOf = (value: unknown) => isHandle(value) && value.$bound.type === core.types.ofKind(kind)
+    ? core.refOf(value) : core.create(kind, value);
   return {
     kind, width: 4, holds: 'ref',
     load({ i32 }, base, i) {

@@ -61,7 +61,8 @@ export function isQuiet(shape: ListShape, value: unknown): boolean {
  * The block of the elements of the list at word `at`, 0 where it has none. ERR_CORRUPT where the
  * header and the block contradict each other, or lead out of the segment.
  */
-export function locate({ memory, core, width, tag }: ListShape, { i32 }: Views, at: number): number {
+export function locate(shape: ListShape, { i32 }: Views, at: number): number {
+  const { memory, core, width, tag } = shape;
   const ref = i32[at + LIST.elements];
   const room = i32[at + LIST.room];
   const length = i32[at + LIST.length];
@@ -148,7 +149,7 @@ function larger(shape: ListShape, count: number, double: number): number {
   }
 }
 
-/** Elements went, there were `before`: gives half of the block back if most of it is empty. */
+/** Elements went, there were `before`: gives memory back if most of it is empty now. */
 export function relax(shape: ListShape, { i32 }: Views, at: number, before: number): void {
   const { memory, width, core } = shape;
   const length = i32[at + LIST.length];
@@ -157,7 +158,7 @@ export function relax(shape: ListShape, { i32 }: Views, at: number, before: numb
   // Only when the border is crossed, since not every method shortens what it is asked to.
   if (length > quarter || before <= quarter || room * width < SMALL_BYTES) return;
   const ref = i32[at + LIST.elements];
-  if (core.pins.has(ref) || !memory.stretch(ref, DATA_BYTES + (room >>> 1) * width)) return;
+  if (core.pins.has(ref) || !memory.stretch(ref, DATA_BYTES + length * 2 * width)) return;
   const now = roomIn(shape, ref);
   memory.views(ref).i32[memory.word(ref) + ELEMENTS.room] = now;
   i32[at + LIST.room] = now;

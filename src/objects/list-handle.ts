@@ -135,7 +135,9 @@ export class ListHandle implements PersistentList<unknown> {
 
   some(test: Callback<unknown>): boolean {
     assertFunction(test);
-    for (let i = 0, n = this.length; i < n && i < this.length; i++) if (test(this.at(i), i)) return true;
+    for (let i = 0, n = this.length; i < n && i < this.length; i++) {
+      if (test(this.at(i), i)) return true;
+    }
     return false;
   }
 
@@ -172,7 +174,9 @@ export class ListHandle implements PersistentList<unknown> {
     const first = start.length === 0 ? 1 : 0;
     if (first > this.length) throw new TypeError('Reduce of empty list with no initial value');
     let sum = first === 1 ? this.at(0) : start[0];
-    for (let i = first, n = this.length; i < n && i < this.length; i++) sum = add(sum, this.at(i), i);
+    for (let i = first, n = this.length; i < n && i < this.length; i++) {
+      sum = add(sum, this.at(i), i);
+    }
     return sum;
   }
 

@@ -48,7 +48,7 @@ function create(core: Core, type: Type, value: unknown): number {
   }
 }
 
-/** Slots of a header: the elements; of a block of elements: as many as it says, inside the segment. */
+/** Of a header: the elements; of a block of elements: what it has room for, inside the segment. */
 function slots(
   core: Core, type: Type, views: Views, word: number, from: number, visit: SlotVisitor,
 ): number {

@@ -3,21 +3,26 @@
  * of JavaScript whose contents are in the region. A stale one throws ERR_STALE on every use.
  */
 
-/** An object of a struct type; its fields are properties. */
-export interface PersistentObject {
+/**
+ * An object of a struct type; its fields are properties. (A type, not an interface: so the compiler
+ * takes every object for a LooseObject, too.)
+ */
+export type PersistentObject = {
   /**
-   * The handle of the object: what `scan` gives is valid for one step, this stays. `this` for
-   * handles that were got in another way.
+   * The handle of the object: what `scan` gives is valid for one step, this stays. The object
+   * itself for handles that were got in another way.
    */
-  keep(): this;
+  keep(): PersistentObject;
   /** A copy of the fields as a plain object, deep; shared references and cycles are kept. */
   toJS(): Record<string, unknown>;
-}
+};
 
 /** An object whose struct is not known to the compiler. */
-export interface LooseObject extends PersistentObject {
+export type LooseObject = {
+  keep(): LooseObject;
+  toJS(): Record<string, unknown>;
   [field: string]: unknown;
-}
+};
 
 /** Views of numbers. */
 export type NumberArray = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array
@@ -30,28 +35,29 @@ export type ViewOf<T> = T extends number ? NumberArray : T extends bigint ? BigI
  * A growable list with the habits of an Array. Elements are read by `at` and written by `set`;
  * iteration goes by position, so elements added behind it are visited.
  *
- * What is added must fit the kind of the elements: ERR_SCHEMA; ERR_NO_SPACE where there is no room,
+ * What is added (of type G: for lists of lists, arrays too) must fit the kind of the elements:
+ * ERR_SCHEMA; ERR_NO_SPACE where there is no room,
  * ERR_BAD_SIZE from 4 GiB or 2^31 elements on. The list is as it was then.
  */
-export interface PersistentList<T> extends Iterable<T> {
+export interface PersistentList<T, G = T> extends Iterable<T> {
   readonly length: number;
   /** From the end where `index` is negative; undefined outside. */
   at(index: number): T | undefined;
-  /** Replaces an element, or, at `length`, adds one; from the end where negative. ERR_BAD_OPTION. */
-  set(index: number, value: T): void;
-  push(...values: T[]): number;
+  /** Replaces an element, or, at `length`, adds one; negative: from the end. ERR_BAD_OPTION. */
+  set(index: number, value: G): void;
+  push(...values: G[]): number;
   /** Adds what an iterable gives, typed arrays in one go. @example samples.pushAll(float64s); */
-  pushAll(values: Iterable<T>): number;
+  pushAll(values: Iterable<G>): number;
   pop(): T | undefined;
   /** Moves all elements, as `unshift` and `splice` do those behind the place. */
   shift(): T | undefined;
-  unshift(...values: T[]): number;
-  splice(start: number, deleteCount?: number, ...values: T[]): T[];
+  unshift(...values: G[]): number;
+  splice(start: number, deleteCount?: number, ...values: G[]): T[];
   slice(start?: number, end?: number): T[];
   /** By `===`; dates by their time. Bytes are never found: each read gives another view. */
-  indexOf(value: T, from?: number): number;
+  indexOf(value: G, from?: number): number;
   /** The same, but NaN is found. */
-  includes(value: T, from?: number): boolean;
+  includes(value: G, from?: number): boolean;
   find(test: (value: T, index: number) => unknown): T | undefined;
   findIndex(test: (value: T, index: number) => unknown): number;
   some(test: (value: T, index: number) => unknown): boolean;
@@ -69,7 +75,7 @@ export interface PersistentList<T> extends Iterable<T> {
    */
   sort(compare?: (a: T, b: T) => number): this;
   reverse(): this;
-  fill(value: T, start?: number, end?: number): this;
+  fill(value: G, start?: number, end?: number): this;
   keys(): IterableIterator<number>;
   values(): IterableIterator<T>;
   entries(): IterableIterator<[number, T]>;

@@ -1,4 +1,4 @@
-/** How handles look in console.log and util.inspect: their contents, as deep as was asked for. */
+/** How handles look in util.inspect and what prints with it: their contents, as deep as asked. */
 
 /** What util.inspect hands to its custom functions. */
 export type Inspect = (value: unknown, options: object) => string;

@@ -27,6 +27,7 @@ export interface Struct<F> {
 }
 
 type Sure<K, S extends symbol> = S extends keyof K ? NonNullable<K[S]> : never;
+type ListOf<E> = PersistentList<ValueOf<E>, GivenOf<E>>;
 type Mapped<E, Shape extends 'map' | 'sorted'> = E extends [infer K, infer V]
   ? (Shape extends 'map' ? PersistentMap<ValueOf<K>, ValueOf<V>>
     : PersistentSorted<ValueOf<K>, ValueOf<V>>)
@@ -38,7 +39,7 @@ type NumbersOf<K> = K extends { readonly [plain]?: bigint } ? BigInt64Array | Bi
 
 /** The values of a kind, as they are read. */
 export type ValueOf<K> =
-  typeof elements extends keyof K ? PersistentList<ValueOf<Sure<K, typeof elements>>>
+  typeof elements extends keyof K ? ListOf<Sure<K, typeof elements>>
   : typeof mapKeys extends keyof K ? Mapped<Sure<K, typeof mapKeys>, 'map'>
   : typeof sortedKeys extends keyof K ? Mapped<Sure<K, typeof sortedKeys>, 'sorted'>
   : typeof setKeys extends keyof K ? PersistentSet<ValueOf<Sure<K, typeof setKeys>>>
@@ -64,8 +65,9 @@ type PairsOf<E> = E extends [infer K, infer V]
   ? Iterable<readonly [GivenOf<K>, GivenOf<V>]> | Readonly<Record<string, GivenOf<V>>> : never;
 
 /** Objects of a struct, as a program sees them. */
-export type Persistent<S> = S extends Struct<infer F>
-  ? PersistentObject & { -readonly [K in keyof F]: ValueOf<F[K]> } : never;
+export type Persistent<S> = S extends Struct<infer F> ? ObjectOf<F> : never;
+type ObjectOf<F> = { keep(): ObjectOf<F> } & PersistentObject
+  & { -readonly [K in keyof F]: ValueOf<F[K]> };
 
 /** Fields of a new object; those left out have their defaults, or 0, '', false, null, undefined. */
 export type Initial<F> = { readonly [K in keyof F]?: GivenOf<F[K]> };
