@@ -121,6 +121,22 @@ export const BUCKETS = { tag: 0, room: 1, heads: 2 } as const;
 /** Chains of a block that a directory names, as a shift. */
 export const HEADS_SHIFT = 12;
 
+/**
+ * A sorted map: `count` entries below `root`, a leaf or a branch, 0 where it is empty. `changes` =
+ * how often an entry came or went, modulo 2^32; iterations compare it.
+ */
+export const TREE = { tag: 0, count: 1, root: 2, changes: 3, words: 4 } as const;
+/**
+ * A node of a sorted map: `count` keys with room for `room`. The keys begin at `keys`; what belongs
+ * to them, at the next multiple of 8: in a leaf the values, in a branch its children, one more than
+ * keys. `next` = the leaf behind a leaf; unused in a branch.
+ */
+export const NODE = { tag: 0, count: 1, room: 2, next: 3, keys: 4 } as const;
+/** Bytes of a node with all the room there is. */
+export const NODE_BYTES = 512;
+/** Levels of a tree, its leaves included. */
+export const TREE_LEVELS = 16;
+
 /** Kinds of elements of `bytes` blocks, as the detail of their tag. */
 export const ELEMENT = { u8: 0, i8: 1, u8c: 2, u16: 3, i16: 4, u32: 5, i32: 6, f32: 7, f64: 8,
   i64: 9, u64: 10 } as const;

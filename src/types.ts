@@ -161,8 +161,11 @@ export interface Blocks {
    * every live block; where it is missing, `free` does it.
    */
   discard?(granule: number): void;
-  /** Every visible busy and free block in address order, until the visitor returns true. */
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void;
+  /**
+   * Every visible busy and free block that starts at or behind granule `from` (default: every one),
+   * in address order, until the visitor returns true. Beginning late costs no walk to there.
+   */
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from?: number): void;
   /** Adds what this arena holds. Exact, without walking where the method keeps counts. */
   stat(into: BlockStat): void;
   /** Broken invariants, addresses relative to the arena, bytes. Never throws, loops or writes. */

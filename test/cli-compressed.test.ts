@@ -10,8 +10,9 @@ import { CODEC, COMPRESSED, COMPRESSED_SLOTS, HEADER, ROOT } from '../src/layout
 import { best } from '../src/methods/best.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Region } from '../src/types.ts';
-import { cli, json } from './support/cli.ts';
+import { cli } from './support/cli.ts';
 import { fillRegion } from './support/cli-content.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
 import { rewriteSlots } from './support/compressed-files.ts';
 import { memoryDisk } from './support/memory-disk.ts';
 import { randomFrom } from './support/oracle.ts';
@@ -52,7 +53,7 @@ function contentOf(region: Region): unknown {
 }
 
 describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, path) => {
-  test('ls, inspect, blocks and check say what the API says, and change nothing', () => {
+  test('ls, inspect, blocks and check say what the API says, and change nothing', async () => {
     const before = readFileSync(path);
     const name = `${state}.region`;
     const { id, stat, roots, blocks } = asked(path, (region) => ({
@@ -63,44 +64,46 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     }));
     const { extent, capacity, busyBytes } = stat;
     expect(capacity).toBe(2 ** 30);
-    expect(json(['ls', path])).toEqual({ type: 'region', path, regions: [
+    expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, regions: [
       { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes, roots: 2 }] });
-    expect(json(['inspect', path])).toMatchObject({ regions: [{ name, id, ...stat, roots }] });
-    expect(json(['blocks', path])).toMatchObject({ region: name, blocks });
-    expect(json(['check', path])).toEqual({ type: 'region', path, pages: true, findings: [] });
+    expect(await jsonHere(['inspect', path]))
+      .toMatchObject({ regions: [{ name, id, ...stat, roots }] });
+    expect(await jsonHere(['blocks', path])).toMatchObject({ region: name, blocks });
+    expect(await jsonHere(['check', path]))
+      .toEqual({ type: 'region', path, pages: true, findings: [] });
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
-  test('compact, first dry', () => {
+  test('compact, first dry', async () => {
     const copy = copyOf(path);
     const before = readFileSync(copy);
     const content = asked(path, contentOf);
-    const dry = json<{ givenBack: number }>(['compact', copy, '--dry-run']);
+    const dry = await jsonHere<{ givenBack: number }>(['compact', copy, '--dry-run']);
     expect(dry.givenBack).toBeGreaterThan(900_000);
     expect(readFileSync(copy).equals(before)).toBe(true);
-    expect(json(['compact', copy])).toEqual({ ...dry, dryRun: false, checkpoint: null });
+    expect(await jsonHere(['compact', copy])).toEqual({ ...dry, dryRun: false, checkpoint: null });
     expect(statSync(copy).size).toBeLessThan(before.length / 3);
     expect(asked(copy, contentOf)).toEqual(content);
   });
 });
 
 describe('damage', () => {
-  test('of a chunk: exit 3, the file as it was', () => {
+  test('of a chunk: exit 3, the file as it was', async () => {
     const path = copyOf(closed);
     const bytes = readFileSync(path);
     const { contents } = readContents(memoryDisk(bytes));
     bytes[(contents.chunks.get(0)?.place ?? 0) + 700] ^= 1;
     writeFileSync(path, bytes);
     for (const verb of ['ls', 'check', 'compact']) {
-      const { status, stderr } = cli([verb, path]);
+      const { status, stderr } = await cliHere([verb, path]);
       expect(status).toBe(3);
       expect(stderr).toMatch(/^regionstore: ERR_CORRUPT: .*chunk \d+ (is damaged|does not unpack)/);
     }
     expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 
-  test('of the region inside is a finding of check', () => {
+  test('of the region inside is a finding of check', async () => {
     const path = join(scratch, 'wrong.region');
     const region = createRegion(compressed(path), best);
     fillRegion(region, 10);
@@ -110,20 +113,20 @@ describe('damage', () => {
     cpSync(path, `${path}.left`);
     region.close();
     const left = `${path}.left`;
-    expect(cli(['ls', left])).toMatchObject({ status: 3 });
-    expect(json(['check', left], 1)).toMatchObject({ findings: [
+    expect(await cliHere(['ls', left])).toMatchObject({ status: 3 });
+    expect(await jsonHere(['check', left], 1)).toMatchObject({ findings: [
       { id: 'R6', region: basename(left), address: HEADER.roots }] });
   });
 
-  test('of the first slot is read past; an unknown codec is another version', () => {
+  test('of the first slot is read past; an unknown codec is another version', async () => {
     const path = copyOf(closed);
     const bytes = readFileSync(path);
     bytes.fill(0, COMPRESSED_SLOTS[0], COMPRESSED.bytes);
     writeFileSync(path, bytes);
-    expect(json<{ regions: unknown[] }>(['ls', path]).regions.length).toBe(1);
+    expect((await jsonHere<{ regions: unknown[] }>(['ls', path])).regions.length).toBe(1);
     expect(cli(['compact', path]).status).toBe(0);
     rewriteSlots(path, (slot) => slot.writeUInt32LE(CODEC.zstd + 1, COMPRESSED.codec));
-    const { status, stderr } = cli(['ls', path]);
+    const { status, stderr } = await cliHere(['ls', path]);
     expect(status).toBe(3);
     expect(stderr).toContain('ERR_VERSION');
   });

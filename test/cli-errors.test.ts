@@ -12,6 +12,7 @@ import { HEADER, PAGE } from '../src/layout.ts';
 import { openStore } from '../src/store/store.ts';
 import { cli, digest, endHolder, holder, json, MAIN } from './support/cli.ts';
 import { fillStore } from './support/cli-content.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'cli-errors-'));
 const sound = join(scratch, 'sound');
@@ -43,8 +44,10 @@ function overwrite(file: string, at: number, bytes: Uint8Array): void {
 }
 
 /** Runs a verb with --json and expects the same failure on both outputs. */
-function expectFailure(args: readonly string[], exit: number, code: string, message: RegExp): void {
-  const { status, stdout, stderr } = cli([...args, '--json']);
+async function expectFailure(
+  args: readonly string[], exit: number, code: string, message: RegExp,
+): Promise<void> {
+  const { status, stdout, stderr } = await cliHere([...args, '--json']);
   expect([status, stderr]).toEqual([exit, expect.stringMatching(/^[^\n]+\n$/)]);
   const found = JSON.parse(stdout) as { error: { code: string; message: string } };
   expect(found).toEqual({ error: { code, message: expect.stringMatching(message) } });
@@ -52,16 +55,16 @@ function expectFailure(args: readonly string[], exit: number, code: string, mess
 }
 
 describe('usage', () => {
-  test.each(VERBS)('%s --help', (name) => {
-    const { status, stdout, stderr } = cli([name, '--help']);
+  test.each(VERBS)('%s --help', async (name) => {
+    const { status, stdout, stderr } = await cliHere([name, '--help']);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^Usage: regionstore ${name} `));
     expect(stdout).toContain('--json');
     expect(stdout).toContain(`  $ regionstore ${name} data`);
   });
 
-  test('--help lists every verb, --version is that of the package', () => {
-    const { status, stdout } = cli(['--help']);
+  test('--help lists every verb, --version is that of the package', async () => {
+    const { status, stdout } = await cliHere(['--help']);
     expect(status).toBe(0);
     expect(VERBS.filter((name) => !stdout.includes(`\n  ${name} `))).toEqual([]);
     const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
@@ -69,14 +72,14 @@ describe('usage', () => {
     expect(cli(['--version']).stdout).toBe(`${version}\n`);
   });
 
-  test('without --json a failure is on stderr only', () => {
-    const { status, stdout, stderr } = cli(['ls', join(scratch, 'none')]);
+  test('without --json a failure is on stderr only', async () => {
+    const { status, stdout, stderr } = await cliHere(['ls', join(scratch, 'none')]);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^regionstore: ERR_NOT_FOUND: [^\n]+\n$/);
   });
 
-  test('nothing at all', () => {
-    const { status, stdout, stderr } = cli([]);
+  test('nothing at all', async () => {
+    const { status, stdout, stderr } = await cliHere([]);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toContain('Usage: regionstore');
   });
@@ -94,106 +97,106 @@ describe('usage', () => {
     [['ls', '/dev/null'], /neither a directory nor a regular file/],
   ])('%j', (args, message) => expectFailure(args, 2, 'ERR_BAD_OPTION', message));
 
-  test('a named pipe is not opened, which would wait for ever', () => {
+  test('a named pipe is not opened, which would wait for ever', async () => {
     const pipe = join(scratch, 'pipe');
     expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
-    expectFailure(['ls', pipe], 2, 'ERR_BAD_OPTION', /regular file/);
+    await expectFailure(['ls', pipe], 2, 'ERR_BAD_OPTION', /regular file/);
   });
 });
 
 describe('what cannot be opened', () => {
-  test('nothing there', () => {
-    expectFailure(['ls', join(scratch, 'none')], 3, 'ERR_NOT_FOUND', /there is no .*none/);
+  test('nothing there', async () => {
+    await expectFailure(['ls', join(scratch, 'none')], 3, 'ERR_NOT_FOUND', /there is no .*none/);
     expect(readdirSync(scratch)).not.toContain('none');
   });
 
-  test('a directory that is no store stays as it is', () => {
+  test('a directory that is no store stays as it is', async () => {
     const dir = join(scratch, 'plain');
     mkdirSync(dir);
     for (const name of VERBS) {
-      expectFailure([name, dir], 3, 'ERR_NOT_FOUND', /there is no store in .*plain/);
+      await expectFailure([name, dir], 3, 'ERR_NOT_FOUND', /there is no store in .*plain/);
     }
     expect(readdirSync(dir)).toEqual([]);
   });
 
-  test('a region that is not there', () => {
+  test('a region that is not there', async () => {
     for (const name of ['inspect', 'blocks', 'check', 'compact']) {
-      expectFailure([name, sound, 'alpah'], 3, 'ERR_NOT_FOUND', /'alpah'.*there is alpha/);
+      await expectFailure([name, sound, 'alpah'], 3, 'ERR_NOT_FOUND', /'alpah'.*there is alpha/);
     }
   });
 
-  test('files that are no regions', () => {
+  test('files that are no regions', async () => {
     const text = join(scratch, 'notes.txt');
     writeFileSync(text, 'not a region\n'.repeat(1000));
-    expectFailure(['ls', text], 3, 'ERR_CORRUPT', /magic.*not changed/);
-    expectFailure(['compact', text], 3, 'ERR_CORRUPT', /magic.*not changed/);
+    await expectFailure(['ls', text], 3, 'ERR_CORRUPT', /magic.*not changed/);
+    await expectFailure(['compact', text], 3, 'ERR_CORRUPT', /magic.*not changed/);
     writeFileSync(text, '');
-    expectFailure(['check', text], 3, 'ERR_CORRUPT', /shorter than one page/);
+    await expectFailure(['check', text], 3, 'ERR_CORRUPT', /shorter than one page/);
     expect(statSync(text).size).toBe(0);
-    expectFailure(['ls', join(sound, 'catalog.db')], 3, 'ERR_CORRUPT', /magic/);
+    await expectFailure(['ls', join(sound, 'catalog.db')], 3, 'ERR_CORRUPT', /magic/);
   });
 
-  test('a region taken out of its store', () => {
+  test('a region taken out of its store', async () => {
     const file = join(scratch, 'alone.region');
     copyFileSync(join(sound, 'regions', alpha.file), file);
     const before = readFileSync(file);
-    expectFailure(['ls', file], 3, 'ERR_MISMATCH', /belongs to store/);
-    expectFailure(['compact', file], 3, 'ERR_MISMATCH', /belongs to store/);
+    await expectFailure(['ls', file], 3, 'ERR_MISMATCH', /belongs to store/);
+    await expectFailure(['compact', file], 3, 'ERR_MISMATCH', /belongs to store/);
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
-  test('a link to a store is the store', () => {
+  test('a link to a store is the store', async () => {
     const link = join(scratch, 'link');
     symlinkSync(sound, link);
-    expect(json(['ls', link])).toEqual(json(['ls', sound]));
+    expect(await jsonHere(['ls', link])).toEqual(await jsonHere(['ls', sound]));
   });
 });
 
 describe('damage', () => {
-  test('a catalog that is none', () => {
+  test('a catalog that is none', async () => {
     const dir = copyOf('bad-catalog');
     writeFileSync(join(dir, 'catalog.db'), Buffer.alloc(8192, 'garbage '));
     const before = digest(dir, /regions|catalog\.db$/);
-    for (const name of VERBS) expectFailure([name, dir], 3, 'ERR_CORRUPT', /catalog/);
+    for (const name of VERBS) await expectFailure([name, dir], 3, 'ERR_CORRUPT', /catalog/);
     expect(digest(dir, /regions|catalog\.db$/)).toBe(before);
   });
 
-  test('no catalog beside regions', () => {
+  test('no catalog beside regions', async () => {
     const dir = copyOf('no-catalog');
     for (const name of readdirSync(dir)) {
       if (name.startsWith('catalog')) rmSync(join(dir, name));
     }
-    expectFailure(['inspect', dir], 3, 'ERR_CORRUPT', /no catalog/);
+    await expectFailure(['inspect', dir], 3, 'ERR_CORRUPT', /no catalog/);
   });
 
-  test('the header of a region', () => {
+  test('the header of a region', async () => {
     const dir = copyOf('bad-header');
     const file = join(dir, 'regions', alpha.file);
     overwrite(file, HEADER.regionId, Buffer.from('damaged'));
     const before = readFileSync(file);
     for (const name of ['ls', 'inspect', 'check', 'compact']) {
-      expectFailure([name, dir], 3, 'ERR_CORRUPT', new RegExp(alpha.file));
+      await expectFailure([name, dir], 3, 'ERR_CORRUPT', new RegExp(alpha.file));
     }
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
-  test('a region of a newer version', () => {
+  test('a region of a newer version', async () => {
     const dir = copyOf('newer');
     overwrite(join(dir, 'regions', alpha.file), HEADER.version, Buffer.from([99]));
-    expectFailure(['ls', dir], 3, 'ERR_VERSION', /newer regionstore/);
+    await expectFailure(['ls', dir], 3, 'ERR_VERSION', /newer regionstore/);
   });
 
-  test('a region that was cut off', () => {
+  test('a region that was cut off', async () => {
     const dir = copyOf('cut');
     truncateSync(join(dir, 'regions', alpha.file), 3 * PAGE);
-    expectFailure(['ls', dir], 3, 'ERR_CORRUPT', /truncated/);
+    await expectFailure(['ls', dir], 3, 'ERR_CORRUPT', /truncated/);
   });
 
-  test('a byte of a block: a finding with its place, exit 1', () => {
+  test('a byte of a block: a finding with its place, exit 1', async () => {
     const dir = copyOf('bad-byte');
     overwrite(join(dir, 'regions', alpha.file), alpha.address + 100, Buffer.from([0xaa, 0x55]));
     const page = Math.floor((alpha.address + 100) / PAGE);
-    const found = json<{ findings: object[] }>(['check', dir], 1);
+    const found = await jsonHere<{ findings: object[] }>(['check', dir], 1);
     expect(found.findings).toEqual([
       { id: 'S3', region: 'alpha', address: page * PAGE,
         detail: expect.stringContaining(`page ${page} `) },
@@ -202,16 +205,16 @@ describe('damage', () => {
     expect([status, stderr]).toEqual([1, '']);
     expect(stdout).toMatch(/^FINDING +REGION +ADDRESS +DETAIL\nS3 +alpha +\d+ +page \d+ /);
     expect(stdout).toMatch(/: 1 finding\n$/);
-    expect(json(['check', dir, '--no-pages'])).toMatchObject({ findings: [] });
+    expect(await jsonHere(['check', dir, '--no-pages'])).toMatchObject({ findings: [] });
   });
 
-  test('a file that does not belong', () => {
+  test('a file that does not belong', async () => {
     const dir = copyOf('stranger');
     writeFileSync(join(dir, 'regions', 'notes.txt'), 'mine');
-    expect(json(['check', dir], 1)).toMatchObject({
+    expect(await jsonHere(['check', dir], 1)).toMatchObject({
       findings: [{ id: 'S4', region: null, detail: expect.stringContaining('notes.txt') }],
     });
-    expect(json(['check', dir, 'alpha'])).toMatchObject({ findings: [] });
+    expect(await jsonHere(['check', dir, 'alpha'])).toMatchObject({ findings: [] });
   });
 });
 
@@ -220,14 +223,30 @@ test('a store that is open elsewhere: exit 4, and who has it', async () => {
   const child = await holder('store', dir);
   try {
     for (const name of VERBS) {
-      expectFailure([name, dir], 4, 'ERR_LOCKED', new RegExp(`process ${child.pid}\\b`));
+      await expectFailure([name, dir], 4, 'ERR_LOCKED', new RegExp(`process ${child.pid}\\b`));
     }
     const [file] = readdirSync(join(dir, 'regions')).filter((name) => name.endsWith('.region'));
-    expectFailure(['ls', join(dir, 'regions', file)], 4, 'ERR_LOCKED', /process \d+/);
+    await expectFailure(['ls', join(dir, 'regions', file)], 4, 'ERR_LOCKED', /process \d+/);
   } finally {
     await endHolder(child);
   }
   expect(cli(['ls', dir]).status).toBe(0);
+});
+
+test('a process says the same, with every verb and every exit code', async () => {
+  const damaged = copyOf('damaged');
+  writeFileSync(join(damaged, 'regions', 'notes.txt'), 'mine');
+  const calls = [['ls', sound, '--json'], ['inspect', sound], ['blocks', sound, 'alpha', '--json'],
+    ['check', damaged], ['compact', sound, '--dry-run'], ['checkpoint', sound, '--dry-run'],
+    ['checkpoints', sound, '--json'], ['ls', '--help'], ['--help'], [], ['ls', sound, '--jsno'],
+    ['ls', join(scratch, 'none'), '--json']];
+  const exits = [];
+  for (const args of calls) {
+    const ran = cli(args);
+    expect(ran).toEqual(await cliHere(args));
+    exits.push(ran.status);
+  }
+  expect(exits).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 2, 3]);
 });
 
 describe('output', () => {
@@ -261,7 +280,7 @@ describe('output', () => {
 
   test('no colour where nobody looks, nor with NO_COLOR', () => {
     for (const env of [{}, { NO_COLOR: '1' }]) {
-      for (const name of ['ls', 'inspect', 'check']) {
+      for (const name of ['ls', 'check']) {
         expect(cli([name, sound], env).stdout).not.toContain('\x1b');
       }
     }

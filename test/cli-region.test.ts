@@ -12,8 +12,9 @@ import { HEADER, ID_BYTES, PAGE, ROOT } from '../src/layout.ts';
 import { best } from '../src/methods/best.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Region } from '../src/types.ts';
-import { cli, endHolder, holder, json, makeKilled } from './support/cli.ts';
+import { cli, endHolder, holder, makeKilled } from './support/cli.ts';
 import { fillRegion } from './support/cli-content.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'cli-region-'));
 const closed = join(scratch, 'closed.region');
@@ -51,7 +52,7 @@ function contentOf(region: Region): unknown {
 }
 
 describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, path) => {
-  test('ls, inspect and blocks say what the API says, and change nothing', () => {
+  test('ls, inspect and blocks say what the API says, and change nothing', async () => {
     const before = readFileSync(path);
     const name = `${state}.region`;
     const { id, stat, roots, blocks } = asked(path, (region) => ({
@@ -62,36 +63,37 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     }));
     expect(stat.capacity).toBe(state === 'closed' ? 2 ** 30 : 2 ** 32);
     const { extent, capacity, busyBytes } = stat;
-    expect(json(['ls', path])).toEqual({ type: 'region', path, regions: [
+    expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, regions: [
       { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes, roots: 2 }] });
-    expect(json(['inspect', path])).toMatchObject({ type: 'region', path, store: null,
+    expect(await jsonHere(['inspect', path])).toMatchObject({ type: 'region', path, store: null,
       recovery: null, last: null, regions: [{ name, id, ...stat, roots }] });
-    expect(json(['blocks', path]))
+    expect(await jsonHere(['blocks', path]))
       .toEqual({ type: 'region', path, region: name, blocks, next: null });
-    expect(json(['check', path])).toEqual({ type: 'region', path, pages: true, findings: [] });
+    expect(await jsonHere(['check', path]))
+      .toEqual({ type: 'region', path, pages: true, findings: [] });
     expect(cli(['inspect', path]).stdout).toContain(`region ${path}\n`);
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(existsSync(`${path}.lock`)).toBe(false);
   });
 
-  test('compact, first dry', () => {
+  test('compact, first dry', async () => {
     const copy = copyOf(path);
     const before = readFileSync(copy);
     const content = asked(path, contentOf);
-    const dry = json<{ givenBack: number; regions: { after: { extent: number } }[] }>(
+    const dry = await jsonHere<{ givenBack: number; regions: { after: { extent: number } }[] }>(
       ['compact', copy, '--dry-run']);
     expect(readFileSync(copy).equals(before)).toBe(true);
-    const done = json(['compact', copy]);
+    const done = await jsonHere(['compact', copy]);
     expect(done).toEqual({ ...dry, dryRun: false, checkpoint: null });
     expect(statSync(copy).size).toBe(dry.regions[0].after.extent);
     if (state === 'closed') expect(dry.givenBack).toBeGreaterThan(900_000);
     expect(asked(copy, contentOf)).toEqual(content);
   });
 
-  test('it has no checkpoints', () => {
+  test('it has no checkpoints', async () => {
     const before = readFileSync(path);
     for (const name of ['checkpoint', 'checkpoints']) {
-      const { status, stderr } = cli([name, path]);
+      const { status, stderr } = await cliHere([name, path]);
       expect(status).toBe(2);
       expect(stderr).toMatch(/^regionstore: ERR_BAD_OPTION: .*not a store.*no checkpoints/);
     }
@@ -104,7 +106,7 @@ test('open elsewhere: exit 4, and who has it', async () => {
   const child = await holder('region', path);
   try {
     for (const name of ['ls', 'inspect', 'blocks', 'check', 'compact']) {
-      const { status, stderr } = cli([name, path]);
+      const { status, stderr } = await cliHere([name, path]);
       expect(status).toBe(4);
       expect(stderr).toContain(`process ${child.pid}`);
     }
@@ -114,7 +116,7 @@ test('open elsewhere: exit 4, and who has it', async () => {
   expect(cli(['check', path])).toMatchObject({ status: 0, stdout: `${path}: sound\n` });
 });
 
-test('one whose last write stands in its journal is shown with it', () => {
+test('one whose last write stands in its journal is shown with it', async () => {
   const path = join(scratch, 'journal.region');
   const region = createRegion(file(path, { capacity: '16MiB' }), best);
   fillRegion(region, 100);
@@ -133,16 +135,17 @@ test('one whose last write stands in its journal is shown with it', () => {
   const id = old.subarray(HEADER.regionId, HEADER.regionId + ID_BYTES);
   writeJournal(`${path}.journal`, id, now.length, images);
   const journal = readFileSync(`${path}.journal`);
-  const { regions } = json<{ regions: { roots: { name: string }[] }[] }>(['inspect', path]);
+  const { regions } =
+    await jsonHere<{ regions: { roots: { name: string }[] }[] }>(['inspect', path]);
   expect(regions[0].roots.map(({ name }) => name)).toContain('late');
   expect(readFileSync(path).equals(old)).toBe(true);
   expect(readFileSync(`${path}.journal`).equals(journal)).toBe(true);
-  expect(json(['compact', path])).toMatchObject({ dryRun: false });
+  expect(await jsonHere(['compact', path])).toMatchObject({ dryRun: false });
   expect(existsSync(`${path}.journal`)).toBe(false);
 });
 
 describe('damage', () => {
-  test('what makes a region impossible to open is a finding', () => {
+  test('what makes a region impossible to open is a finding', async () => {
     const path = copyOf(killed);
     const bytes = readFileSync(path);
     bytes[HEADER.roots + ROOT.hash] ^= 1;
@@ -150,20 +153,21 @@ describe('damage', () => {
     const { status, stderr } = cli(['ls', path]);
     expect(status).toBe(3);
     expect(stderr).toMatch(/^regionstore: ERR_CORRUPT: .*was not closed.*R6 at 384/);
-    expect(json(['check', path], 1)).toEqual({ type: 'region', path, pages: true, findings: [
+    expect(await jsonHere(['check', path], 1)).toEqual({ type: 'region', path, pages: true,
+      findings: [
       { id: 'R6', region: basename(path), address: HEADER.roots,
         detail: "root 'first' has a wrong hash" },
     ] });
     expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 
-  test('a header that does not hold is refused', () => {
+  test('a header that does not hold is refused', async () => {
     const path = copyOf(closed);
     const bytes = readFileSync(path);
     bytes[HEADER.regionId] ^= 1;
     writeFileSync(path, bytes);
     for (const name of ['ls', 'check', 'compact']) {
-      const { status, stderr } = cli([name, path]);
+      const { status, stderr } = await cliHere([name, path]);
       expect(status).toBe(3);
       expect(stderr).toMatch(/^regionstore: ERR_CORRUPT: .*checksum of the header.*not changed/);
     }

@@ -65,11 +65,11 @@ function sink(options: { tty?: boolean; colours?: boolean; pieces?: number; code
   const made: Sink = {
     write(text, done) {
       if (written.length === (options.pieces ?? Number.POSITIVE_INFINITY)) {
-        done(Object.assign(new Error('broken'), { code: options.code }));
+        done?.(Object.assign(new Error('broken'), { code: options.code }));
         return false;
       }
       written.push(text);
-      done();
+      done?.();
       return true;
     },
     on: () => {},

@@ -1,11 +1,12 @@
-/** Every verb of the command line, run as a process and compared with what the API says. */
+/** Every verb of the command line, compared with what the API says. */
 import { cpSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore, type Store } from '../src/store/store.ts';
-import { cli, digest, json, makeKilled } from './support/cli.ts';
+import { cli, digest, makeKilled } from './support/cli.ts';
 import { fillStore, HOSTILE } from './support/cli-content.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'cli-'));
 const closed = join(scratch, 'closed');
@@ -45,7 +46,7 @@ function viaJson<T>(value: T): T {
 const STORES: readonly [string, string][] = [['closed', closed], ['killed', killed]];
 
 describe.each(STORES)('a %s store', (state, dir) => {
-  test('ls', () => {
+  test('ls', async () => {
     const expected = asked(dir, (store) => store.regions().map(({ name, id, kind, method }) => {
       const region = store.region(name);
       const { extent, capacity, busyBytes } = region.stat();
@@ -53,7 +54,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
       return { name, id, kind, method, extent, capacity, busyBytes, roots };
     }));
     expect(expected.map(({ name, roots }) => [name, roots])).toEqual([['alpha', 2], [HOSTILE, 2]]);
-    expect(json(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected });
+    expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected });
   });
 
   test('ls as a table', () => {
@@ -66,7 +67,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
     expect(lines.slice(3)).toEqual(['']);
   });
 
-  test('inspect', () => {
+  test('inspect', async () => {
     const expected = asked(dir, (store) => ({
       store: store.stat(),
       last: viaJson(store.checkpoints().at(-1)),
@@ -76,15 +77,17 @@ describe.each(STORES)('a %s store', (state, dir) => {
         return { name, id: region.id, ...region.stat(), roots };
       }),
     }));
-    const found = json<{ recovery: { replayedCheckpoints: number } | null }>(['inspect', dir]);
+    type Inspected = { recovery: { replayedCheckpoints: number } | null };
+    const found = await jsonHere<Inspected>(['inspect', dir]);
     const { dir: _, privatePages: __, ...stat } = expected.store;
     expect(found).toMatchObject({ ...expected, path: dir, store: stat });
     expect(found.recovery?.replayedCheckpoints ?? null).toBe(state === 'killed' ? 2 : null);
   });
 
-  test('inspect of one region', () => {
-    const { regions } = json<{ regions: { name: string; fragmentation: number; freeBytes: number;
-      largestFree: number }[] }>(['inspect', dir, 'alpha']);
+  test('inspect of one region', async () => {
+    type Inspected = { regions: { name: string; fragmentation: number; freeBytes: number;
+      largestFree: number }[] };
+    const { regions } = await jsonHere<Inspected>(['inspect', dir, 'alpha']);
     expect(regions.map(({ name }) => name)).toEqual(['alpha']);
     const [{ fragmentation, freeBytes, largestFree }] = regions;
     expect(largestFree).toBeLessThan(freeBytes);
@@ -101,70 +104,73 @@ describe.each(STORES)('a %s store', (state, dir) => {
     expect(stdout).not.toContain('\u202e');
   });
 
-  test('blocks', () => {
+  test('blocks', async () => {
     const all = asked(dir, (store) => [...store.region('alpha').blocks()]);
     expect(all.length).toBeGreaterThan(1900);
-    const found = json(['blocks', dir, 'alpha']);
+    const found = await jsonHere(['blocks', dir, 'alpha']);
     expect(found).toEqual({ type: 'store', path: dir, region: 'alpha', blocks: all, next: null });
-    const busy = json<{ blocks: unknown }>(['blocks', dir, 'alpha', '--busy']);
+    const busy = await jsonHere<{ blocks: unknown }>(['blocks', dir, 'alpha', '--busy']);
     expect(busy.blocks).toEqual(all.filter((block) => block.busy));
-    const free = json<{ blocks: unknown }>(['blocks', dir, 'alpha', '--free']);
+    const free = await jsonHere<{ blocks: unknown }>(['blocks', dir, 'alpha', '--free']);
     expect(free.blocks).toEqual(all.filter((block) => !block.busy));
     const lines = cli(['blocks', dir, 'alpha']).stdout.trimEnd().split('\n').slice(1);
     expect(lines.map((line) => line.trim().split(/ +/)).map((c) => [Number(c[0]), Number(c[1]),
       c.at(-1) === 'busy'])).toEqual(all.map((b) => [b.address, b.size, b.busy]));
   });
 
-  test('blocks, piece by piece', () => {
+  test('blocks, piece by piece', async () => {
     const all = asked(dir, (store) => [...store.region(HOSTILE).blocks()]);
     const pieces: unknown[] = [];
     let from: number | null = 0;
     while (from !== null) {
       const piece: { blocks: unknown[]; next: number | null } =
-        json(['blocks', dir, HOSTILE, '--limit', '20', '--from', String(from)]);
+        await jsonHere(['blocks', dir, HOSTILE, '--limit', '20', '--from', String(from)]);
       expect(piece.blocks.length).toBeLessThanOrEqual(20);
       pieces.push(...piece.blocks);
       from = piece.next;
     }
     expect(pieces).toEqual(all);
-    const none = json(['blocks', dir, HOSTILE, '--limit', '0']);
+    const none = await jsonHere(['blocks', dir, HOSTILE, '--limit', '0']);
     expect(none).toMatchObject({ blocks: [], next: all[0].address });
   });
 
-  test('check', () => {
-    expect(json(['check', dir])).toEqual({ type: 'store', path: dir, pages: true, findings: [] });
-    expect(json(['check', dir, 'alpha', '--no-pages']))
+  test('check', async () => {
+    expect(await jsonHere(['check', dir]))
+      .toEqual({ type: 'store', path: dir, pages: true, findings: [] });
+    expect(await jsonHere(['check', dir, 'alpha', '--no-pages']))
       .toMatchObject({ pages: false, findings: [] });
     const { status, stdout } = cli(['check', dir]);
     expect([status, stdout]).toEqual([0, `${dir}: sound\n`]);
   });
 
-  test('checkpoints', () => {
+  test('checkpoints', async () => {
     const expected = asked(dir, (store) => viaJson(store.checkpoints()));
     expect(expected.map(({ id, label }) => [id, label]))
       .toEqual([[1, 'filled \x1b[31m'], [2, null]]);
-    expect(json(['checkpoints', dir])).toEqual({ path: dir, checkpoints: expected });
+    expect(await jsonHere(['checkpoints', dir])).toEqual({ path: dir, checkpoints: expected });
     const { stdout } = cli(['checkpoints', dir]);
     expect(stdout).toMatch(/^ 1 +\d{4}-\d\d-\d\dT.* filled \\u\{1b\}\[31m$/m);
   });
 
-  test('a file of the store is the store with that region', () => {
+  test('a file of the store is the store with that region', async () => {
     const [alpha] = asked(dir, (store) => store.regions());
     const file = join(dir, 'regions', `${alpha.id}.region`);
-    const { path, regions } = json<{ path: string; regions: { name: string }[] }>(['ls', file]);
+    type Listed = { path: string; regions: { name: string }[] };
+    const { path, regions } = await jsonHere<Listed>(['ls', file]);
     expect([path, regions.map(({ name }) => name)]).toEqual([dir, ['alpha']]);
-    expect(json(['blocks', file])).toEqual(json(['blocks', dir, 'alpha']));
-    expect(cli(['inspect', file, HOSTILE])).toMatchObject({ status: 3 });
+    expect(await jsonHere(['blocks', file])).toEqual(await jsonHere(['blocks', dir, 'alpha']));
+    expect(await cliHere(['inspect', file, HOSTILE])).toMatchObject({ status: 3 });
   });
 
-  test('reading changes nothing', () => {
+  test('reading changes nothing', async () => {
     const copy = copyOf(dir);
     const before = digest(copy);
     for (const args of [['ls'], ['inspect'], ['blocks'], ['check'], ['checkpoints'],
       ['compact', '--dry-run'], ['checkpoint', '--dry-run', '--label', 'x']]) {
       const [name, ...rest] = args;
       const region = name === 'blocks' ? ['alpha'] : [];
-      expect(cli([name, copy, ...region, ...rest])).toMatchObject({ status: 0, stderr: '' });
+      expect(await cliHere([name, copy, ...region, ...rest]))
+        .toMatchObject({ status: 0, stderr: '' });
     }
     expect(digest(copy)).toBe(before);
     const store = openStore(copy);
@@ -173,14 +179,14 @@ describe.each(STORES)('a %s store', (state, dir) => {
     store.close();
   });
 
-  test('compact, first dry', () => {
+  test('compact, first dry', async () => {
     const copy = copyOf(dir);
     type Compacted = { regions: { name: string; after: { extent: number }; givenBack: number }[];
       givenBack: number; dryRun: boolean; checkpoint: number | null };
-    const dry = json<Compacted>(['compact', copy, '--dry-run']);
+    const dry = await jsonHere<Compacted>(['compact', copy, '--dry-run']);
     expect(dry).toMatchObject({ dryRun: true, checkpoint: null });
     const before = asked(copy, (store) => contentOf(store));
-    const done = json<Compacted>(['compact', copy]);
+    const done = await jsonHere<Compacted>(['compact', copy]);
     expect(done).toEqual({ ...dry, dryRun: false, checkpoint: 3 });
     expect(done.givenBack).toBeGreaterThan(2_500_000);
     const { regions, content } = asked(copy, (store) => ({
@@ -198,29 +204,29 @@ describe.each(STORES)('a %s store', (state, dir) => {
     expect(bytes).toBe(extent);
   });
 
-  test('compact of one region leaves the others', () => {
+  test('compact of one region leaves the others', async () => {
     const copy = copyOf(dir);
-    const { regions } = json<{ regions: { name: string }[] }>(['compact', copy, HOSTILE]);
+    const { regions } = await jsonHere<{ regions: { name: string }[] }>(['compact', copy, HOSTILE]);
     expect(regions.map(({ name }) => name)).toEqual([HOSTILE]);
     const extent = (at: string) => asked(at, (store) => store.region('alpha').stat().extent);
     expect(extent(copy)).toBe(extent(dir));
   });
 
-  test('checkpoint recovers, and labels', () => {
+  test('checkpoint recovers, and labels', async () => {
     const copy = copyOf(dir);
     const recovery = state === 'killed' ? { replayedCheckpoints: 2 } : null;
-    const dry = json<{ recovery: object | null }>(['checkpoint', copy, '--dry-run']);
+    const dry = await jsonHere<{ recovery: object | null }>(['checkpoint', copy, '--dry-run']);
     expect(dry).toMatchObject({ dryRun: true, isNew: false, checkpoint: { id: 2 } });
-    const first = json<{ recovery: object | null }>(['checkpoint', copy]);
+    const first = await jsonHere<{ recovery: object | null }>(['checkpoint', copy]);
     expect(first).toMatchObject({ dryRun: false, isNew: false, checkpoint: { id: 2 } });
     for (const found of [dry, first]) {
       if (recovery === null) expect(found.recovery).toBeNull();
       else expect(found.recovery).toMatchObject(recovery);
     }
-    const second = json(['checkpoint', copy, '--label', 'now']);
+    const second = await jsonHere(['checkpoint', copy, '--label', 'now']);
     expect(second)
       .toMatchObject({ isNew: true, checkpoint: { id: 3, label: 'now' }, recovery: null });
-    expect(json(['checkpoint', copy, '--label', 'now'])).toMatchObject({ isNew: false });
+    expect(await jsonHere(['checkpoint', copy, '--label', 'now'])).toMatchObject({ isNew: false });
     expect(cli(['checkpoint', copy]).stdout).toMatch(/^last checkpoint 3 'now' of \d{4}-/);
     const last = asked(copy, (store) => store.checkpoints().at(-1));
     expect(last).toMatchObject({ id: 3, label: 'now' });
@@ -239,13 +245,15 @@ function contentOf(store: Store): unknown {
   });
 }
 
-test('an empty store', () => {
+test('an empty store', async () => {
   const dir = join(scratch, 'empty');
   openStore(dir).abandon();
-  expect(json(['ls', dir])).toEqual({ type: 'store', path: dir, regions: [] });
-  expect(json(['inspect', dir])).toMatchObject({ last: null, regions: [] });
-  expect(cli(['inspect', dir])).toMatchObject({ status: 0, stderr: '' });
-  expect(json(['checkpoint', dir, '--dry-run'])).toMatchObject({ isNew: true, checkpoint: null });
-  expect(json(['checkpoint', dir])).toMatchObject({ isNew: true, checkpoint: { id: 1, pages: 0 } });
+  expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: [] });
+  expect(await jsonHere(['inspect', dir])).toMatchObject({ last: null, regions: [] });
+  expect(await cliHere(['inspect', dir])).toMatchObject({ status: 0, stderr: '' });
+  expect(await jsonHere(['checkpoint', dir, '--dry-run']))
+    .toMatchObject({ isNew: true, checkpoint: null });
+  expect(await jsonHere(['checkpoint', dir]))
+    .toMatchObject({ isNew: true, checkpoint: { id: 1, pages: 0 } });
   expect(cli(['blocks', dir])).toMatchObject({ status: 2 });
 });

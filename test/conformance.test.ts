@@ -71,7 +71,7 @@ function outerIn(dir: string): Region {
   if (known !== undefined) return known;
   const path = join(dir, REGION_FILE);
   const outer = existsSync(path) ? openRegion(file(path))
-    : createRegion(file(path, { capacity: '80MiB' }), best);
+    : createRegion(file(path, { capacity: '24MiB' }), best);
   outers.set(dir, outer);
   onTestFinished(() => outer.close());
   return outer;

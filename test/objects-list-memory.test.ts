@@ -253,7 +253,7 @@ function marking(core: Core, header: number) {
     const role = memory.tag(ref) & ROLE_MASK;
     if (role === ROLE.list || role === ROLE.elements) open.push({ ref, from: 0 });
   };
-  memory.watcher = { born: (ref) => marked.add(ref), dropped: mark };
+  memory.watcher = { born: (ref) => marked.add(ref), dropped: mark, kept: mark, settle() {} };
   mark(header);
   const step = (): boolean => {
     const next = open.pop();

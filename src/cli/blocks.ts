@@ -7,7 +7,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RegionError } from '../errors.ts';
 import type { Region } from '../types.ts';
-import type { Subject, Target } from './open.ts';
+import type { Subject, Target } from './target.ts';
 import type { Progress } from './progress.ts';
 import { type Column, humanSize, someOf, table } from './table.ts';
 import { type Common, type Console, onTarget, verb } from './verb.ts';

@@ -9,8 +9,9 @@ import { RegionError } from '../errors.ts';
 import type { StoreFinding } from '../store/check.ts';
 import type { Store } from '../store/store.ts';
 import type { Finding } from '../types.ts';
-import { openAsFound, openTarget, type Target } from './open.ts';
+import { openAsFound, openTarget } from './open.ts';
 import { type Column, counted, printable, table } from './table.ts';
+import type { Target } from './target.ts';
 import { type Common, type Console, document, EXIT, report, type Report, verb } from './verb.ts';
 
 interface Options extends Common {
@@ -44,15 +45,15 @@ export function check(program: Command, console: Console): void {
   })
     .argument('[region...]', 'show only findings of these regions')
     .option('--no-pages', 'leave the page checksums out, which reads the region files whole')
-    .action((dir: string, names: string[], options: Options) =>
-      report(console, openForCheck(dir), options, (target) =>
+    .action(async (dir: string, names: string[], options: Options) =>
+      report(console, await openForCheck(dir), options, (target) =>
         reportOf(console, target, findingsOf(target, names, options.pages), options.pages)));
 }
 
 /** A region by itself that cannot be opened because it is damaged is checked as it stands. */
-function openForCheck(dir: string): Target {
+async function openForCheck(dir: string): Promise<Target> {
   try {
-    return openTarget(dir, { mode: 'read' });
+    return await openTarget(dir, { mode: 'read' });
   } catch (error) {
     if (!(error instanceof RegionError) || error.code !== 'ERR_CORRUPT') throw error;
     return asFound(dir, error);
@@ -60,9 +61,9 @@ function openForCheck(dir: string): Target {
 }
 
 /** `refusal` again where there is nothing that could be checked. */
-function asFound(dir: string, refusal: RegionError): Target {
+async function asFound(dir: string, refusal: RegionError): Promise<Target> {
   try {
-    return openAsFound(dir);
+    return await openAsFound(dir);
   } catch (error) {
     if (error instanceof RegionError) throw refusal;
     throw error;

@@ -5,7 +5,7 @@
  */
 import type { Command } from 'commander';
 import type { Checkpoint } from '../store/store.ts';
-import { storeOf } from './open.ts';
+import { storeOf } from './target.ts';
 import { type Column, humanSize, isoDate, printable, table } from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';
 

@@ -7,7 +7,7 @@
  */
 import type { Command } from 'commander';
 import type { Region } from '../types.ts';
-import type { Target } from './open.ts';
+import type { Target } from './target.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
 import { type Common, type Console, document, onTarget, type Report, unsafeOption, verb }
   from './verb.ts';

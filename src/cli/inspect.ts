@@ -13,7 +13,7 @@ import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
 import type { Checkpoint, StoreStat } from '../store/store.ts';
 import type { RegionStat } from '../types.ts';
-import type { Subject, Target } from './open.ts';
+import type { Subject, Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
   from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';

@@ -8,7 +8,7 @@ import type { Paint } from './table.ts';
 
 /** What is needed of process.stdout. */
 export interface Sink {
-  write(text: string, done: (error?: Error | null) => void): boolean;
+  write(text: string, done?: (error?: Error | null) => void): boolean;
   on(event: 'error', listener: (error: Error) => void): unknown;
   readonly isTTY?: boolean;
   hasColors?(): boolean;

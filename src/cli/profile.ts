@@ -12,7 +12,7 @@ import { flameGraph } from '../profile/flame-graph.ts';
 import { type By, MEASURES } from '../profile/measures.ts';
 import { profileText } from '../profile/profile-text.ts';
 import { profileOf } from '../region/profile-of.ts';
-import type { Subject, Target } from './open.ts';
+import type { Subject, Target } from './target.ts';
 import { someOf } from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';
 

@@ -11,8 +11,9 @@ import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
 import type { Store } from '../store/store.ts';
-import { type Access, openTarget, storeOf } from './open.ts';
+import { openTarget } from './open.ts';
 import { isoDate } from './table.ts';
+import { type Access, storeOf } from './target.ts';
 import { type Common, type Console, unsafeOption, verb } from './verb.ts';
 
 interface Options extends Common {
@@ -33,7 +34,7 @@ export function shell(program: Command, console: Console): void {
     .action(async (dir: string, options: Options) => {
       const mode = options.readOnly === true ? 'read' : 'write';
       const access: Access = { ...options, mode, ofStore: 'shell' };
-      const target = openTarget(dir, access);
+      const target = await openTarget(dir, access);
       try {
         await converse(console, storeOf(target), options.json === true);
       } finally {

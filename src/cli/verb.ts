@@ -4,9 +4,10 @@
  * main.ts.
  */
 import { type Command, Option } from 'commander';
-import { type Access, openTarget, type Target } from './open.ts';
+import { openTarget } from './open.ts';
 import type { Output } from './output.ts';
 import type { Progress } from './progress.ts';
+import type { Access, Target } from './target.ts';
 
 /** Exit codes of the command line. */
 export const EXIT = { fine: 0, findings: 1, usage: 2, refused: 3, locked: 4 } as const;
@@ -72,7 +73,7 @@ export async function onTarget(
   console: Console, dir: string, options: Common, access: Access,
   work: (target: Target) => Report,
 ): Promise<void> {
-  const target = openTarget(dir, access);
+  const target = await openTarget(dir, access);
   await report(console, target, options, work);
 }
 

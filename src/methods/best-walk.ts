@@ -24,10 +24,11 @@ export function isOwn(words: Int32Array, s: number, at: number): boolean {
   return false;
 }
 
-export function walkBest(words: Int32Array, s: number, visit: Visit): void {
+export function walkBest(words: Int32Array, s: number, visit: Visit, from = 0): void {
   const top = Math.min(words[s + TOP] as number, words.length >>> 2);
   const map = words[s + MAP] as number;
-  let at = (s + BEST.words) >>> 2;
+  const first = (s + BEST.words) >>> 2;
+  let at = from <= first ? first : boundaryFrom(words, s, from, top);
   while (at < top) {
     const n = blockAt(words, s, at);
     if (n === 0) return;
@@ -37,6 +38,19 @@ export function walkBest(words: Int32Array, s: number, visit: Visit): void {
   }
   const rest = (words[s + END] as number) - at;
   if (at === top && rest > 0) visit(at, rest * GRANULE, false);
+}
+
+/** The first boundary at or behind a granule; `top`, or `from` itself, where none comes before. */
+function boundaryFrom(words: Int32Array, s: number, from: number, top: number): number {
+  const map = words[s + MAP] as number;
+  const end = Math.min(top, words[s + COVER] as number);
+  let keep = -1 << from;
+  for (let base = from & ~31; base < end; base += 32) {
+    const bits = (words[map + ((base >>> 5) << 1)] as number) & keep;
+    if (bits !== 0) return Math.min(top, base + 31 - Math.clz32(bits & -bits));
+    keep = -1;
+  }
+  return Math.max(from, top);
 }
 
 /** Start of the live block that holds a granule, or 0: looks for the boundary before it. */

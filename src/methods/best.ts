@@ -321,8 +321,8 @@ class Best implements Blocks {
     hide(this.#words, this.#s, granule);
   }
 
-  walk(visit: Visit): void {
-    walkBest(this.#words, this.#s, visit);
+  walk(visit: Visit, from?: number): void {
+    walkBest(this.#words, this.#s, visit, from);
   }
 
   stat(into: BlockStat): void {

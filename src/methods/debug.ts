@@ -30,7 +30,7 @@ import { DebugHeap } from './debug-heap.ts';
 import { Quarantine } from './debug-quarantine.ts';
 import { type DebugOptions, debugOptionsOf, formatState, geometryFor, readDebugOptions }
   from './debug-state.ts';
-import { assertInner, formatBehind } from './inner-arena.ts';
+import { assertInner, formatBehind, walkStart } from './inner-arena.ts';
 
 const { alloc: ALLOC, free: FREE, resize: RESIZE } = DEBUG_PENDING;
 const { sequence: SEQUENCE, flags: FLAGS, fresh: FRESH, freed: FREED } = DEBUG;
@@ -196,8 +196,9 @@ class DebugBlocks implements Blocks {
     this.#heap.forget(i);
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
-    this.#each((p, bytes, busy) => visit(p + this.#shift, bytes, busy));
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from = 0): void {
+    this.#each((p, bytes, busy) =>
+      p + this.#shift >= from && visit(p + this.#shift, bytes, busy), from - this.#shift);
   }
 
   stat(into: BlockStat): void {
@@ -245,15 +246,20 @@ class DebugBlocks implements Blocks {
     leaksIn(this.#heap, live, report);
   }
 
-  /** Every block: payload, its bytes, those of the inner block. What is held back is not busy. */
-  #each(visit: (p: number, bytes: number, busy: boolean, held: number) => boolean): void {
+  /**
+   * Every block: payload, its bytes, those of the inner block. What is held back is not busy. All
+   * with payloads at or behind `place` are met.
+   */
+  #each(
+    visit: (p: number, bytes: number, busy: boolean, held: number) => boolean, place = 0,
+  ): void {
     const heap = this.#heap;
     this.#inner.walk((i, held, busy) => {
       const p = busy ? heap.payloadOf(i, held) : i + HEAD;
       if (p === 0) return false;
       if (busy && !heap.isFreed(p)) return visit(p, heap.sizeAt(p, i, held), true, held);
       return visit(p, Math.max(0, roomIn(held, p - i)), false, held);
-    });
+    }, walkStart(this.#inner, place, HEAD));
   }
 
   /** D1, D2 of a live block; null = it is whole. */

@@ -6,7 +6,7 @@
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
-import type { Arena, Method, Monitor } from '../types.ts';
+import type { Arena, Blocks, Method, Monitor } from '../types.ts';
 
 const WORDS_PER_GRANULE = GRANULE / 4;
 const QUIET: Monitor = { warn: () => {} };
@@ -41,6 +41,15 @@ export class InnerArena implements Arena {
   retract(end: number): void {
     this.#outer.retract(end + this.shift);
   }
+}
+
+/**
+ * Where a walk of the inner blocks must begin to meet every payload at or behind a place: each lies
+ * `head` granules into its block, or further in.
+ */
+export function walkStart(inner: Blocks, place: number, head: number): number {
+  const least = Math.max(0, place - head);
+  return Math.min(least, inner.startOf(Math.max(0, place - 1)) || least);
 }
 
 /** Room for the wrapper's state, and the inner method's heap behind it. */

@@ -142,17 +142,17 @@ class Stack implements Blocks {
     else this.#unlink(granule);
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from = 0): void {
     const words = this.#words;
     const s = this.#s;
-    for (let p = startAbove(words, s, 0); p !== 0; p = startAbove(words, s, p + 1)) {
+    for (let p = startAbove(words, s, from); p !== 0; p = startAbove(words, s, p + 1)) {
       const header = words[p * 4 + SIZE];
       if ((header & HIDDEN) !== 0) continue;
       if (visit(p, usableBytes(header >>> SHIFT), true)) return;
     }
     const { p } = this.#place(1);
     const end = words[s + END];
-    if (p < end) visit(p, usableBytes(end - p), false);
+    if (p < end && p >= from) visit(p, usableBytes(end - p), false);
   }
 
   stat(into: BlockStat): void {

@@ -47,18 +47,33 @@ export interface End {
   readonly hidden: number;
 }
 
-/** Visits the places of blocks below `limit`, ascending, until the visitor returns true. */
+/** Where blocks follow each other from, at or before a granule: a bitmap, else the first place. */
+function placeBefore(words: Int32Array, s: number, granule: number): number {
+  const first = firstOf(s);
+  for (let base = granule & ~CHUNK_MASK; base >= 0; base -= CHUNK_MASK + 1) {
+    const map = mapOf(words, s, base);
+    if (map >= first && map <= granule) return map;
+  }
+  return first;
+}
+
+/**
+ * Visits the places of blocks from `from`, a place, up to `limit`, ascending, until the visitor
+ * returns true.
+ */
 export function eachBlock(
   words: Int32Array,
   s: number,
   limit: number,
   visit: (granule: number) => boolean,
+  from = firstOf(s),
 ): End {
   const n = words[s + POOL.granules];
-  const hidden = hiddenOf(words, s).sort((a, b) => a.place - b.place);
+  const hidden = hiddenOf(words, s).filter(({ place }) => place >= from)
+    .sort((a, b) => a.place - b.place);
   let met = 0;
   let maps = 0;
-  let at = firstOf(s);
+  let at = from;
   while (at < limit) {
     const next = hidden[met];
     if (next?.place === at && next.granules > 0) {
@@ -73,15 +88,17 @@ export function eachBlock(
   return { at, maps, hidden: met };
 }
 
-export function walkPool(words: Int32Array, s: number, end: number, visit: Visit): void {
+export function walkPool(
+  words: Int32Array, s: number, end: number, visit: Visit, from = 0,
+): void {
   const n = words[s + POOL.granules];
   const top = Math.min(words[s + POOL.top], end, words.length >>> 2);
   let isDone = false;
   eachBlock(words, s, top, (granule) => {
-    isDone = visit(granule, n * GRANULE, isLive(words, s, granule));
+    if (granule >= from) isDone = visit(granule, n * GRANULE, isLive(words, s, granule));
     return isDone;
-  });
-  if (!isDone && top < end) visit(top, (end - top) * GRANULE, false);
+  }, placeBefore(words, s, from));
+  if (!isDone && top < end && top >= from) visit(top, (end - top) * GRANULE, false);
 }
 
 /** Start of the live block that holds a granule, or 0: it is at most a block's length below. */

@@ -173,8 +173,8 @@ class Pool implements Blocks {
       : `blocks of a pool lie at multiples of ${GRANULE} bytes only; use another method`;
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
-    walkPool(this.#words, this.#s, this.#arena.end(), visit);
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from?: number): void {
+    walkPool(this.#words, this.#s, this.#arena.end(), visit, from);
   }
 
   stat(into: BlockStat): void {

@@ -21,7 +21,7 @@ import type { Profile } from '../profile.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { countInto } from './count.ts';
 import { leadAt, writeLead } from './debug-header.ts';
-import { assertInner, formatBehind, InnerArena } from './inner-arena.ts';
+import { assertInner, formatBehind, InnerArena, walkStart } from './inner-arena.ts';
 import { checkProfile, liveIn } from './profile-check.ts';
 import { formatProfile, Ledger, profileGeometryFor, profileGeometryOf, type ProfileOptions,
   profileOptionsOf, readProfileOptions } from './profile-state.ts';
@@ -150,12 +150,13 @@ export class ProfileBlocks implements Blocks {
     if (this.#ledger.has(stack)) this.#ledger.forgotten(stack, size);
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from = 0): void {
+    const place = from - this.#shift;
     this.#inner.walk((i, bytes, busy) => {
       const p = busy ? this.#payloadOf(i, bytes) : i + HEAD;
       const room = bytes - (p - i) * GRANULE;
-      return p !== 0 && visit(p + this.#shift, Math.max(0, room), busy);
-    });
+      return p !== 0 && p >= place && visit(p + this.#shift, Math.max(0, room), busy);
+    }, walkStart(this.#inner, place, HEAD));
   }
 
   stat(into: BlockStat): void {

@@ -19,24 +19,30 @@ import {
 
 export type Visit = (granule: number, bytes: number, busy: boolean) => boolean;
 
-export function walkSlab(words: Int32Array, s: number, large: Blocks, visit: Visit): void {
+export function walkSlab(
+  words: Int32Array, s: number, large: Blocks, visit: Visit, from = 0,
+): void {
+  const start = classAt(words, s, from) === 0 ? from : from & -PAGE_GRANULES;
   large.walk((granule, bytes, busy) => {
     if (busy && bytes === PAGE_BYTES && classAt(words, s, granule) !== 0) {
-      return walkPage(words, s, granule, visit);
+      return walkPage(words, s, granule, from, visit);
     }
     if (busy && bytes === TABLE_BYTES && isTable(words, s, granule)) return false;
-    return visit(granule, bytes, busy);
-  });
+    return granule >= from && visit(granule, bytes, busy);
+  }, start);
 }
 
 /** true = the visitor wants no more. */
-function walkPage(words: Int32Array, s: number, page: number, visit: Visit): boolean {
+function walkPage(
+  words: Int32Array, s: number, page: number, first: number, visit: Visit,
+): boolean {
   const table = tableAt(words, s, page);
   const kind = words[kindWord(table, page)];
   const bytes = classAt(words, s, page) * GRANULE;
   for (let from = page; from < page + PAGE_GRANULES; from += 32) {
     const live = words[bitWord(table, from)];
     let left = visibleStarts(words, s, kind, from);
+    if (from < first) left &= first - from < 32 ? -1 << first : 0;
     while (left !== 0) {
       const lowest = left & -left;
       left ^= lowest;

@@ -186,8 +186,8 @@ class Slabs implements Blocks {
     guard(words, this.#s, granule);
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
-    walkSlab(this.#words, this.#s, this.#large, visit);
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from?: number): void {
+    walkSlab(this.#words, this.#s, this.#large, visit, from);
   }
 
   stat(into: BlockStat): void {

@@ -7,7 +7,7 @@ import type { Codec, KeyCodec, OrderedCodec } from './codec.ts';
 import { type Core, isHandle, misfit, tagOf } from './core.ts';
 import { type Kind, targetOf, textOf } from './kinds.ts';
 import type { Memory, Views } from './memory.ts';
-import { equalsText, hashText, loadText, mix, newText } from './text.ts';
+import { compareText, equalsText, hashText, loadText, mix, newText } from './text.ts';
 
 const NOTHING = () => {};
 
@@ -222,9 +222,10 @@ function textCodec(core: Core, kind: Kind): OrderedCodec<string> {
       return hashText(value);
     },
     equals: ({ i32 }, base, i, value) => equalsText(memory, i32[base + i], value),
-    compare(views, base, i, value) {
-      const mine = load(views, base, i);
-      return mine < value ? -1 : Number(mine > value);
+    compare({ i32 }, base, i, value) {
+      const found = compareText(memory, i32[base + i], value);
+      if (Number.isNaN(found)) throw core.corrupt(i32[base + i], 'it holds no text');
+      return found;
     },
   };
 }

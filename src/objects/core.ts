@@ -4,10 +4,10 @@
  * file knows none of them.
  */
 import { assert, RegionError } from '../errors.ts';
-import { ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT, FORWARD } from '../layout-objects.ts';
+import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';
-import { type Handle, type HandleClass, Handles, refOf } from './handles.ts';
+import { type Handle, type HandleClass, Handles, refOf, STALE } from './handles.ts';
 import { type Kind, textOf } from './kinds.ts';
 import { Memory, type Views } from './memory.ts';
 import { Pins } from './pins.ts';
@@ -69,6 +69,9 @@ export interface Family {
 /** Slots that are visited in one go. */
 export const SLOTS = 4096;
 
+/** Signposts that lead to one another, one for each change of a struct that was not collected. */
+const MAX_MOVES = 1000;
+
 /** The types of a heap, see type-table.ts. */
 export interface Types {
   /** The type with this number; ERR_CORRUPT. */
@@ -85,9 +88,13 @@ export class Core {
   readonly memory: Memory;
   readonly handles = new Handles();
   readonly pins = new Pins();
+  /** What scans show just now; no handles, since they are not found again. */
+  readonly cursors = new Set<Handle>();
   readonly name: string;
   /** Changes when references that JavaScript holds may lead elsewhere: objects moved or went. */
   epoch = 0;
+  /** How often a collection was begun or went on: what nothing referred to may be gone. */
+  collections = 0;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */
@@ -148,7 +155,7 @@ export class Core {
   /** The class of handles of a type, for the segment a reference is in. */
   classOf(type: Type, ref: number): HandleClass {
     const segment = ref >>> SEGMENT_SHIFT;
-    const key = type.id * 2 ** (32 - SEGMENT_SHIFT) + segment;
+    const key = type.id * HEAP_SEGMENTS + segment;
     return this.#classes.get(key) ?? this.#bind(type, segment, key);
   }
 
@@ -175,7 +182,9 @@ export class Core {
           'copy it with toJS()');
     }
     if (handle.$at < 0) throw this.stale();
-    return refOf(handle);
+    const ref = refOf(handle);
+    this.memory.kept(ref);
+    return ref;
   }
 
   assertUsable(): void {
@@ -194,12 +203,26 @@ export class Core {
       `heap '${this.name}' is damaged at ${(ref >>> 0) * 16}: ${what}; run check`);
   }
 
+  /** Blocks are about to move, and handles with them; what scans show does not. */
+  moving(): void {
+    for (const cursor of this.cursors) cursor.$at = STALE;
+    this.epoch += 1;
+  }
+
   /** Every handle is stale; with an error, the heap is closed as well. */
   expire(error: RegionError | null): void {
+    this.moving();
     this.handles.expireAll();
     this.pins.clear();
-    this.epoch += 1;
     this.#gone = error;
+  }
+
+  /** Segments at the end may be gone: so is what was made for them. */
+  trim(): void {
+    const count = this.memory.trim();
+    for (const key of this.#classes.keys()) {
+      if (key % HEAP_SEGMENTS >= count) this.#classes.delete(key);
+    }
   }
 
   /** Classes are made again: types changed. */
@@ -207,12 +230,15 @@ export class Core {
     this.#classes.clear();
   }
 
-  #next(ref: number): number {
-    const to = this.memory.views(ref).i32[this.memory.word(ref) + FORWARD.to];
-    if (to === 0 || (this.memory.tag(to) & ROLE_MASK) === ROLE.forward) {
-      throw this.corrupt(ref, 'it was moved to nowhere');
+  /** Where an object is now that moved, perhaps more than once. */
+  #next(from: number): number {
+    let ref = from;
+    for (let steps = 0; steps < MAX_MOVES; steps++) {
+      ref = this.memory.views(ref).i32[this.memory.word(ref) + FORWARD.to];
+      if (ref === 0) break;
+      if ((this.memory.tag(ref) & ROLE_MASK) !== ROLE.forward) return ref;
     }
-    return to;
+    throw this.corrupt(from, 'it was moved to nowhere');
   }
 
   #bind(type: Type, segment: number, key: number): HandleClass {

@@ -187,6 +187,7 @@ export function upgradeAll(core: Core, table: TypeTable, only: Type | null): num
   const old = new Set([...table].filter((type) => table.isOutdated(type)
     && (only === null || type.text === only.text)).map(({ id }) => id));
   if (old.size === 0) return 0;
+  core.memory.settle();
   const found: number[] = [];
   for (const { address, busy } of core.memory.region.blocks()) {
     const tag = busy ? core.memory.tag(refAt(address)) : 0;

@@ -59,7 +59,7 @@ export function namesOfTypes(types: Iterable<Type>): Map<Type, string> {
 class Walk {
   readonly #core: Core;
   readonly #root: number;
-  readonly #epoch: number;
+  readonly #stamp: number;
   readonly #names: ReadonlyMap<Type, string>;
   /** Numbers by reference, references by number. */
   readonly #ids = new NumberMap();
@@ -69,7 +69,7 @@ class Walk {
     this.#core = core;
     this.#names = namesOfTypes(types);
     this.#root = root;
-    this.#epoch = core.epoch;
+    this.#stamp = stampOf(core);
     // Number 0 is the root's.
     this.#refs.push(root);
     if (root !== 0) this.#ids.add(root, 0);
@@ -195,7 +195,7 @@ class Walk {
   #look<T>(id: number, work: () => T): T {
     const core = this.#core;
     core.assertUsable();
-    if (core.epoch !== this.#epoch) {
+    if (stampOf(core) !== this.#stamp) {
       throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
         'rolled back while it was exported; begin again');
     }
@@ -207,6 +207,11 @@ class Walk {
         `object ${id} holds a value that is too long for a line of text`, error);
     }
   }
+}
+
+/** Another number where references that are kept here may lead elsewhere. */
+export function stampOf({ epoch, collections }: Core): number {
+  return epoch + collections;
 }
 
 /** What the elements of a collection are called. */

@@ -6,29 +6,31 @@
  * are dropped when the region's memory goes back in time.
  */
 import { RegionError } from '../errors.ts';
-import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK, ROLE_SHIFT } from '../layout-objects.ts';
+import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK } from '../layout-objects.ts';
 import { flag, readOptions } from '../options.ts';
 import { lodge } from '../tenants.ts';
 import type { Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
-import { Core, type Family } from './core.ts';
-import { STALE } from './handles.ts';
+import { type Collected, Collector, type CollectOptions } from './collect.ts';
+import { compact, type Compacted } from './compact.ts';
+import { Core } from './core.ts';
+import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
+import { any, type Kind, map, str } from './kinds.ts';
 import { exportLines } from './export.ts';
-import { hashes } from './hash-family.ts';
 import { importLines } from './import.ts';
-import { any, map, str } from './kinds.ts';
-import { lists } from './list.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
-import { newObject, type Plan, records } from './records.ts';
-import type { Initial, Persistent, Struct } from './struct.ts';
+import { newObject, type Plan } from './records.ts';
+import { scan } from './scan.ts';
+import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records, lists, hashes];
 const ROOT_KIND = map(str, any);
+const NO_FIELDS = {};
+const COLLECTIONS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sorted']);
 const WORD_BYTES = 4;
 
 /** A heap of objects in a region of its own. */
@@ -45,6 +47,12 @@ export interface ObjectHeap {
    */
   create<F>(struct: Struct<F>, fields?: Initial<F>): Persistent<Struct<F>>;
   /**
+   * A new collection: list, map, set or sorted, with what is given in it.
+   *
+   * @example heap.root.set('people', heap.create(map(str, ref(Person))));
+   */
+  create<K extends Kind>(kind: K, values?: GivenOf<K>): ValueOf<K>;
+  /**
    * Changes all objects whose struct was declared with other fields since, which would otherwise
    * happen when each is next looked at; returns how many. ERR_NO_SPACE.
    */
@@ -57,6 +65,21 @@ export interface ObjectHeap {
    * created meanwhile may be visited or not.
    */
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>>;
+  /**
+   * Frees what cannot be reached any more: neither from `root` nor from what the program holds.
+   * ERR_BAD_OPTION; ERR_CORRUPT where the heap is damaged, and nothing is freed then.
+   *
+   * @example heap.collect(); while (!heap.collect({ budgetMs: 2 }).done) await setImmediate();
+   */
+  collect(options?: CollectOptions): Collected;
+  /**
+   * Collects, then moves blocks to free places before them and makes the region smaller. Handles go
+   * on; blocks that a view of bytes looks at stay. Changes are durable with the next checkpoint, as
+   * all others are. Ends what scans are under way: ERR_STALE. ERR_CORRUPT: nothing moved.
+   *
+   * @example heap.compact(); store.checkpoint();
+   */
+  compact(): Compacted;
   /**
    * What is found from the root as lines of JSON, exact to the bit, each made when it is asked for.
    * ERR_STALE where the heap is collected, compacted or rolled back before the end; changes that
@@ -122,6 +145,7 @@ function layHead(region: Region): number {
 
 class Heap implements ObjectHeap {
   readonly #core: Core;
+  readonly #collector: Collector;
   #table: TypeTable;
   #head: number;
   /** How objects are made, per declaration that was used. */
@@ -135,6 +159,7 @@ class Heap implements ObjectHeap {
       (core) => codecs(core, anyCodec, optionalCodec));
     this.#table = new TypeTable(this.#core, head);
     this.#core.types = this.#table;
+    this.#collector = new Collector(this.#core);
     this.#leave = this.#lodge();
   }
 
@@ -155,28 +180,43 @@ class Heap implements ObjectHeap {
       unknown>;
   }
 
-  create<F>(struct: Struct<F>, fields: Initial<F> = {}): Persistent<Struct<F>> {
+  create<F>(struct: Struct<F>, fields?: Initial<F>): Persistent<Struct<F>>;
+  create<K extends Kind>(kind: K, values?: GivenOf<K>): ValueOf<K>;
+  create(what: object, given?: unknown): unknown {
     const core = this.#core;
     core.assertUsable();
-    const plan = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
-    const ref = newObject(core, plan, fields as Record<string, unknown>);
-    return core.handles.obtain(ref, core.classOf(plan.type, ref)) as unknown as
-      Persistent<Struct<F>>;
+    const plan = this.#plans.get(what) ?? this.#planOf(what as Struct<object> | Kind);
+    if (plan === null) return core.handleOf(core.create(what as Kind, given));
+    const ref = newObject(core, plan, (given ?? NO_FIELDS) as Record<string, unknown>);
+    return core.handles.obtain(ref, core.classOf(plan.type, ref));
   }
 
-  *scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>> {
+  /** null for a kind of collection. */
+  #planOf(what: Struct<object> | Kind): Plan | null {
+    if (typeof what === 'object' && what !== null && 'fields' in what) return this.#planFor(what);
+    if (COLLECTIONS.has((what as Kind | null)?.name ?? '')) return null;
+    throw new RegionError('ERR_BAD_OPTION',
+      `create: ${String(what)} is neither a struct nor a kind of collection, such as list(str)`);
+  }
+
+  scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>> {
     const core = this.#core;
     core.assertUsable();
     const { type } = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
     upgradeAll(core, this.#table, type);
-    const tag = ROLE.object | (type.id << ROLE_SHIFT);
-    for (const { address, busy } of core.memory.region.blocks()) {
-      const ref = refAt(address);
-      if (!busy || core.memory.tag(ref) !== tag) continue;
-      const cursor = new (core.classOf(type, ref))(core.memory.word(ref), null);
-      yield cursor as unknown as Persistent<Struct<F>>;
-      cursor.$at = STALE;
-    }
+    return scan(core, type) as IterableIterator<unknown> as
+      IterableIterator<Persistent<Struct<F>>>;
+  }
+
+  collect(options?: CollectOptions): Collected {
+    this.#core.assertUsable();
+    return this.#collector.collect(this.#head, options);
+  }
+
+  compact(): Compacted {
+    this.#core.assertUsable();
+    this.#collector.abort();
+    return compact(this.#core, this.#head);
   }
 
   exportLines(): IterableIterator<string> {
@@ -216,7 +256,10 @@ class Heap implements ObjectHeap {
   #lodge(): () => void {
     return lodge(this.#core.memory.region, {
       reverted: () => this.#reverted(),
-      evicted: (error) => this.#core.expire(error as RegionError),
+      evicted: (error) => {
+        this.#collector.abort();
+        this.#core.expire(error as RegionError);
+      },
     });
   }
 
@@ -238,6 +281,7 @@ class Heap implements ObjectHeap {
   }
 
   #forget(): void {
+    this.#collector.abort();
     this.#core.expire(null);
     this.#core.forgetClasses();
     this.#plans = new WeakMap();

@@ -27,6 +27,10 @@ export interface Watcher {
   born(ref: number): void;
   /** A slot that held this reference is overwritten, or goes; 0 is possible. */
   dropped(ref: number): void;
+  /** A program puts what it holds into a slot. */
+  kept(ref: number): void;
+  /** What is about to be freed is freed now: someone looks at all blocks. */
+  settle(): void;
 }
 
 export class Memory {
@@ -34,6 +38,8 @@ export class Memory {
   readonly #views: Views[] = [];
   /** The collector, while it works. */
   watcher: Watcher | null = null;
+  /** How often blocks were moved: a place that is kept from one call to the next is void then. */
+  moves = 0;
 
   constructor(region: Region) {
     this.region = region;
@@ -83,6 +89,22 @@ export class Memory {
     return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;
   }
 
+  /** Tells a collection under way that a program put what it holds into a slot. */
+  kept(ref: number): void {
+    if (this.watcher !== null) this.watcher.kept(ref);
+  }
+
+  /** To be called before looking at all blocks: none of them is about to be freed then. */
+  settle(): void {
+    if (this.watcher !== null) this.watcher.settle();
+  }
+
+  /** Usable bytes of the block that starts here, or -1 where none does. */
+  held(ref: number): number {
+    const part = spaceOf(this.region)?.parts[ref >>> SEGMENT_SHIFT];
+    return part === undefined ? -1 : part.blocks.sizeOf(ref & GRANULE_MASK);
+  }
+
   /** Usable bytes of a block. */
   room(ref: number): number {
     return this.region.sizeOf(addressAt(ref));
@@ -93,6 +115,13 @@ export class Memory {
     const { u8 } = this.views(ref);
     const at = ((ref & GRANULE_MASK) << WORD_SHIFT) + from;
     return new Uint8Array(u8.buffer, u8.byteOffset + at * 4, length);
+  }
+
+  /** Segments at the end may be gone; returns how many there are. */
+  trim(): number {
+    const count = spaceOf(this.region)?.parts.length ?? 0;
+    if (count < this.#views.length) this.#views.length = count;
+    return count;
   }
 
   #take(segment: number): Views {
@@ -113,9 +142,9 @@ export class Memory {
 
 function viewsOf({ buffer, byteOffset, byteLength }: Uint8Array): Views {
   return {
-    i32: new Int32Array(buffer, byteOffset, byteLength >>> 2),
-    u32: new Uint32Array(buffer, byteOffset, byteLength >>> 2),
-    f32: new Float32Array(buffer, byteOffset, byteLength >>> 2),
+    i32: new Int32Array(buffer, byteOffset, byteLength / 4),
+    u32: new Uint32Array(buffer, byteOffset, byteLength / 4),
+    f32: new Float32Array(buffer, byteOffset, byteLength / 4),
     f64: new Float64Array(buffer, byteOffset, Math.floor(byteLength / 8)),
     u8: new Uint8Array(buffer, byteOffset, byteLength),
   };

@@ -4,13 +4,13 @@
  */
 
 /**
- * An object of a struct type; its fields are properties. (A type, not an interface: so the compiler
- * takes every object for a LooseObject, too.)
+ * An object of a struct type; its fields are properties. A type, not an interface: only then does
+ * the compiler take it for a LooseObject.
  */
 export type PersistentObject = {
   /**
-   * The handle of the object: what `scan` gives is valid for one step, this stays. The object
-   * itself for handles that were got in another way.
+   * The handle of the object: what `scan` gives is valid for one step, this stays. The same one for
+   * handles that were got in another way.
    */
   keep(): PersistentObject;
   /** A copy of the fields as a plain object, deep; shared references and cycles are kept. */
@@ -18,11 +18,7 @@ export type PersistentObject = {
 };
 
 /** An object whose struct is not known to the compiler. */
-export type LooseObject = {
-  keep(): LooseObject;
-  toJS(): Record<string, unknown>;
-  [field: string]: unknown;
-};
+export type LooseObject = PersistentObject & { [field: string]: unknown };
 
 /** Views of numbers. */
 export type NumberArray = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array

@@ -7,10 +7,9 @@ import { RegionError } from '../errors.ts';
 import { ROLE } from '../layout-objects.ts';
 import { accessorOf, placeOf } from './accessors.ts';
 import type { Codec } from './codec.ts';
-import { type Bound, type Core, type Family, type SlotVisitor, tagOf, type Type } from './core.ts';
+import { type Bound, type Core, type Family, tagOf, type Type } from './core.ts';
 import { type Group, type Handle, type HandleClass, refOf, STALE } from './handles.ts';
 import { setInline } from './inline.ts';
-import type { Views } from './memory.ts';
 import { toPlain } from './plain.ts';
 import { type Field, isInline, type Layout } from './record-layout.ts';
 import { type Inspect, show } from './show.ts';
@@ -165,22 +164,23 @@ export function giveUp(core: Core, type: Type, ref: number): void {
 }
 
 /** Words of an object that hold references. */
-const referring = new WeakMap<Layout, readonly { word: number; isAny: boolean }[]>();
+export interface Place {
+  readonly word: number;
+  readonly isAny: boolean;
+}
 
-function slots(
-  core: Core, type: Type, views: Views, word: number, visit: SlotVisitor,
-): number {
-  const layout = type.layout as Layout;
-  let places = referring.get(layout);
-  if (places === undefined) {
-    places = layout.fields.filter(({ kind }) => !isInline(kind))
-      .map((field) => ({ field, codec: core.codecOf(field.kind) }))
-      .filter(({ codec }) => codec.holds !== 'nothing')
-      .map(({ field, codec }) => ({ word: field.at >>> 2, isAny: codec.holds === 'any' }));
-    referring.set(layout, places);
-  }
-  for (const place of places) visit(views, word + place.word, place.isAny);
-  return 0;
+const places = new WeakMap<Layout, readonly Place[]>();
+
+/** Where objects of a layout hold references. */
+export function placesOf(core: Core, layout: Layout): readonly Place[] {
+  const known = places.get(layout);
+  if (known !== undefined) return known;
+  const found = layout.fields.filter(({ kind }) => !isInline(kind))
+    .map((field) => ({ word: field.at >>> 2, holds: core.codecOf(field.kind).holds }))
+    .filter(({ holds }) => holds !== 'nothing')
+    .map(({ word, holds }) => ({ word, isAny: holds === 'any' }));
+  places.set(layout, found);
+  return found;
 }
 
 export const records: Family = {
@@ -189,5 +189,9 @@ export const records: Family = {
   create: (_, type) => {
     throw new RegionError('ERR_SCHEMA', `${type.text} is a struct; make one by heap.create()`);
   },
-  slots: (core, type, views, word, _from, visit) => slots(core, type, views, word, visit),
+  slots(core, type, views, word, _from, visit) {
+    const all = placesOf(core, type.layout as Layout);
+    for (const place of all) visit(views, word + place.word, place.isAny);
+    return 0;
+  },
 };

@@ -99,6 +99,33 @@ export function equalsText(memory: Memory, ref: number, text: string): boolean {
   return true;
 }
 
+/**
+ * Negative, 0, positive: is the block's text before, equal to or behind `text`, by UTF-16 units, as
+ * `<` has it? NaN where the block holds no text. Builds no string where the block is Latin-1.
+ */
+export function compareText(memory: Memory, ref: number, text: string): number {
+  const { length } = text;
+  if (ref === 0) return 0 - length;
+  const { i32 } = memory.views(ref);
+  const word = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const tag = i32[word];
+  if ((tag & ROLE_MASK) !== ROLE.latin1) return compareWide(memory, ref, text);
+  const bytes = tag >>> ROLE_SHIFT;
+  const both = bytes < length ? bytes : length;
+  const from = word + TEXT.bytes;
+  for (let i = 0; i < both; i++) {
+    const apart = ((i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff) - text.charCodeAt(i);
+    if (apart !== 0) return apart;
+  }
+  return bytes - length;
+}
+
+function compareWide(memory: Memory, ref: number, text: string): number {
+  const mine = loadText(memory, ref);
+  if (mine === null) return Number.NaN;
+  return mine < text ? -1 : Number(mine > text);
+}
+
 const FNV_PRIME = 0x01000193;
 const FNV_START = 0x811c9dc5 | 0;
 

@@ -135,8 +135,8 @@ export class Shard implements Blocks {
     this.#guarded(() => this.#blocks.hide(granule));
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
-    this.#guarded(() => this.#blocks.walk(visit));
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from?: number): void {
+    this.#guarded(() => this.#blocks.walk(visit, from));
   }
 
   stat(into: BlockStat): void {

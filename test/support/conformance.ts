@@ -8,6 +8,7 @@ import { TEXT_BYTES } from '../../src/region/text.ts';
 import { regionOf } from '../../src/region/windows.ts';
 import type { Region } from '../../src/types.ts';
 import { describeFiles, describeReopening, type Implementation } from './conformance-reopening.ts';
+import { describeWalk } from './conformance-walk.ts';
 import { expectCode } from './expect-code.ts';
 import { newSeed, often, Oracle, randomFrom, randomStep } from './oracle.ts';
 import { memoryDirectory } from './temp.ts';
@@ -24,13 +25,14 @@ export function describeRegion(implementation: Implementation): void {
     describeBlocks(fresh, implementation);
     describeMemory(fresh, sizes);
     describeWhole(fresh, implementation);
+    describeWalk(implementation);
     if (implementation.reopens !== false) describeReopening(implementation);
     if (implementation.reopens === true) describeFiles(implementation);
   });
 }
 
-/** Enough for every test; windows of 4 GiB make V8 collect at once, thousands of times here. */
-const CAPACITY = '16MiB';
+/** Enough for every test. V8 counts windows as garbage to be and collects the sooner for them. */
+const CAPACITY = '4MiB';
 
 type Fresh = (capacity?: string) => Region;
 
@@ -306,7 +308,7 @@ function describeWhole(fresh: Fresh, { order, sizes }: Implementation): void {
     const seed = newSeed();
     const random = randomFrom(seed);
     const steps = often(600, 1500);
-    using region = fresh('64MiB');
+    using region = fresh('16MiB');
     const oracle = new Oracle(region, order, sizes);
     try {
       for (let i = 0; i < steps; i++) {

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { alloc } from './alloc.ts';
 import { commit } from './commit.ts';
+import { objects } from './objects.ts';
 import { reopen } from './reopen.ts';
 import { environment, isMet, renderEnvironment, renderSection, type Section } from './report.ts';
 import { sharing } from './sharing.ts';
@@ -25,7 +26,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 type Part = (bench: Bench) => Section;
 
 const PARTS: Readonly<Record<string, Part>> = 
-  { alloc, commit, reopen, shared: sharing, stores };
+  { alloc, commit, objects, reopen, shared: sharing, stores };
 
 function readArguments() {
   const { values } = parseArgs({

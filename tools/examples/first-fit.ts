@@ -86,13 +86,13 @@ class FirstFit implements Blocks {
     if (this.#isLive(granule)) this.#set(granule - 1, this.#size(granule - 1), HIDDEN);
   }
 
-  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean): void {
+  walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from = 0): void {
     for (let at = this.#first; at < this.#end; at += this.#size(at)) {
-      if (this.#kind(at) === HIDDEN) continue;
+      if (this.#kind(at) === HIDDEN || at + 1 < from) continue;
       if (visit(at + 1, (this.#size(at) - 1) * BYTES, this.#kind(at) === BUSY)) return;
     }
     const rest = this.#arena.end() - this.#end - 1;
-    if (rest > 0) visit(this.#end + 1, rest * BYTES, false);
+    if (rest > 0 && this.#end + 1 >= from) visit(this.#end + 1, rest * BYTES, false);
   }
 
   stat(into: BlockStat): void {

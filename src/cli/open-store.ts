@@ -1,0 +1,46 @@
+/** Opens a store for a verb, or a file of its regions: the store with that region. */
+import { RegionError } from '../errors.ts';
+import { openStore, regionIn, type Store } from '../store/store.ts';
+import { type Access, known, type Target } from './target.ts';
+
+/** `regionId` names the only region that is asked for; null = all. */
+export function openInStore(path: string, regionId: string | null, access: Access): Target {
+  const isReading = access.mode === 'read';
+  const unsafeFileSystem = isReading || access.unsafeFileSystem === true;
+  const store = openStore(path, { create: false, readOnly: isReading, unsafeFileSystem });
+  try {
+    const own = regionId === null ? null : nameOfId(store, regionId);
+    return storeTarget(store, own);
+  } catch (error) {
+    store.abandon();
+    throw error;
+  }
+}
+
+function storeTarget(store: Store, own: string | null): Target {
+  const all = own === null ? store.regions().map(({ name }) => name) : [own];
+  const chosen = (names: readonly string[]) => names.length === 0 ? all : known(all, names, store);
+  return {
+    type: 'store',
+    path: store.dir,
+    store,
+    count: (names = []) => chosen(names).length,
+    *subjects(names = []) {
+      const kinds = new Map(store.regions().map(({ name, kind }) => [name, kind]));
+      for (const name of chosen(names)) {
+        yield { name, kind: kinds.get(name) ?? 'region', region: regionIn(store, name) };
+      }
+    },
+    close(isDone) {
+      if (isDone) store.close();
+      else store.abandon();
+    },
+  };
+}
+
+function nameOfId(store: Store, id: string): string {
+  const found = store.regions().find((region) => region.id === id);
+  if (found !== undefined) return found.name;
+  throw new RegionError('ERR_NOT_FOUND',
+    `${id}.region is not, or no longer, a region of the store ${store.dir}`);
+}

@@ -1,0 +1,56 @@
+/**
+ * What DIR names, opened: a store or a region by itself, both as regions one by one. How they are
+ * opened is in files of their own, each loaded when it is needed.
+ */
+import { assert, RegionError } from '../errors.ts';
+import type { Store } from '../store/store.ts';
+import type { Region } from '../types.ts';
+import { someOf } from './table.ts';
+
+export interface Access {
+  readonly mode: 'read' | 'write';
+  /** Writing: use a file system whose locks and syncs are not known to hold. */
+  readonly unsafeFileSystem?: boolean;
+  /** What the verb wants of a store; a region by itself, which has none, is refused unopened. */
+  readonly ofStore?: string;
+}
+
+/** A region that a verb is about. */
+export interface Subject {
+  readonly name: string;
+  readonly kind: string;
+  readonly region: Region;
+}
+
+/** What DIR names, opened. */
+export interface Target {
+  readonly type: 'store' | 'region';
+  /** Absolute path of the store directory or the region file. */
+  readonly path: string;
+  /** null for a region by itself. */
+  readonly store: Store | null;
+  /** How many regions `subjects()` yields. */
+  count(names?: readonly string[]): number;
+  /** All regions, or those named, opened one by one. ERR_NOT_FOUND before the first. */
+  subjects(names?: readonly string[]): Iterable<Subject>;
+  /** `isDone` false = the verb failed: nothing it changed is kept. */
+  close(isDone: boolean): void;
+}
+
+/** The store of a target that was opened with `ofStore`. */
+export function storeOf(target: Target): Store {
+  assert(target.store !== null, 'a target that is a store');
+  return target.store;
+}
+
+/** The regions of `all` that are named. ERR_NOT_FOUND. */
+export function known(
+  all: readonly string[], names: readonly string[], store: Store | null,
+): readonly string[] {
+  const missing = names.find((name) => !all.includes(name));
+  if (missing === undefined) return [...new Set(names)];
+  const where = store === null ? 'in this file' : `in ${store.dir}`;
+  const there = all.length === 0 ? 'there is none' : `there is ${someOf(all)}`;
+  throw new RegionError('ERR_NOT_FOUND',
+    `there is no region '${missing}' ${where}; ${there}`);
+}

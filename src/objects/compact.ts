@@ -1,0 +1,217 @@
+/**
+ * Compaction: blocks at the end of a heap move to free places before them, and what is free at the
+ * end is given back. The method decides where a block can go: it is asked for a place of the same
+ * size, the highest blocks first, until it has none that lies lower.
+ *
+ * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A whole
+ * collection then leads every reference past them and frees them, which is what it does anyway. So
+ * one pass is: move, collect, give back; there are several, since places that become free in one
+ * serve blocks of other sizes in the next.
+ *
+ * Blocks with a live view, and the head of the heap, which is its first block, stay where they are.
+ * Only private memory changes: a crash before the next checkpoint leaves the old heap.
+ */
+import { RegionError } from '../errors.ts';
+import { GRANULE } from '../layout.ts';
+import { FORWARD, GRANULE_MASK, ROLE, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
+import { spaceOf } from '../region/calls.ts';
+import type { Part } from '../region/space.ts';
+import { collectAll } from './collect.ts';
+import { type Core, tagOf } from './core.ts';
+import type { Marks } from './marks.ts';
+
+export interface Compacted {
+  /** Moves of blocks; a block may move more than once. */
+  readonly moved: number;
+  /** Bytes the region is smaller. */
+  readonly bytes: number;
+  /** Blocks of garbage that were freed first. */
+  readonly objects: number;
+  /** Milliseconds it took. */
+  readonly ms: number;
+}
+
+/** Most passes, and how many of them may shrink nothing before it is enough. */
+const MOST_PASSES = 12;
+const MOST_IDLE = 2;
+/** Bytes of holes in which a method may make pages or tables. */
+const LARGE_HOLE = 4096;
+const WORD_BYTES = 4;
+const SIGNPOST_BYTES = (FORWARD.to + 1) * WORD_BYTES;
+/** Words that are copied one by one; more by a call. */
+const FEW_WORDS = 32;
+
+/** `head` = reference of the heap's head. ERR_CORRUPT where the heap is damaged: nothing moved. */
+export function compact(core: Core, head: number): Compacted {
+  const { now, memory: { region } } = core;
+  const start = now();
+  const before = extentOf(core);
+  let { marks, objects } = collectAll(core, head);
+  core.moving();
+  let moved = 0;
+  let idle = 0;
+  for (let pass = 0; pass < MOST_PASSES && idle < MOST_IDLE; pass++) {
+    region.compact();
+    const extent = extentOf(core);
+    const count = movePass(core, head, marks);
+    if (count === 0) break;
+    moved += count;
+    ({ marks } = collectAll(core, head));
+    region.compact();
+    idle = extentOf(core) < extent ? 0 : idle + 1;
+  }
+  region.compact();
+  core.trim();
+  return { moved, objects, bytes: before - extentOf(core), ms: now() - start };
+}
+
+function extentOf({ memory }: Core): number {
+  return spaceOf(memory.region)?.extent() ?? 0;
+}
+
+/** Moves what can be moved down, the highest first; returns how many. */
+function movePass(core: Core, head: number, marks: Marks): number {
+  const pinned = new Set(core.pins);
+  const places = new Places(core);
+  let moved = 0;
+  marks.eachDown((ref) => {
+    if (ref === head || pinned.has(ref)) return false;
+    const bytes = core.memory.held(ref);
+    if (bytes < SIGNPOST_BYTES) return false;
+    const to = places.below(ref, bytes);
+    if (to !== 0) {
+      move(core, ref, to, bytes);
+      moved += 1;
+    }
+    return false;
+  });
+  places.close();
+  return moved;
+}
+
+/**
+ * Where blocks may go during a pass. What the method offers above a block is kept from it until the
+ * pass ends, so that it offers something else. Those plugs are blocks of the heap, chained by their
+ * first words, and as large as their holes allow. Large holes that will not be needed are plugged
+ * before: the method may put its own blocks there, which can never move.
+ */
+class Places {
+  readonly #core: Core;
+  readonly #parts: readonly Part[];
+  /** By segment: granules in use before the pass. What is offered behind them is no place. */
+  readonly #ends: readonly number[];
+  /** By granules: there is no lower place. */
+  readonly #exhausted = new Set<number>();
+  #plugs = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+    this.#parts = spaceOf(core.memory.region)?.parts ?? [];
+    this.#ends = this.#parts.map(({ arena }) => arena.end());
+    this.#plugHigh();
+  }
+
+  /** A new block of so many bytes below another one, or 0. */
+  below(ref: number, bytes: number): number {
+    const granules = Math.ceil(bytes / GRANULE);
+    if (this.#exhausted.has(granules)) return 0;
+    for (;;) {
+      const to = this.#alloc(bytes);
+      if (to !== 0 && to >>> 0 < ref >>> 0) return to;
+      if (to === 0 || this.#isBehind(to, bytes)) {
+        this.#core.memory.free(to);
+        this.#exhausted.add(granules);
+        return 0;
+      }
+      this.#plug(to, bytes);
+    }
+  }
+
+  /** What was kept from the method is free again. */
+  close(): void {
+    this.#unchain(this.#plugs);
+  }
+
+  /** Large holes above what will be needed. */
+  #plugHigh(): void {
+    const { live, holes } = this.#count();
+    const needed = (live + live / 8) / GRANULE;
+    let low = 0;
+    for (const bytes of holes.sort((a, b) => b - a)) {
+      const ref = this.#alloc(bytes);
+      if (ref === 0 || this.#isBehind(ref, bytes)) this.#core.memory.free(ref);
+      else if (ref >>> 0 > needed) this.#plugs = this.#chain(ref, this.#plugs);
+      else low = this.#chain(ref, low);
+    }
+    this.#unchain(low);
+  }
+
+  #isBehind(ref: number, bytes: number): boolean {
+    const end = (ref & GRANULE_MASK) + Math.ceil(bytes / GRANULE);
+    return end > (this.#ends[ref >>> SEGMENT_SHIFT] ?? 0);
+  }
+
+  /** Bytes of live blocks, and of each large hole. */
+  #count(): { live: number; holes: number[] } {
+    let live = 0;
+    const holes: number[] = [];
+    for (const { blocks } of this.#parts) {
+      blocks.walk((_granule, bytes, busy) => {
+        if (busy) live += bytes;
+        else if (bytes >= LARGE_HOLE) holes.push(bytes);
+        return false;
+      });
+    }
+    return { live, holes };
+  }
+
+  #plug(ref: number, bytes: number): void {
+    const { blocks } = this.#parts[ref >>> SEGMENT_SHIFT];
+    let size = bytes * 2;
+    while (!this.#isBehind(ref, size) && blocks.resize(ref & GRANULE_MASK, size)) size *= 2;
+    this.#plugs = this.#chain(ref, this.#plugs);
+  }
+
+  /** The block in front of a chain. */
+  #chain(ref: number, next: number): number {
+    const { memory } = this.#core;
+    memory.views(ref).i32[memory.word(ref)] = next;
+    return ref;
+  }
+
+  #unchain(first: number): void {
+    const { memory } = this.#core;
+    for (let ref = first; ref !== 0;) {
+      const next = memory.tag(ref);
+      memory.free(ref);
+      ref = next;
+    }
+  }
+
+  /** 0 = no room: then the heap stays as large as it is. */
+  #alloc(bytes: number): number {
+    try {
+      return this.#core.memory.alloc(bytes);
+    } catch (error) {
+      if (!(error instanceof RegionError)) throw error;
+      return 0;
+    }
+  }
+}
+
+function move(core: Core, from: number, to: number, bytes: number): void {
+  const { memory, handles } = core;
+  const { i32: source } = memory.views(from);
+  const { i32: target } = memory.views(to);
+  const at = memory.word(from);
+  const place = memory.word(to);
+  const words = Math.ceil(bytes / WORD_BYTES);
+  if (words > FEW_WORDS) target.set(source.subarray(at, at + words), place);
+  else for (let i = 0; i < words; i++) target[place + i] = source[at + i];
+  if (handles.find(from) !== null) {
+    const type = core.types.at(source[at] >>> ROLE_SHIFT);
+    handles.move(from, to, core.classOf(type, to));
+  }
+  source[at + FORWARD.to] = to;
+  source[at] = tagOf(ROLE.forward, 0);
+}

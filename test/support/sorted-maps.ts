@@ -1,0 +1,50 @@
+/** Sorted maps in a heap whose parts a test can reach. */
+import { heap } from '../../src/disciplines/heap.ts';
+import { HEAD, ROLE } from '../../src/layout-objects.ts';
+import { slab } from '../../src/methods/slab.ts';
+import { anyCodec } from '../../src/objects/any.ts';
+import { codecs } from '../../src/objects/codecs.ts';
+import { Core } from '../../src/objects/core.ts';
+import { refOf } from '../../src/objects/handles.ts';
+import { type Kind, sorted } from '../../src/objects/kinds.ts';
+import { refAt } from '../../src/objects/memory.ts';
+import { optionalCodec } from '../../src/objects/optional.ts';
+import type { PersistentSorted } from '../../src/objects/persistent.ts';
+import { records } from '../../src/objects/records.ts';
+import { sortedMaps } from '../../src/objects/sorted.ts';
+import { checkTree } from '../../src/objects/tree-check.ts';
+import { TypeTable } from '../../src/objects/type-table.ts';
+import { createRegion } from '../../src/region/region.ts';
+import type { Region } from '../../src/types.ts';
+
+/** A core over a new region; `spoil` may put something between the two. */
+export function newCore(
+  capacity: number | string = '256MiB', spoil: (region: Region) => Region = (region) => region,
+): Core {
+  const region = spoil(createRegion(heap({ capacity }), slab, { name: 'app' }));
+  const core = new Core(region, () => 0, [records, sortedMaps],
+    (made) => codecs(made, anyCodec, optionalCodec));
+  const head = region.alloc(HEAD.words * 4);
+  region.array(Int32Array, head, HEAD.words).fill(0)[HEAD.tag] = ROLE.head;
+  core.types = new TypeTable(core, refAt(head));
+  return core;
+}
+
+/** A new map; `given` as for a field of that kind. */
+export function newSorted<K, V>(
+  core: Core, key: Kind, value: Kind, given?: unknown,
+): PersistentSorted<K, V> {
+  return core.handleOf(core.create(sorted(key, value), given)) as unknown as PersistentSorted<K, V>;
+}
+
+/** Reference of a map's header. */
+export function headOf(map: PersistentSorted<never, never>): number {
+  return refOf(map as unknown as Parameters<typeof refOf>[0]);
+}
+
+/** What the checker says: `id at reference: what`. */
+export function findings(core: Core, map: PersistentSorted<never, never>): string[] {
+  const found: string[] = [];
+  checkTree(core, headOf(map), (id, ref, what) => found.push(`${id} at ${ref}: ${what}`));
+  return found;
+}
