@@ -98,6 +98,8 @@ export class Core {
   moves = 0;
   /** Calls under way in which code of the program may run while what is new has no place yet. */
   building = 0;
+  /** How often a collection was begun or went on: what nothing referred to may be gone. */
+  collections = 0;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */

@@ -30,6 +30,8 @@ export const FORMAT_VERSION = 1;
 /** Elements of a line at most, and characters, but for the last element. */
 const ELEMENTS = 1000;
 const CHARACTERS = 2 ** 16;
+/** A collection with more elements gets a handle. */
+const STEADY = 100;
 
 /** The lines of a heap whose root is the block `root`, 0 = it has none. See ObjectHeap. */
 export function* exportLines(
@@ -57,7 +59,7 @@ export function namesOfTypes(types: Iterable<Type>): Map<Type, string> {
 class Walk {
   readonly #core: Core;
   readonly #root: number;
-  readonly #epoch: number;
+  readonly #stamp: number;
   readonly #names: ReadonlyMap<Type, string>;
   /** Numbers by reference, references by number. */
   readonly #ids = new NumberMap();
@@ -67,7 +69,7 @@ class Walk {
     this.#core = core;
     this.#names = namesOfTypes(types);
     this.#root = root;
-    this.#epoch = core.epoch;
+    this.#stamp = stampOf(core);
     // Number 0 is the root's.
     this.#refs.push(root);
     if (root !== 0) this.#ids.add(root, 0);
@@ -129,7 +131,10 @@ class Walk {
     const { key, of } = handle.$bound.type.kind as Kind;
     const textOfOne = key === undefined || of === undefined
       ? this.#teller((key ?? of) as Kind) : this.#entryTeller(key, of);
-    const elements = (handle as unknown as Iterable<unknown>)[Symbol.iterator]();
+    // An iteration of a registered handle goes on where the program changes the collection.
+    const { size, length = size } = handle as unknown as { size?: number; length?: number };
+    const steady = (length ?? 0) > STEADY ? this.#core.handleOf(refOf(handle)) : handle;
+    const elements = (steady as unknown as Iterable<unknown>)[Symbol.iterator]();
     let piece = this.#look(id, () => nextPiece(elements, textOfOne));
     yield piece ?? '';
     while (piece !== null) {
@@ -190,7 +195,7 @@ class Walk {
   #look<T>(id: number, work: () => T): T {
     const core = this.#core;
     core.assertUsable();
-    if (core.epoch !== this.#epoch) {
+    if (stampOf(core) !== this.#stamp) {
       throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
         'rolled back while it was exported; begin again');
     }
@@ -202,6 +207,11 @@ class Walk {
         `object ${id} holds a value that is too long for a line of text`, error);
     }
   }
+}
+
+/** Another number where references that are kept here may lead elsewhere. */
+export function stampOf({ epoch, collections }: Core): number {
+  return epoch + collections;
 }
 
 /** What the elements of a collection are called. */

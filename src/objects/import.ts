@@ -13,7 +13,7 @@ import { RegionError } from '../errors.ts';
 import { ELEMENT, ROLE_SHIFT } from '../layout-objects.ts';
 import { elementOf } from './any-blocks.ts';
 import { type Core, isHandle, misfit, type Type } from './core.ts';
-import { FORMAT, FORMAT_VERSION, partOf } from './export.ts';
+import { FORMAT, FORMAT_VERSION, partOf, stampOf } from './export.ts';
 import { expectedType, MAX_ID, readValue, type Reference } from './export-values.ts';
 import { type Handle, refOf } from './handles.ts';
 import { ImportedRoot } from './import-root.ts';
@@ -61,7 +61,7 @@ class Import {
   readonly #types: ImportedTypes;
   readonly #root: ImportedRoot;
   readonly #rootMap: PersistentMap<string, unknown>;
-  readonly #epoch: number;
+  readonly #stamp: number;
   /** Places by number; by place: the number, the reference, the line of its first mention. */
   readonly #places = new NumberMap();
   readonly #ids = new NumberList();
@@ -78,7 +78,7 @@ class Import {
     this.#types = new ImportedTypes(core, table);
     this.#rootMap = root;
     this.#root = new ImportedRoot(core, root, replace);
-    this.#epoch = core.epoch;
+    this.#stamp = stampOf(core);
   }
 
   take(text: string): void {
@@ -105,7 +105,7 @@ class Import {
   /** Frees what was made, if it is still there. */
   undo(): void {
     const core = this.#core;
-    if (core.epoch !== this.#epoch) return;
+    if (stampOf(core) !== this.#stamp) return;
     this.#root.undo();
     for (let place = 0; place < this.#refs.length; place++) {
       const handle = this.#handleAt(place);
@@ -123,7 +123,7 @@ class Import {
   #assertSame(): void {
     const core = this.#core;
     core.assertUsable();
-    if (core.epoch === this.#epoch) return;
+    if (stampOf(core) === this.#stamp) return;
     throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
       'rolled back during an import; begin again');
   }
