@@ -6,8 +6,11 @@
  *   {"$id":1,"$type":"Task","fields":{"id":1,"title":"write","parent":null}}      an object
  *   {"$id":2,"$type":"list(str)","items":["a","b"]}                               also sets
  *   {"$id":3,"$type":"map(str,u32)","entries":[["a",1]]}      also sorted maps; `object` = plain
- *   {"$more":3,"entries":[["b",2]]}                           the rest of a long one
- *   {"$root":[["inbox",{"$ref":1,"$type":"Task"}]],"objects":3}                   the last line
+ *   {"$root":[["inbox",{"$ref":1,"$type":"Task"}]],"objects":3,"names":1}         the last line
+ *
+ * What is long takes several lines: all but the last end in `"more":true`, all but the first begin
+ * with `"$more":3`, and the last says how many elements there were: `"size":2500`. Lines of the
+ * root have no `objects` but the last. So nothing can be left out without a trace.
  *
  * Objects are numbered as they are found from the root, breadth first, so that the text does not
  * depend on where anything lies. A field that is left out is undefined, or a collection nobody
@@ -107,27 +110,37 @@ class Walk {
     }
     const part = partOf(kind as Kind);
     let before = start;
-    for (const piece of this.#pieces(handle, id)) {
-      yield `${before},"${part}":[${piece}]}`;
-      before = `{"$more":${id}`;
+    let waiting = '';
+    let size = 0;
+    for (const { text, count } of this.#pieces(handle, id)) {
+      if (size > 0) {
+        yield `${before},"${part}":[${waiting}],"more":true}`;
+        before = `{"$more":${id}`;
+      }
+      waiting = text;
+      size += count;
     }
+    const end = before === start ? '' : `,"size":${size}`;
+    yield `${before},"${part}":[${waiting}]${end}}`;
   }
 
   *rootLines(): IterableIterator<string> {
-    let waiting: string | null = null;
-    for (const piece of this.#root === 0 ? [] : this.#pieces(this.#handleAt(0))) {
-      if (waiting !== null) yield `{"$root":[${waiting}]}`;
-      waiting = piece;
+    let waiting = '';
+    let names = 0;
+    for (const { text, count } of this.#root === 0 ? [] : this.#pieces(this.#handleAt(0))) {
+      if (names > 0) yield `{"$root":[${waiting}]}`;
+      waiting = text;
+      names += count;
     }
-    yield `{"$root":[${waiting ?? ''}],"objects":${this.count}}`;
+    yield `{"$root":[${waiting}],"objects":${this.count},"names":${names}}`;
   }
 
   #handleAt(id: number): Handle {
     return this.#look(id, () => this.#core.handleOf(this.#refs.at(id)));
   }
 
-  /** The elements of a collection, some at a time; at least one piece, maybe an empty one. */
-  *#pieces(handle: Handle, id = 0): IterableIterator<string> {
+  /** The elements of a collection, some at a time. */
+  *#pieces(handle: Handle, id = 0): IterableIterator<Piece> {
     const { key, of } = handle.$bound.type.kind as Kind;
     const textOfOne = key === undefined || of === undefined
       ? this.#teller((key ?? of) as Kind) : this.#entryTeller(key, of);
@@ -135,11 +148,10 @@ class Walk {
     const { size, length = size } = handle as unknown as { size?: number; length?: number };
     const steady = (length ?? 0) > STEADY ? this.#core.handleOf(refOf(handle)) : handle;
     const elements = (steady as unknown as Iterable<unknown>)[Symbol.iterator]();
-    let piece = this.#look(id, () => nextPiece(elements, textOfOne));
-    yield piece ?? '';
-    while (piece !== null) {
-      piece = this.#look(id, () => nextPiece(elements, textOfOne));
-      if (piece !== null) yield piece;
+    for (;;) {
+      const piece = this.#look(id, () => nextPiece(elements, textOfOne));
+      if (piece.count === 0) return;
+      yield piece;
     }
   }
 
@@ -219,9 +231,15 @@ export function partOf({ name }: Kind): 'items' | 'entries' {
   return name === 'list' || name === 'set' ? 'items' : 'entries';
 }
 
+/** Some elements of a collection. */
+interface Piece {
+  readonly text: string;
+  readonly count: number;
+}
+
 function nextPiece(
   elements: Iterator<unknown>, textOfOne: (element: unknown) => string,
-): string | null {
+): Piece {
   const texts: string[] = [];
   for (let left = CHARACTERS; texts.length < ELEMENTS && left > 0;) {
     const step = elements.next();
@@ -230,7 +248,7 @@ function nextPiece(
     texts.push(text);
     left -= text.length;
   }
-  return texts.length === 0 ? null : texts.join(',');
+  return { text: texts.join(','), count: texts.length };
 }
 
 /** V8 has strings of up to 512 MiB. */

@@ -156,6 +156,12 @@ function unknownField({ text, layout }: Type, name: string): RegionError {
 
 /** An object that nobody refers to is freed, with what belongs to it. */
 export function giveUp(core: Core, type: Type, ref: number): void {
+  dropFields(core, type, ref);
+  core.memory.free(ref);
+}
+
+/** What belongs to an object is freed. */
+export function dropFields(core: Core, type: Type, ref: number): void {
   const { memory } = core;
   for (const field of (type.layout as Layout).fields) {
     if (isInline(field.kind)) continue;
@@ -163,7 +169,6 @@ export function giveUp(core: Core, type: Type, ref: number): void {
     const { word, i } = placeOf(field, codec.width);
     codec.drop(memory.views(ref), memory.word(ref) + word, i);
   }
-  memory.free(ref);
 }
 
 /** Words of an object that hold references. */
