@@ -51,13 +51,13 @@ const NUMBER_SLOTS: Readonly<Record<string, NumberSlot>> = {
     width: 4,
     load: ({ u32 }, base, i) => u32[base + i],
     write: ({ u32 }, base, i, value) => { u32[base + i] = value; },
-    fits: (value) => value >>> 0 === value,
+    fits: (value) => typeof value === 'number' && value >>> 0 === value,
   },
   i32: {
     width: 4,
     load: ({ i32 }, base, i) => i32[base + i],
     write: ({ i32 }, base, i, value) => { i32[base + i] = value; },
-    fits: (value) => (value | 0) === value,
+    fits: (value) => typeof value === 'number' && (value | 0) === value,
   },
   f32: {
     width: 4,

@@ -17,6 +17,8 @@ export class ImportedRoot {
   readonly #isEmpty: boolean;
   readonly #replace: boolean;
   readonly #added = new Set<string>();
+  /** Names that were set. */
+  count = 0;
   #saved: (Names & Handle) | null = null;
 
   constructor(core: Core, root: Names, replace: boolean) {
@@ -32,6 +34,7 @@ export class ImportedRoot {
     if (root.has(name)) this.#makeWay(name);
     else if (!this.#isEmpty) this.#added.add(name);
     root.set(name, value);
+    this.count += 1;
   }
 
   /** As it was, when the import fails. */
@@ -40,7 +43,8 @@ export class ImportedRoot {
     if (this.#isEmpty) root.clear();
     for (const name of this.#added) root.delete(name);
     if (this.#saved === null) return;
-    for (const name of this.#saved.keys()) root.delete(name);
+    // First what takes no room, so that there is some.
+    for (const name of this.#saved.keys()) root.set(name, null);
     this.#core.peek(() => {
       for (const [name, value] of this.#saved as Names) root.set(name, value);
     });

@@ -13,16 +13,17 @@ import { RegionError } from '../errors.ts';
 import { ELEMENT, ROLE_SHIFT } from '../layout-objects.ts';
 import { elementOf } from './any-blocks.ts';
 import { type Core, isHandle, misfit, type Type } from './core.ts';
-import { FORMAT, FORMAT_VERSION, partOf } from './export.ts';
+import { FORMAT, FORMAT_VERSION, partOf, stampOf } from './export.ts';
 import { expectedType, MAX_ID, readValue, type Reference } from './export-values.ts';
-import { type Handle, refOf } from './handles.ts';
+import { discardAll } from './discard.ts';
+import type { Handle } from './handles.ts';
 import { ImportedRoot } from './import-root.ts';
 import { ImportedTypes, isRecord, show, type TypeLine } from './import-types.ts';
 import { any, type Kind, map, str, textOf } from './kinds.ts';
 import { NumberList, NumberMap } from './number-map.ts';
 import type { PersistentList, PersistentMap, PersistentSet } from './persistent.ts';
 import { isInline } from './record-layout.ts';
-import { giveUp, newObject } from './records.ts';
+import { newObject } from './records.ts';
 import type { TypeTable } from './type-table.ts';
 
 const ROOT_KIND = map(str, any);
@@ -50,8 +51,11 @@ interface Line extends TypeLine {
   readonly version?: unknown;
   readonly $id?: unknown;
   readonly $more?: unknown;
+  readonly more?: unknown;
+  readonly size?: unknown;
   readonly $root?: unknown;
   readonly objects?: unknown;
+  readonly names?: unknown;
   readonly items?: unknown;
   readonly entries?: unknown;
 }
@@ -61,12 +65,14 @@ class Import {
   readonly #types: ImportedTypes;
   readonly #root: ImportedRoot;
   readonly #rootMap: PersistentMap<string, unknown>;
-  readonly #epoch: number;
+  readonly #stamp: number;
   /** Places by number; by place: the number, the reference, the line of its first mention. */
   readonly #places = new NumberMap();
   readonly #ids = new NumberList();
   readonly #refs = new NumberList();
   readonly #mentions = new NumberList();
+  /** Places of collections of which more is to come. */
+  readonly #open = new Set<number>();
   #line = 0;
   #defined = 0;
   #isWhole = false;
@@ -78,7 +84,7 @@ class Import {
     this.#types = new ImportedTypes(core, table);
     this.#rootMap = root;
     this.#root = new ImportedRoot(core, root, replace);
-    this.#epoch = core.epoch;
+    this.#stamp = stampOf(core);
   }
 
   take(text: string): void {
@@ -105,25 +111,15 @@ class Import {
   /** Frees what was made, if it is still there. */
   undo(): void {
     const core = this.#core;
-    if (core.epoch !== this.#epoch) return;
+    if (stampOf(core) !== this.#stamp) return;
     this.#root.undo();
-    for (let place = 0; place < this.#refs.length; place++) {
-      const handle = this.#handleAt(place);
-      const ref = refOf(handle);
-      core.handles.expire(ref);
-      const { type } = handle.$bound;
-      if (type.layout !== null) giveUp(core, type, ref);
-      else {
-        (handle as unknown as { clear(): void }).clear();
-        core.memory.free(ref);
-      }
-    }
+    discardAll(core, this.#refs);
   }
 
   #assertSame(): void {
     const core = this.#core;
     core.assertUsable();
-    if (core.epoch === this.#epoch) return;
+    if (stampOf(core) === this.#stamp) return;
     throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
       'rolled back during an import; begin again');
   }
@@ -157,21 +153,26 @@ class Import {
     if (this.#mentions.at(place) === 0) throw corrupt(`object ${id} was there before`);
     this.#mentions.set(place, 0);
     this.#defined += 1;
-    if (handle.$bound.type.layout === null) this.#addElements(handle, line);
-    else this.#setFields(handle, (line as { fields?: unknown }).fields);
+    if (handle.$bound.type.layout !== null) return this.#setFields(handle, line.fields);
+    this.#addElements(handle, line);
+    if (line.more === true) this.#open.add(place);
   }
 
   #readMore(line: Line): void {
-    const { $more: id } = line;
+    const { $more: id, more, size } = line;
     const place = isId(id) ? this.#places.get(id) : -1;
-    const handle = place >= 0 && this.#mentions.at(place) === 0 ? this.#handleAt(place) : null;
-    if (handle === null || handle.$bound.type.layout !== null) {
-      throw corrupt(`$more ${show(id)}, but there was no collection of this number`);
+    if (!this.#open.has(place)) {
+      throw corrupt(`$more ${show(id)}, but no line before says that there is more of it`);
     }
+    const handle = this.#handleAt(place);
     this.#addElements(handle, line);
+    if (more === true) return;
+    this.#open.delete(place);
+    const count = sizeOf(handle);
+    if (size !== count) throw corrupt(`object ${id} has ${count} elements, not ${show(size)}`);
   }
 
-  #readRoot({ $root: entries, objects }: Line): void {
+  #readRoot({ $root: entries, objects, names }: Line): void {
     for (const entry of pairsOf(entries, '$root')) {
       const [name, value] = entry;
       if (typeof name !== 'string') throw corrupt(`${show(name)} is no name`);
@@ -179,13 +180,17 @@ class Import {
     }
     if (objects === undefined) return;
     this.#assertAllThere();
-    if (objects !== this.#defined) {
-      throw corrupt(`there were ${this.#defined} objects, not ${show(objects)}`);
+    if (objects !== this.#defined || names !== this.#root.count) {
+      throw corrupt(`there were ${this.#defined} objects and ${this.#root.count} names, not ` +
+        `${show(objects)} and ${show(names)}`);
     }
     this.#isWhole = true;
   }
 
   #assertAllThere(): void {
+    for (const place of this.#open) {
+      throw corrupt(`there is more of object ${this.#ids.at(place)}, which is not there`);
+    }
     for (let place = 0; place < this.#mentions.length; place++) {
       const line = this.#mentions.at(place);
       if (line === 0) continue;
@@ -249,11 +254,17 @@ class Import {
   }
 
   #refer({ id, type }: Reference, kind: Kind): unknown {
-    const name = type ?? expectedType(kind);
+    const expected = expectedType(kind);
+    const name = type ?? expected;
     if (name === '') {
       throw new RegionError('ERR_SCHEMA', `{"$ref":${id}} needs a $type in a slot of ${textOf(kind)}`);
     }
-    if (id !== 0) return this.#objectOf(id, this.#types.find(name));
+    if (id !== 0) {
+      const found = this.#types.find(name);
+      // A former type of a struct has the text of the struct, too.
+      if (expected === '' || found.text === expected) return this.#objectOf(id, found);
+      throw new RegionError('ERR_SCHEMA', `${name} does not fit kind ${textOf(kind)}`);
+    }
     if (name === textOf(ROOT_KIND)) return this.#rootMap;
     throw corrupt(`object 0 is the root, of type ${textOf(ROOT_KIND)}, not ${name}`);
   }
@@ -305,6 +316,11 @@ function pairsOf(found: unknown, part: string): [unknown, unknown][] {
   const isOne = (pair: unknown) => Array.isArray(pair) && pair.length === 2;
   if (Array.isArray(found) && found.every(isOne)) return found as [unknown, unknown][];
   throw corrupt(`it has no array of pairs as ${part}`);
+}
+
+function sizeOf(collection: Handle): number {
+  const { size, length } = collection as unknown as { size?: number; length?: number };
+  return size ?? length ?? 0;
 }
 
 function assertSize(size: number, expected: number): void {

@@ -105,6 +105,7 @@ export function newObject(core: Core, plan: Plan, given: Record<string, unknown>
   for (let i = word + ((bytes - 1) >> 2); i > word; i--) i32[i] = 0;
   i32[word] = tagOf(ROLE.object, type.id);
   let slot: Slot | undefined;
+  core.building += 1;
   try {
     for (slot of special) fillSpecial(core, slot, ref, given);
     // Fields are mostly given in the order of the struct: no need to look up their names then.
@@ -122,6 +123,8 @@ export function newObject(core: Core, plan: Plan, given: Record<string, unknown>
   } catch (error) {
     giveUp(core, type, ref);
     throw nameField(type, slot, error);
+  } finally {
+    core.building -= 1;
   }
 }
 
@@ -150,6 +153,12 @@ function unknownField({ text, layout }: Type, name: string): RegionError {
 
 /** An object that nobody refers to is freed, with what belongs to it. */
 export function giveUp(core: Core, type: Type, ref: number): void {
+  dropFields(core, type, ref);
+  core.memory.free(ref);
+}
+
+/** What belongs to an object is freed. */
+export function dropFields(core: Core, type: Type, ref: number): void {
   const { memory } = core;
   for (const field of (type.layout as Layout).fields) {
     if (isInline(field.kind)) continue;
@@ -157,7 +166,6 @@ export function giveUp(core: Core, type: Type, ref: number): void {
     const { word, i } = placeOf(field, codec.width);
     codec.drop(memory.views(ref), memory.word(ref) + word, i);
   }
-  memory.free(ref);
 }
 
 /** Words of an object that hold references. */

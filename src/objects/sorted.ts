@@ -23,8 +23,10 @@ const SHOWN = 100;
 const trees = new WeakMap<Type, Tree>();
 
 function treeOf(core: Core, type: Type): Tree {
-  let tree = trees.get(type);
-  if (tree === undefined) trees.set(type, tree = new Tree(core, type));
+  const known = trees.get(type);
+  if (known !== undefined) return known;
+  const tree = new Tree(core, type);
+  trees.set(type, tree);
   return tree;
 }
 

@@ -39,11 +39,29 @@ export function newText(memory: Memory, text: string): number {
 
 /** The words of a short text: looked at and put together in one go, before there is a block. */
 const words = new Int32Array(SHORT / WORD_BYTES);
+let packed = 0;
 
 /** The same for a few characters below U+0100, without a call; -1 = it has others. */
 function newShort(memory: Memory, text: string): number {
   const { length } = text;
   if (length === 0) return 0;
+  if (pack(text) > LATIN1) return -1;
+  const mine = packed;
+  const count = (length + WORD_BYTES - 1) >> 2;
+  // Whole words are written, so they are asked for.
+  const ref = memory.alloc((TEXT.bytes + count) * WORD_BYTES);
+  // Where there is no room, code of the program is asked, which may have made texts.
+  if (packed !== mine) pack(text);
+  const { i32 } = memory.views(ref);
+  const at = (ref & GRANULE_MASK) << WORD_SHIFT;
+  i32[at] = ROLE.latin1 | (length << ROLE_SHIFT);
+  for (let k = 0; k < count; k++) i32[at + TEXT.bytes + k] = words[k];
+  return ref;
+}
+
+/** Puts characters into words, four each; returns the bits that any of them has. */
+function pack(text: string): number {
+  const { length } = text;
   const whole = length & -WORD_BYTES;
   let all = 0;
   let count = 0;
@@ -57,23 +75,15 @@ function newShort(memory: Memory, text: string): number {
     words[count++] = a | (b << 8) | (c << 16) | (d << 24);
     i += WORD_BYTES;
   }
-  if (i < length) {
-    let word = 0;
-    for (let shift = 0; i < length; shift += 8) {
-      const a = text.charCodeAt(i++);
-      all |= a;
-      word |= a << shift;
-    }
-    words[count++] = word;
+  let last = 0;
+  for (let shift = 0; i < length; shift += 8) {
+    const a = text.charCodeAt(i++);
+    all |= a;
+    last |= a << shift;
   }
-  if (all > LATIN1) return -1;
-  // Whole words are written, so they are asked for.
-  const ref = memory.alloc((TEXT.bytes + count) * WORD_BYTES);
-  const { i32 } = memory.views(ref);
-  const at = (ref & GRANULE_MASK) << WORD_SHIFT;
-  i32[at] = ROLE.latin1 | (length << ROLE_SHIFT);
-  for (let k = 0; k < count; k++) i32[at + TEXT.bytes + k] = words[k];
-  return ref;
+  if (count < words.length) words[count] = last;
+  packed += 1;
+  return all;
 }
 
 function newBlock(memory: Memory, role: number, bytes: number): number {

@@ -24,8 +24,10 @@ const made = new WeakMap<Type, Nodes>();
 
 /** The nodes of a type. */
 export function nodesOf(core: Core, type: Type): Nodes {
-  let nodes = made.get(type);
-  if (nodes === undefined) made.set(type, nodes = new Nodes(core, type));
+  const known = made.get(type);
+  if (known !== undefined) return known;
+  const nodes = new Nodes(core, type);
+  made.set(type, nodes);
   return nodes;
 }
 
