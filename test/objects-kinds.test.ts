@@ -144,7 +144,8 @@ describe('struct', () => {
       expect(error.message).toContain(`'${field}'`);
     }
     expectCode('ERR_BAD_OPTION', () => struct('A', Object.fromEntries([['__proto__', u8]])));
-    const many = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`f${i}`, u8]));
+    const many = (n: number) =>
+      Object.fromEntries(Array.from({ length: n }, (_, i) => [`f${i}`, u8]));
     expect(Object.keys(struct('A', many(1000)).fields).length).toBe(1000);
     expectCode('ERR_BAD_OPTION', () => struct('A', many(1001)));
   });
