@@ -51,7 +51,8 @@ test('what is given may be arrays, Maps, Sets, plain objects', () => {
   expectTypeOf(user.keep().name).toEqualTypeOf<string>();
   for (const each of heap.scan(User)) expectTypeOf(each).toEqualTypeOf<User>();
   const all = heap.create(All, { n: 1, user, tags: ['a'], users: [user, null], grid: [[1, 2], [3]],
-    ages: { a: 1 }, byUser: [[user, [new Date(5)]]], marks: new Set([1]), times: new Map([[1, 'a']]),
+    ages: { a: 1 }, byUser: [[user, [new Date(5)]]], marks: new Set([1]),
+    times: new Map([[1, 'a']]),
     vector: [1, 2, 3], bigs: BigInt64Array.of(1n, 2n, 3n), maybe: undefined, x: { deep: [1] } });
   all.grid.push([4, 5]);
   all.grid.set(0, new Set([9]));
