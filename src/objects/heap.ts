@@ -116,6 +116,11 @@ export interface HeapTies {
 
 const heaps = new WeakMap<Region, ObjectHeap>();
 
+/** Is there a heap in the region? */
+export function isHeap(region: Region): boolean {
+  return region.roots.get(HEAD_ROOT) !== 0;
+}
+
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
   const address = region.roots.get(HEAD_ROOT);
