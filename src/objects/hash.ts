@@ -17,7 +17,7 @@ import { type Core, tagOf, type Type } from './core.ts';
 import { addRoom, eachAlive, giveUp, link, linkAll, nextAlive, reserve } from './hash-room.ts';
 import { bucketOf, CHUNK, HashShape } from './hash-shape.ts';
 import { dropSlots, release } from './hash-shrink.ts';
-import type { Views } from './memory.ts';
+import { type Views, viewsOf } from './memory.ts';
 
 const WORD_BYTES = 4;
 
@@ -30,9 +30,7 @@ const STAGED_VALUE = 2;
 const STAGED_BYTES = 16;
 
 function newStaged(): Staged {
-  const buffer = new ArrayBuffer(STAGED_BYTES);
-  return { views: { i32: new Int32Array(buffer), u32: new Uint32Array(buffer),
-    f32: new Float32Array(buffer), f64: new Float64Array(buffer), u8: new Uint8Array(buffer) } };
+  return { views: viewsOf(new Uint8Array(STAGED_BYTES)) };
 }
 
 /** Hashes of one type. `ref` = their header. */

@@ -194,7 +194,7 @@ class Heap implements ObjectHeap {
     const plan = this.#plans.get(what) ?? this.#planOf(what as Struct<object> | Kind);
     if (plan === null) return core.handleOf(core.create(what as Kind, given));
     const ref = newObject(core, plan, (given ?? NO_FIELDS) as Record<string, unknown>);
-    return core.handles.obtain(ref, core.classOf(plan.type, ref));
+    return core.handles.add(ref, core.classOf(plan.type, ref));
   }
 
   /** null for a kind of collection. */

@@ -31,8 +31,8 @@ function treeOf(core: Core, type: Type): Tree {
 }
 
 class SortedHandle implements PersistentSorted<unknown, unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   declare readonly $bound: Bound;
   declare readonly $tree: Tree;
 
