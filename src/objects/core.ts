@@ -58,8 +58,8 @@ export interface Family {
    */
   slots(core: Core, type: Type, views: Views, word: number, from: number, visit: SlotVisitor): number;
   /**
-   * References in the structure of this header were rewritten, because blocks moved: what was worked
-   * out from them is worked out again. Allocates nothing.
+   * References in the structure of this header were rewritten, because blocks moved: what was
+   * worked out from them is worked out again. Allocates nothing.
    */
   moved?(core: Core, type: Type, ref: number): void;
 }
