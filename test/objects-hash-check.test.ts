@@ -62,7 +62,8 @@ const CLAUSES: readonly (readonly [string, string, number, (map: Opened) => numb
     return header;
   }],
   ['H2', 'another room than the header says', 5, ({ header, words, chunkOf }) => {
-    words(chunkOf(0)).set(ENTRIES.counts, words(chunkOf(0)).get(ENTRIES.counts) + (1 << ROOM_SHIFT));
+    const chunk = words(chunkOf(0));
+    chunk.set(ENTRIES.counts, chunk.get(ENTRIES.counts) + (1 << ROOM_SHIFT));
     return header;
   }],
   ['H2', 'a directory of less', 5000, ({ header, words }) => {
