@@ -48,7 +48,7 @@ export interface Collected {
 }
 
 /** Blocks between two looks at the clock. */
-const BETWEEN_LOOKS = 4096;
+const BETWEEN_LOOKS = 512;
 const NEVER = () => false;
 
 const milliseconds: Reader<number> = (value, name) => {
@@ -72,6 +72,7 @@ export class Collector {
       'collect');
     const { handles = true, budgetMs } = given;
     const { now } = this.#core;
+    this.#core.assertIdle('collect');
     const start = now();
     this.#core.collections += 1;
     if (budgetMs === undefined || this.#cycle?.withHandles !== handles) this.abort();
@@ -185,6 +186,7 @@ class Cycle implements Watcher {
 
   #endMarking(): void {
     const { handles, memory } = this.#core;
+    this.#core.epoch += 1;
     this.#reachHeld();
     this.#marker.drain(NEVER);
     for (const handle of this.withHandles ? [] : this.#held()) {

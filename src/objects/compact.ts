@@ -205,8 +205,10 @@ function move(core: Core, from: number, to: number, bytes: number): void {
   const { i32: target } = memory.views(to);
   const at = memory.word(from);
   const place = memory.word(to);
-  const words = Math.ceil(bytes / WORD_BYTES);
-  if (words > FEW_WORDS) target.set(source.subarray(at, at + words), place);
+  const words = bytes >>> 2;
+  if ((bytes & (WORD_BYTES - 1)) !== 0) {
+    memory.bytes(to, 0, bytes).set(memory.bytes(from, 0, bytes));
+  } else if (words > FEW_WORDS) target.set(source.subarray(at, at + words), place);
   else for (let i = 0; i < words; i++) target[place + i] = source[at + i];
   if (handles.find(from) !== null) {
     const type = core.types.at(source[at] >>> ROLE_SHIFT);

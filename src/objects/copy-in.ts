@@ -59,13 +59,17 @@ export function isContainer(value: object): boolean {
 
 /** Reference of a new collection that holds a copy. ERR_SCHEMA names what cannot be kept. */
 export function copyIn(core: Core, value: unknown): number {
-  const containers = read(core, value);
+  core.building += 1;
+  let containers: Container[] = [];
   try {
+    containers = read(core, value);
     for (const one of containers) one.copy = emptyFor(core, one.shape);
     for (const one of containers) fill(one);
   } catch (error) {
     discardAll(core, containers.flatMap(({ copy }) => copy === null ? [] : [refOf(copy)]));
     throw error;
+  } finally {
+    core.building -= 1;
   }
   return core.refOf(containers[0].copy as Handle);
 }

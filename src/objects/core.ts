@@ -4,7 +4,9 @@
  * file knows none of them.
  */
 import { assert, RegionError } from '../errors.ts';
-import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
+import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT }
+  from '../layout-objects.ts';
+import { isAsking } from '../region/calls.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';
 import { type Handle, type HandleClass, Handles, refOf, STALE } from './handles.ts';
@@ -93,6 +95,10 @@ export class Core {
   readonly name: string;
   /** Changes when references that JavaScript holds may lead elsewhere: objects moved or went. */
   epoch = 0;
+  /** The same where they moved, or all went. */
+  moves = 0;
+  /** Calls under way in which code of the program may run while what is new has no place yet. */
+  building = 0;
   /** How often a collection was begun or went on: what nothing referred to may be gone. */
   collections = 0;
   /** Milliseconds from anywhere on. */
@@ -162,7 +168,12 @@ export class Core {
   /** A new collection of a kind that holds what a program gave. */
   create(kind: Kind, value: unknown): number {
     const type = this.types.ofKind(kind);
-    return this.familyOf(type).create(this, type, value);
+    this.building += 1;
+    try {
+      return this.familyOf(type).create(this, type, value);
+    } finally {
+      this.building -= 1;
+    }
   }
 
   familyOf(type: Type): Family {
@@ -191,6 +202,15 @@ export class Core {
     if (this.#gone !== null) throw this.#gone;
   }
 
+  /** ERR_BUSY in the middle of a call, where a block may be new and not referred to yet. */
+  assertIdle(what: string): void {
+    this.assertUsable();
+    if (this.building === 0 && !isAsking(this.memory.region)) return;
+    throw new RegionError('ERR_BUSY',
+      `heap '${this.name}' is in the middle of a call, of which a getter, an iterator or the ` +
+        `handler 'noMemory' is a part; ${what} when it has returned`);
+  }
+
   /** What is thrown where a handle is stale. */
   stale(): RegionError {
     return new RegionError('ERR_STALE',
@@ -207,6 +227,7 @@ export class Core {
   moving(): void {
     for (const cursor of this.cursors) cursor.$at = STALE;
     this.epoch += 1;
+    this.moves += 1;
   }
 
   /** Every handle is stale; with an error, the heap is closed as well. */

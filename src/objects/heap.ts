@@ -67,7 +67,8 @@ export interface ObjectHeap {
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>>;
   /**
    * Frees what cannot be reached any more: neither from `root` nor from what the program holds.
-   * ERR_BAD_OPTION; ERR_CORRUPT where the heap is damaged, and nothing is freed then.
+   * ERR_BAD_OPTION; ERR_BUSY inside a getter or an iterator that a call of the heap runs, and in
+   * the handler `noMemory`; ERR_CORRUPT where the heap is damaged, and nothing is freed then.
    *
    * @example heap.collect(); while (!heap.collect({ budgetMs: 2 }).done) await setImmediate();
    */
@@ -209,12 +210,11 @@ class Heap implements ObjectHeap {
   }
 
   collect(options?: CollectOptions): Collected {
-    this.#core.assertUsable();
     return this.#collector.collect(this.#head, options);
   }
 
   compact(): Compacted {
-    this.#core.assertUsable();
+    this.#core.assertIdle('compact');
     this.#collector.abort();
     return compact(this.#core, this.#head);
   }

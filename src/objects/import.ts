@@ -257,7 +257,8 @@ class Import {
     const expected = expectedType(kind);
     const name = type ?? expected;
     if (name === '') {
-      throw new RegionError('ERR_SCHEMA', `{"$ref":${id}} needs a $type in a slot of ${textOf(kind)}`);
+      throw new RegionError('ERR_SCHEMA',
+        `{"$ref":${id}} needs a $type in a slot of ${textOf(kind)}`);
     }
     if (id !== 0) {
       const found = this.#types.find(name);

@@ -142,9 +142,9 @@ export class Memory {
 
 function viewsOf({ buffer, byteOffset, byteLength }: Uint8Array): Views {
   return {
-    i32: new Int32Array(buffer, byteOffset, byteLength / 4),
-    u32: new Uint32Array(buffer, byteOffset, byteLength / 4),
-    f32: new Float32Array(buffer, byteOffset, byteLength / 4),
+    i32: new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
+    u32: new Uint32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
+    f32: new Float32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
     f64: new Float64Array(buffer, byteOffset, Math.floor(byteLength / 8)),
     u8: new Uint8Array(buffer, byteOffset, byteLength),
   };

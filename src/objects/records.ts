@@ -102,6 +102,7 @@ export function newObject(core: Core, plan: Plan, given: Record<string, unknown>
   const word = memory.word(ref);
   for (let i = word + ((bytes - 1) >> 2); i > word; i--) views.i32[i] = 0;
   views.i32[word] = tagOf(ROLE.object, id);
+  core.building += 1;
   try {
     if (plan.special.length > 0) fillSpecial(core, plan, ref, given);
     fill(core, plan, ref, given);
@@ -109,6 +110,8 @@ export function newObject(core: Core, plan: Plan, given: Record<string, unknown>
   } catch (error) {
     giveUp(core, plan.type, ref);
     throw error;
+  } finally {
+    core.building -= 1;
   }
 }
 

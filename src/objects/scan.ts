@@ -15,9 +15,9 @@ const BATCH = 256;
  * meanwhile.
  */
 export function* scan(core: Core, type: Type): IterableIterator<Handle> {
-  const { epoch, memory } = core;
+  const { moves, memory } = core;
   for (const ref of objectsOf(core, type)) {
-    if (core.epoch !== epoch) throw core.stale();
+    if (core.moves !== moves) throw core.stale();
     memory.settle();
     if (memory.held(ref) < 0 || memory.tag(ref) !== tagOf(ROLE.object, type.id)) continue;
     const cursor = new (core.classOf(type, ref))(memory.word(ref), null);

@@ -11,9 +11,10 @@ import { toPlain } from './plain.ts';
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
-const valueOf: Pick<unknown> = (table, ref, index) => table.keyAt(ref, index);
-const entryOf: Pick<[unknown, unknown]> = (table, ref, index) => {
-  const value = table.keyAt(ref, index);
+const single: Pick<unknown> = (shape, views, word) =>
+  shape.key.load(views, word + shape.keyAt, 0);
+const pair: Pick<[unknown, unknown]> = (shape, views, word) => {
+  const value = single(shape, views, word);
   return [value, value];
 };
 
@@ -72,11 +73,11 @@ export class SetHandle implements HashHandle, PersistentSet<unknown> {
   }
 
   values(): IterableIterator<unknown> {
-    return new HashIterator(this, valueOf);
+    return new HashIterator(this, single);
   }
 
   entries(): IterableIterator<[unknown, unknown]> {
-    return new HashIterator(this, entryOf);
+    return new HashIterator(this, pair);
   }
 
   [Symbol.iterator](): IterableIterator<unknown> {

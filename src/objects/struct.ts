@@ -66,8 +66,9 @@ type PairsOf<E> = E extends [infer K, infer V]
 
 /** Objects of a struct, as a program sees them. */
 export type Persistent<S> = S extends { readonly name: string; readonly fields: infer F }
-  ? PersistentObject & { keep(): Persistent<S> } & { -readonly [K in keyof F]: ValueOf<F[K]> }
-  : never;
+  ? ObjectOf<F> : never;
+type ObjectOf<F> = { keep(): ObjectOf<F> } & PersistentObject
+  & { -readonly [K in keyof F]: ValueOf<F[K]> };
 
 /** Fields of a new object; those left out have their defaults, or 0, '', false, null, undefined. */
 export type Initial<F> = { readonly [K in keyof F]?: GivenOf<F[K]> };

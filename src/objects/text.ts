@@ -32,7 +32,8 @@ function newShort(memory: Memory, text: string): number {
   const { length } = text;
   if (length === 0) return 0;
   for (let i = 0; i < length; i++) if (text.charCodeAt(i) > 0xff) return -1;
-  const ref = memory.alloc(TEXT.bytes * WORD_BYTES + length);
+  // Whole words are written.
+  const ref = memory.alloc(TEXT.bytes * WORD_BYTES + ((length + 3) & -WORD_BYTES));
   const { i32 } = memory.views(ref);
   let at = (ref & GRANULE_MASK) << WORD_SHIFT;
   i32[at] = ROLE.latin1 | (length << ROLE_SHIFT);

@@ -32,6 +32,13 @@ export function spaceOf(region: Region): Space | undefined {
   return spaces.get(region);
 }
 
+const asking = new WeakSet<Region>();
+
+/** Is it in the middle of a call, in which its handler `noMemory` is asked? */
+export function isAsking(region: Region): boolean {
+  return asking.has(region);
+}
+
 export class Calls {
   /** The program was asked to free something, and has not answered yet. */
   isAsking = false;
@@ -94,12 +101,14 @@ export class Calls {
     if (noMemory === undefined || this.isAsking) return false;
     const before = this.#frees;
     this.isAsking = true;
+    asking.add(this.#region);
     this.#host.adopt();
     let answer: unknown;
     try {
       answer = noMemory(size, this.#region);
     } finally {
       this.isAsking = false;
+      asking.delete(this.#region);
       this.#host.adopt();
     }
     this.#host.assertUsable();
