@@ -113,7 +113,7 @@ describe('beside what is there', () => {
   test('names are added; a name that is taken is refused', () => {
     const { heap, region } = newHeap();
     heap.root.set('c', [1]);
-    expect(heap.importLines(text())).toEqual({ objects: 1 });
+    expect(heap.importLines(text())).toEqual({ objects: 1, names: 2 });
     deepStrictEqual(contents(heap), new Map<string, unknown>(
       [['c', [1]], ['a', { new: 1 }], ['b', 'new']]));
     const { busyBlocks } = region.stat();

@@ -82,7 +82,7 @@ describe('a text that is not right', () => {
     ['a name too few', [HEAD, '{"$root":[["a",1]]}', '{"$root":[],"objects":0,"names":2}'],
       'ERR_CORRUPT', 'there were 0 objects and 1 names, not 0 and 2'],
     ['more of a struct', [HEAD, TYPE, '{"$id":1,"$type":"T","fields":{}}',
-      '{"$more":1,"items":[]}'],      'ERR_CORRUPT', '$more 1'],
+      '{"$more":1,"items":[]}'], 'ERR_CORRUPT', '$more 1'],
     ['a reference of no type', [HEAD, '{"$root":[["a",{"$ref":1}]]}'], 'ERR_SCHEMA',
       'needs a $type'],
     ['the root as something else', [HEAD, '{"$root":[["a",{"$ref":0,"$type":"object"}]]}'],
