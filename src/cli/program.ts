@@ -23,6 +23,8 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['checkpoint', async () => (await import('./checkpoint.ts')).checkpoint],
   ['checkpoints', async () => (await import('./checkpoints.ts')).checkpoints],
   ['profile', async () => (await import('./profile.ts')).profile],
+  ['export', async () => (await import('./export.ts')).exportHeap],
+  ['import', async () => (await import('./import.ts')).importHeap],
   ['shell', async () => (await import('./shell.ts')).shell],
   ['trace', async () => (await import('./trace.ts')).trace],
   ['replay', async () => (await import('./replay.ts')).replay],

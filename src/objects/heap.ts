@@ -96,7 +96,18 @@ export interface ObjectHeap {
    *
    * @example heap.importLines(text.split('\n'), { replace: true });
    */
-  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number };
+  importLines(lines: Iterable<string>, options?: ImportOptions): Imported;
+}
+
+export interface ImportOptions {
+  /** Are names that are there given the new values? Default false: ERR_EXISTS. */
+  replace?: boolean;
+}
+
+/** What an import brought. */
+export interface Imported {
+  readonly objects: number;
+  readonly names: number;
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -231,7 +242,7 @@ class Heap implements ObjectHeap {
     return exportLines(core, this.#table, root);
   }
 
-  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number } {
+  importLines(lines: Iterable<string>, options?: ImportOptions): Imported {
     this.#core.assertUsable();
     const { replace = false } = readOptions(options, { replace: flag }, 'importLines');
     const done = importLines(this.#core, this.#table, this.root, lines, replace);
