@@ -174,7 +174,7 @@ export function compareText(memory: Memory, ref: number, text: string): number {
   const tag = i32[word];
   if ((tag & ROLE_MASK) !== ROLE.latin1) return compareWide(memory, ref, text);
   const bytes = tag >>> ROLE_SHIFT;
-  const both = bytes < length ? bytes : length;
+  const both = Math.min(bytes, length);
   const from = word + TEXT.bytes;
   for (let i = 0; i < both; i++) {
     const apart = ((i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff) - text.charCodeAt(i);
