@@ -19,6 +19,7 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['blocks', async () => (await import('./blocks.ts')).blocks],
   ['check', async () => (await import('./check.ts')).check],
   ['compact', async () => (await import('./compact.ts')).compact],
+  ['gc', async () => (await import('./gc.ts')).gc],
   ['checkpoint', async () => (await import('./checkpoint.ts')).checkpoint],
   ['checkpoints', async () => (await import('./checkpoints.ts')).checkpoints],
   ['profile', async () => (await import('./profile.ts')).profile],

@@ -219,7 +219,7 @@ function checkKeys({ table, shape, ref, header, alive, found }: Check): void {
     try {
       const value = isRef ? views.i32[word + keyAt] : key.load(views, word + keyAt, 0);
       const hash = isRef ? key.hashNow?.(views, word + keyAt, 0, kept) : key.hash(value);
-      if (hash !== kept) found('H7', chunk, `entry ${index} keeps hash ${kept}, its key has ${hash}`);
+      if (hash !== kept) found('H7', chunk, `entry ${index} keeps ${kept}, its key has ${hash}`);
       else if (isRef ? refs.has(value as number) : table.find(ref, kept, value) !== index) {
         found('H8', chunk, `entry ${index} is not the only one with its key`);
       }

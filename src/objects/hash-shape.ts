@@ -73,7 +73,8 @@ export class HashShape {
 
   /** First word of an entry in its block. */
   wordOf(chunk: number, index: number): number {
-    return ((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.data + (index & (CHUNK - 1)) * this.stride;
+    const first = ((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.data;
+    return first + (index & (CHUNK - 1)) * this.stride;
   }
 
   /** The block that holds the head of a chain. */

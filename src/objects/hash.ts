@@ -7,8 +7,8 @@
  * memory that is short. So both slots of an entry are written elsewhere first, and moved in when
  * nothing can happen any more.
  *
- * Hashes have no secret in them: a hash of a text is the same in every heap. Who chooses all keys of
- * a map can choose them so that they share a chain, as long as the number of such keys.
+ * Hashes have no secret in them: a hash of a text is the same in every heap. Who chooses all keys
+ * of a map can choose them so that they share one chain, and each of them costs a walk along it.
  */
 import { RegionError } from '../errors.ts';
 import { ALIVE_MASK, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, GRANULE_MASK, HASH, ROLE,
@@ -17,7 +17,7 @@ import { type Core, tagOf, type Type } from './core.ts';
 import { addRoom, eachAlive, giveUp, link, linkAll, nextAlive, reserve } from './hash-room.ts';
 import { bucketOf, CHUNK, HashShape } from './hash-shape.ts';
 import { dropSlots, release } from './hash-shrink.ts';
-import type { Views } from './memory.ts';
+import { type Views, viewsOf } from './memory.ts';
 
 const WORD_BYTES = 4;
 
@@ -30,9 +30,7 @@ const STAGED_VALUE = 2;
 const STAGED_BYTES = 16;
 
 function newStaged(): Staged {
-  const buffer = new ArrayBuffer(STAGED_BYTES);
-  return { views: { i32: new Int32Array(buffer), u32: new Uint32Array(buffer),
-    f32: new Float32Array(buffer), f64: new Float64Array(buffer), u8: new Uint8Array(buffer) } };
+  return { views: viewsOf(new Uint8Array(STAGED_BYTES)) };
 }
 
 /** Hashes of one type. `ref` = their header. */
@@ -100,7 +98,7 @@ export class HashTable {
     const heads = shape.headsOf(i32, at, bucket);
     let link = memory.views(heads).i32[shape.headWord(heads, bucket)];
     for (let steps = used; link !== 0; steps--) {
-      if (!(link > 0 && link <= used && steps > 0)) throw shape.core.corrupt(ref, `chain ${bucket}`);
+      if (!(link > 0 && link <= used && steps > 0)) throw this.#badChain(ref, bucket);
       const chunk = shape.chunkOf(i32, at, link - 1);
       const views = memory.views(chunk);
       const word = shape.wordOf(chunk, link - 1);
@@ -110,6 +108,10 @@ export class HashTable {
       link = views.i32[word + ENTRY.next];
     }
     return -1;
+  }
+
+  #badChain(ref: number, bucket: number): RegionError {
+    return this.shape.core.corrupt(ref, `chain ${bucket} leads nowhere`);
   }
 
   /** The same where there are no chains. */
@@ -251,7 +253,7 @@ export class HashTable {
     let linkWord = shape.headWord(heads, bucket);
     for (let steps = used; linkWords[linkWord] !== index + 1; steps--) {
       const link = linkWords[linkWord];
-      if (!(link > 0 && link <= used && steps > 0)) throw shape.core.corrupt(ref, `chain ${bucket}`);
+      if (!(link > 0 && link <= used && steps > 0)) throw this.#badChain(ref, bucket);
       const chunk = shape.chunkOf(i32, at, link - 1);
       linkWords = memory.views(chunk).i32;
       linkWord = shape.wordOf(chunk, link - 1) + ENTRY.next;

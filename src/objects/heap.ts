@@ -127,6 +127,11 @@ export interface HeapTies {
 
 const heaps = new WeakMap<Region, ObjectHeap>();
 
+/** Is there a heap in the region? */
+export function isHeap(region: Region): boolean {
+  return region.roots.get(HEAD_ROOT) !== 0;
+}
+
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
   const address = region.roots.get(HEAD_ROOT);
@@ -200,7 +205,7 @@ class Heap implements ObjectHeap {
     const plan = this.#plans.get(what) ?? this.#planOf(what as Struct<object> | Kind);
     if (plan === null) return core.handleOf(core.create(what as Kind, given));
     const ref = newObject(core, plan, (given ?? NO_FIELDS) as Record<string, unknown>);
-    return core.handles.obtain(ref, core.classOf(plan.type, ref));
+    return core.handles.add(ref, core.classOf(plan.type, ref));
   }
 
   /** null for a kind of collection. */

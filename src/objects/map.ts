@@ -18,8 +18,8 @@ const entry: Pick<[unknown, unknown]> = (shape, views, word) =>
   [key(shape, views, word), value(shape, views, word)];
 
 export class MapHandle implements HashHandle, PersistentMap<unknown, unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   $epoch: Epoch | null = null;
   declare readonly $bound: Bound;
   declare readonly $table: HashTable;

@@ -19,8 +19,8 @@ const pair: Pick<[unknown, unknown]> = (shape, views, word) => {
 };
 
 export class SetHandle implements HashHandle, PersistentSet<unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   $epoch: Epoch | null = null;
   declare readonly $bound: Bound;
   declare readonly $table: HashTable;

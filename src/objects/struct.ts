@@ -100,8 +100,7 @@ export function struct<F extends object>(
   if (names.length > MAX_FIELDS) throw bad(`struct ${name} has more than ${MAX_FIELDS} fields`);
   for (const field of names) {
     if (TAKEN.has(field) || field.startsWith('$')) {
-      throw bad(`struct ${name}: '${field}' cannot be a field, handles use it; ` +
-        'choose another name');
+      throw bad(`struct ${name}: '${field}' cannot be a field: handles use it; choose another`);
     }
   }
   const { aliases = {}, defaults = {} } = readOptions<{
