@@ -8,8 +8,8 @@ import { createRegion } from '../../src/region/region.ts';
 import { randomFrom } from './oracle.ts';
 
 /** A region with six blocks and some chunks, closed. */
-export function filled(path: string, size = 100_000): void {
-  const region = createRegion(compressed(path, { capacity: '4MiB' }), best);
+export function filled(path: string, size = 100_000, capacity = '64MiB'): void {
+  const region = createRegion(compressed(path, { capacity }), best);
   const random = randomFrom(7);
   for (let i = 0; i < 6; i++) {
     const bytes = region.bytes(region.alloc(size));
