@@ -17,6 +17,7 @@ import { cliHere, jsonHere } from './support/cli-here.ts';
 const scratch = mkdtempSync(join(tmpdir(), 'cli-errors-'));
 const sound = join(scratch, 'sound');
 const VERBS = ['ls', 'inspect', 'blocks', 'check', 'compact', 'checkpoint', 'checkpoints'];
+const TRACE = new URL('./fixtures/traces/make.vmt.gz', import.meta.url).pathname;
 /** File name and a live block of the region alpha of `sound`. */
 let alpha: { file: string; address: number };
 
@@ -239,14 +240,14 @@ test('a process says the same, with every verb and every exit code', async () =>
   const calls = [['ls', sound, '--json'], ['inspect', sound], ['blocks', sound, 'alpha', '--json'],
     ['check', damaged], ['compact', sound, '--dry-run'], ['checkpoint', sound, '--dry-run'],
     ['checkpoints', sound, '--json'], ['ls', '--help'], ['--help'], [], ['ls', sound, '--jsno'],
-    ['ls', join(scratch, 'none'), '--json']];
+    ['ls', join(scratch, 'none'), '--json'], ['trace', TRACE], ['profile', sound, 'alpha']];
   const exits = [];
   for (const args of calls) {
     const ran = cli(args);
     expect(ran).toEqual(await cliHere(args));
     exits.push(ran.status);
   }
-  expect(exits).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 2, 3]);
+  expect(exits).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 2, 3, 0, 3]);
 });
 
 describe('output', () => {

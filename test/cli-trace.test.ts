@@ -1,4 +1,4 @@
-/** `regionstore trace` and `regionstore replay`, run as processes. */
+/** `regionstore trace` and `regionstore replay`; trials as processes where they are some. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { summarize } from '../src/trace/summary.ts';
 import { readTrace, writeTrace } from '../src/trace/trace-file.ts';
 import { cli, json, MAIN } from './support/cli.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
 import { newSeed, randomFrom } from './support/oracle.ts';
 import { temporaryDirectory } from './support/temp.ts';
 import { fileWith, randomTrace } from './support/traces.ts';
@@ -53,25 +54,27 @@ function smallTrace(operations = 300): string {
   return path;
 }
 
-function expectUsage(args: readonly string[], message: RegExp, exit = 2, code = 'ERR_BAD_OPTION') {
-  const { status, stdout, stderr } = cli([...args, '--json']);
+async function expectUsage(
+  args: readonly string[], message: RegExp, exit = 2, code = 'ERR_BAD_OPTION',
+): Promise<void> {
+  const { status, stdout, stderr } = await cliHere([...args, '--json']);
   expect([status, stderr]).toEqual([exit, expect.stringMatching(message)]);
   expect(stderr).toMatch(/^regionstore: [^\n]+\n$/);
   expect(JSON.parse(stdout)).toMatchObject({ error: { code } });
 }
 
 describe('trace', () => {
-  test('--json is the summary of each file', () => {
+  test('--json is the summary of each file', async () => {
     const small = smallTrace();
-    const { traces } = json<{ traces: object[] }>(['trace', CONVERT, small]);
+    const { traces } = await jsonHere<{ traces: object[] }>(['trace', CONVERT, small]);
     expect(traces).toEqual([
       { path: CONVERT, ...summarize(readTrace(CONVERT)) },
       { path: small, ...summarize(readTrace(small)) },
     ]);
   });
 
-  test('the text says the same', () => {
-    const { status, stdout, stderr } = cli(['trace', fileWith(SITES)]);
+  test('the text says the same', async () => {
+    const { status, stdout, stderr } = await cliHere(['trace', fileWith(SITES)]);
     expect([status, stderr]).toEqual([0, '']);
     const lines = stdout.split('\n').map((line) => line.trim().replace(/ +/g, ' '));
     expect(lines).toEqual(expect.arrayContaining([
@@ -95,49 +98,53 @@ describe('trace', () => {
     ]));
   });
 
-  test('a recording that was cut off, strangers, hostile names', () => {
+  test('a recording that was cut off, strangers, hostile names', async () => {
     const path = fileWith('# regionstore trace 1\n64:0:0:0:r:b\n0:16:1:0:%1B[2J:b\n');
-    const { stdout, status } = cli(['trace', path]);
+    const { stdout, status } = await cliHere(['trace', path]);
     expect(status).toBe(0);
     expect(stdout).toContain('only the beginning of the program');
     expect(stdout).toContain('1 call on blocks from before the recording');
     expect(stdout).not.toContain('\x1b');
   });
 
-  test('an empty trace', () => {
-    const { stdout, status } = cli(['trace', smallTrace(0)]);
+  test('an empty trace', async () => {
+    const { stdout, status } = await cliHere(['trace', smallTrace(0)]);
     expect(status).toBe(0);
     expect(stdout).toContain('operations  0: 0 allocs');
   });
 
-  test.each(ENDINGS)('--convert to %s', (ending) => {
+  test.each(ENDINGS)('--convert to %s', async (ending) => {
     const small = smallTrace();
     const out = join(temporaryDirectory(), `out.${ending}`);
     const format = ending.replace('trace', 'lines');
-    expect(json(['trace', small, '--convert', out])).toEqual({ path: small, converted: out, format,
-      operations: 300, bytes: readFileSync(out).length });
+    const told = await jsonHere(['trace', small, '--convert', out]);
+    const bytes = readFileSync(out).length;
+    expect(told).toEqual({ path: small, converted: out, format, operations: 300, bytes });
     expect([...readTrace(out).records]).toEqual([...readTrace(small).records]);
-    expectUsage(['trace', small, '--convert', out], /--force/, 3, 'ERR_EXISTS');
-    expect(cli(['trace', small, '--convert', out, '--force']).stdout).toContain(` → ${out}: `);
+    await expectUsage(['trace', small, '--convert', out], /--force/, 3, 'ERR_EXISTS');
+    const { stdout } = await cliHere(['trace', small, '--convert', out, '--force']);
+    expect(stdout).toContain(` → ${out}: `);
   });
 
-  test('--format says what the name does not', () => {
+  test('--format says what the name does not', async () => {
     const out = join(temporaryDirectory(), 'out');
-    expect(cli(['trace', smallTrace(), '--convert', out, '--format', 'rep']).status).toBe(0);
+    const ran = await cliHere(['trace', smallTrace(), '--convert', out, '--format', 'rep']);
+    expect(ran).toMatchObject({ status: 0, stderr: '' });
     expect(readFileSync(out, 'utf8')).toMatch(/^\d+\n\d+\n300\n1\na 0 \d+\n/);
   });
 
-  test('usage', () => {
+  test('usage', async () => {
     const small = smallTrace();
     const out = join(temporaryDirectory(), 'out');
-    expectUsage(['trace'], /missing required argument 'trace'/);
-    expectUsage(['trace', small, '--convert', out], /--format/);
-    expectUsage(['trace', small, '--format', 'rep'], /--convert/);
-    expectUsage(['trace', small, '--convert', `${out}.vmt`, '--format', 'csv'], /csv/);
-    expectUsage(['trace', small, small, '--convert', `${out}.vmt`], /one trace/);
-    expectUsage(['trace', join(out, 'no.vmt')], /cannot be read/, 3, 'ERR_IO');
-    expectUsage(['trace', MAIN], /is no allocation trace/, 3, 'ERR_CORRUPT');
-    expectUsage(['trace', small, '--convert', join(out, 'no', 'a.vmt')], /creating/, 3, 'ERR_IO');
+    await expectUsage(['trace'], /missing required argument 'trace'/);
+    await expectUsage(['trace', small, '--convert', out], /--format/);
+    await expectUsage(['trace', small, '--format', 'rep'], /--convert/);
+    await expectUsage(['trace', small, '--convert', `${out}.vmt`, '--format', 'csv'], /csv/);
+    await expectUsage(['trace', small, small, '--convert', `${out}.vmt`], /one trace/);
+    await expectUsage(['trace', join(out, 'no.vmt')], /cannot be read/, 3, 'ERR_IO');
+    await expectUsage(['trace', MAIN], /is no allocation trace/, 3, 'ERR_CORRUPT');
+    await expectUsage(['trace', small, '--convert', join(out, 'no', 'a.vmt')], /creating/, 3,
+      'ERR_IO');
   });
 });
 
@@ -174,24 +181,24 @@ describe('replay', () => {
     }
   });
 
-  test('in this process, every discipline', () => {
-    const found = json<Replayed>(['replay', smallTrace(), '--in-process', '--repeat', '1',
+  test('in this process, every discipline', async () => {
+    const found = await jsonHere<Replayed>(['replay', smallTrace(), '--in-process', '--repeat', '1',
       '--discipline', PLACES.join()]);
     expect(found.rows.map(({ discipline }) => discipline)).toEqual(PLACES);
     for (const row of found.rows) expect(row).toMatchObject({ refusal: null, crash: null });
   });
 
-  test('in this process, every touch', () => {
+  test('in this process, every touch', async () => {
     for (const touch of ['none', 'ends', 'all']) {
-      const found = json<Replayed>(['replay', smallTrace(), '--in-process', '--repeat', '1',
-        '--touch', touch]);
+      const args = ['replay', smallTrace(), '--in-process', '--repeat', '1', '--touch', touch];
+      const found = await jsonHere<Replayed>(args);
       expect(found).toMatchObject({ touch, repeat: 1, rows: [{ refusal: null, crash: null }] });
     }
   });
 
-  test('the table', () => {
-    const { status, stdout, stderr } = cli(['replay', smallTrace(), '--method', 'best,last',
-      '--repeat', '1', '--in-process']);
+  test('the table', async () => {
+    const args = ['replay', smallTrace(), '--method', 'best,last', '--repeat', '1', '--in-process'];
+    const { status, stdout, stderr } = await cliHere(args);
     expect([status, stderr]).toEqual([0, '']);
     const [head, first, second] = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
     expect(head).toEqual(['TRACE', 'METHOD', 'DISCIPLINE', 'TIME', 'NS/OP', 'MOPS/S', 'PEAK LIVE',
@@ -238,25 +245,26 @@ describe('replay', () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
-  test('usage', () => {
+  test('usage', async () => {
     const small = smallTrace();
     const blocked = join(temporaryDirectory(), 'file');
     writeFileSync(blocked, '');
     mkdirSync(join(temporaryDirectory(), 'x'));
-    expectUsage(['replay'], /missing required argument 'trace'/);
-    expectUsage(['replay', small, '--method', 'bset'], /no method 'bset'; did you mean 'best'/);
-    expectUsage(['replay', small, '--method', ','], /separated by commas/);
-    expectUsage(['replay', small, '--discipline', 'heep'], /did you mean 'heap'/);
-    expectUsage(['replay', small, '--repeat', '0'], /from 1 to 1000/);
-    expectUsage(['replay', small, '--repeat', '1.5'], /from 1 to 1000/);
-    expectUsage(['replay', small, '--touch', 'some'], /none, ends, all/);
-    expectUsage(['replay', small, '--dir', join(blocked, 'x')], /another --dir/, 3, 'ERR_IO');
-    expectUsage(['replay', MAIN], /is no allocation trace/, 3, 'ERR_CORRUPT');
+    await expectUsage(['replay'], /missing required argument 'trace'/);
+    await expectUsage(['replay', small, '--method', 'bset'],
+      /no method 'bset'; did you mean 'best'/);
+    await expectUsage(['replay', small, '--method', ','], /separated by commas/);
+    await expectUsage(['replay', small, '--discipline', 'heep'], /did you mean 'heap'/);
+    await expectUsage(['replay', small, '--repeat', '0'], /from 1 to 1000/);
+    await expectUsage(['replay', small, '--repeat', '1.5'], /from 1 to 1000/);
+    await expectUsage(['replay', small, '--touch', 'some'], /none, ends, all/);
+    await expectUsage(['replay', small, '--dir', join(blocked, 'x')], /another --dir/, 3, 'ERR_IO');
+    await expectUsage(['replay', MAIN], /is no allocation trace/, 3, 'ERR_CORRUPT');
   });
 });
 
-test.each(['trace', 'replay'])('%s --help has examples', (name) => {
-  const { status, stdout } = cli([name, '--help']);
+test.each(['trace', 'replay'])('%s --help has examples', async (name) => {
+  const { status, stdout } = await cliHere([name, '--help']);
   expect(status).toBe(0);
   expect(stdout).toMatch(new RegExp(`^Usage: regionstore ${name} `));
   expect(stdout).toContain(`\n  $ regionstore ${name} gawk.vmt.gz`);

@@ -190,11 +190,11 @@ describe('code of the program that runs while a list takes what it gives', () =>
     const { heap, region } = newHeap();
     const Holder = struct('Holder', { all: list(list(u32)) });
     const outer = heap.create(Holder, { all: [[1], [2]] }).all;
-    return { outer, region, show: () => [...outer].map((one) => [...one]) };
+    return { heap, outer, region, show: () => [...outer].map((one) => [...one]) };
   };
 
   test('may add to it, empty it, or fail', () => {
-    const { outer, region, show } = setUp();
+    const { heap, outer, region, show } = setUp();
     const adding = function* (): Generator<number> {
       for (let i = 0; i < 100; i++) outer.push([i]);
       yield 77;
@@ -223,6 +223,11 @@ describe('code of the program that runs while a list takes what it gives', () =>
       expect(show()).toEqual([[78]]);
       expect(findingsOf(outer)).toEqual([]);
     }
+    const collecting = function* (): Generator<number> {
+      heap.collect();
+      yield 1;
+    };
+    expectCode('ERR_BUSY', () => outer.push(collecting()));
     // Lists that were made before the failure are the collector's.
     expect(region.stat().busyBlocks).toBe(busy + 2);
     expect(region.check()).toEqual([]);

@@ -139,15 +139,17 @@ describe('hostile files', () => {
     region.close();
     const image = memory.bytes().slice();
     const outcomes = new Map<string, number>();
-    // Every byte of the header, the roots and the durable state; some of what is unused or blocks.
+    // Every byte of the header, the roots and the durable state, once, as they are the same under
+    // every method; some of what is unused or blocks.
     const stride = often(7, 1);
-    for (let at = 0; at < 5 * PAGE; at += at < PAGE + STATE.bytes ? 1 : stride) {
+    const dense = method === best ? PAGE + STATE.bytes : 0;
+    for (let at = 0; at < 5 * PAGE; at += at < dense ? 1 : stride) {
       const damaged = image.slice();
       damaged[at] ^= 0xff;
       const outcome = outcomeOf(damaged);
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
-    expect(outcomes.get('ERR_CORRUPT')).toBeGreaterThan(80);
+    expect(outcomes.get('ERR_CORRUPT')).toBeGreaterThan(method === best ? 80 : 10);
     expect(outcomes.get('sound')).toBeGreaterThan(200);
     const codes: readonly string[] = [...ERROR_CODES, 'sound', 'findings'];
     expect([...outcomes.keys()].filter((key) => !codes.includes(key))).toEqual([]);
@@ -294,7 +296,7 @@ describe('death of the writer', () => {
     const path = regionFile();
     const child = fileURLToPath(new URL('../dist/test/support/region-child.js', import.meta.url));
     let acknowledged = 0;
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < often(4, 10); round++) {
       acknowledged = Math.max(acknowledged, await killAfter(child, path, 60 + round * 37));
       using region = openRegion(mmap(path));
       expect(region.check()).toEqual([]);

@@ -10,7 +10,7 @@ import { methodNamed } from '../src/methods/registry.ts';
 import { slab } from '../src/methods/slab.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Address } from '../src/types.ts';
-import { newSeed, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom } from './support/oracle.ts';
 import { isWhole } from './support/shared-blocks.ts';
 import { CONTROL, type Job, newControl, type Running, startJob } from './support/shared-jobs.ts';
 import type { Hammered } from './support/shared-worker.ts';
@@ -31,9 +31,9 @@ function takeovers(buffer: SharedArrayBuffer): number {
   return new Int32Array(buffer)[SHARED.takeovers / 4] as number;
 }
 
-/** Waits, at most ten seconds. */
+/** Waits, at most half a minute: on a busy machine a thread needs seconds to start. */
 async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 5000; i++) {
+  for (let i = 0; i < 15_000; i++) {
     if (isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -147,7 +147,8 @@ describe('threads that die', () => {
     const memory = shared({ capacity: 16 * MIB, shards: 1 });
     using region = createRegion(memory, method);
     region.alloc(100);
-    for (const store of [0, 1, 2, 4, 8]) {
+    const stores = [0, 1, 2, 4, 8].filter((_, i) => i % often(2, 1) === 0);
+    for (const store of stores) {
       const control = newControl();
       const words = new Int32Array(control);
       const { worker } = startJob<null>(jobOf(memory.buffer,
@@ -164,7 +165,7 @@ describe('threads that die', () => {
       await Promise.all(waiting.map(({ done }) => done));
       expect(region.check()).toEqual([]);
     }
-    expect(region.stat().busyBlocks).toBeGreaterThanOrEqual(6);
+    expect(region.stat().busyBlocks).toBeGreaterThanOrEqual(stores.length + 1);
   });
 
   test('with the lock of the roots', async () => {

@@ -163,8 +163,9 @@ describe('on traces', () => {
     mkdirSync(join(dir, 'traces'));
     writeRep(join(dir, 'traces', 'a.rep'), 2000, (i) => i % 300, false);
     const out = join(dir, 'results');
-    const args = [join(dir, 'traces'), '--no-direct', '--touch', 'all', '--method', 'best', '--save', out];
-    const { status, stdout, stderr } = cli(['study', ...args, '--quick'], NO_COMPILER);
+    const args = ['study', join(dir, 'traces'), '--no-direct', '--touch', 'all', '--method', 'best',
+      '--save', out, '--quick'];
+    const { status, stdout, stderr } = cli(args, NO_COMPILER);
     // Progress is for terminals only.
     expect([status, stderr]).toEqual([0, expect.stringMatching(/^saved [^\n]+\n$/)]);
     expect(stdout).toContain('Left out: every allocator of C: no C compiler (/nowhere/cc).');

@@ -2,7 +2,6 @@
  * The crash tests in short: a few hundred disks, some mutants, a sample of faults, some kills.
  * `npm run torture` is the long form. The seed is in the name of every task and in what it reports.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,24 +14,22 @@ import { isFailed, emptySummary, note, tableOf } from '../tools/torture/summary.
 
 const SEED = 41;
 const root = projectRoot(import.meta.dirname);
+const compiled = join(root, 'dist');
 const build = join(root, 'native-shim/build');
-let compiled = '';
+let mutants = '';
 
 beforeAll(() => {
+  if (!existsSync(join(compiled, 'tools/torture/job.js'))) throw new Error('run npm run build');
   mkdirSync(build, { recursive: true });
-  compiled = mkdtempSync(join(build, 'torture-test-'));
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const { stdout } = spawnSync(process.execPath, [tsc, '--outDir', compiled, '--sourceMap', 'false',
-    '--declaration', 'false'], { cwd: root, encoding: 'utf8' });
-  if (!existsSync(join(compiled, 'tools/torture/job.js'))) throw new Error(stdout);
+  mutants = mkdtempSync(join(build, 'torture-test-'));
   buildRecorder(root);
 });
 
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
+afterAll(() => rmSync(mutants, { recursive: true, force: true }));
 
 async function results(tasks: readonly Task[]): Promise<Done[]> {
   const done: Done[] = [];
-  await runTasks(tasks.values(), { compiled, mutants: compiled, parallel: 2,
+  await runTasks(tasks.values(), { compiled, mutants, parallel: 2,
     onDone: (one) => done.push(one) });
   return done;
 }
@@ -55,9 +52,12 @@ describe('the store after a crash', () => {
   it('holds exactly one checkpoint on every disk', async () => {
     const tasks = enumerateTasks({ seed: SEED, scale: 0.5,
       workloads: ['pages', 'regions', 'pending'] }, 0);
-    const done = await results(tasks.map((task) => shortened(task, 0.03)));
+    // Every workload with both mappers, whole and after a killed life; not each with each.
+    const some = tasks.filter((_, i) => [0, 3, 5, 6, 8, 11].includes(i));
+    expect(new Set(some.map(({ class: name, what }) => `${name} ${what}`)).size).toBe(6);
+    const done = await results(some.map((task) => shortened(task, 0.03)));
     expect(lossesOf(done)).toEqual([]);
-    expect(casesOf(done)).toBeGreaterThan(200);
+    expect(casesOf(done)).toBeGreaterThan(100);
   });
 
   it('is complete when a process died while it made the store', async () => {

@@ -23,7 +23,7 @@ describe('replay', () => {
   test.each(['lua', 'convert', 'make'])('%s leaves what the trace leaves', (name) => {
     const trace = readTrace(join(FIXTURES, `${name}.vmt.gz`));
     const region = newRegion();
-    const live = new Float64Array(trace.slots);
+    const live = new Uint32Array(trace.slots);
     replay(trace, heapOf(region), live);
     expect(region.stat().busyBlocks).toBe(trace.leftBlocks);
     expect(region.stat().busyBytes).toBeGreaterThanOrEqual(trace.leftBytes);
@@ -37,7 +37,7 @@ describe('replay', () => {
     const heapped = heapOf(region);
     heapped.memory.fill(9, region.alloc(1), 100_000);
     region.clear();
-    const live = new Float64Array(trace.slots);
+    const live = new Uint32Array(trace.slots);
     replay(trace, heapped, live, touch);
     const first = [...region.bytes(live[0], 20)];
     const second = [...region.bytes(live[1], 40)];

@@ -17,7 +17,7 @@ const { values } = parseArgs({
   },
 });
 const SUITES = ['best-model', 'slab-model', 'conformance', 'roots', 'disciplines', 'last', 'region',
-  'compressed', 'nested', 'debug', 'debug-cuts', 'shared-cut'];
+  'compressed', 'nested', 'debug', 'debug-cuts', 'shared', 'shared-cut'];
 const vitest = join(root, 'node_modules', '.bin', 'vitest');
 const until = Date.now() + Number(values.minutes) * 60_000;
 const first = Number(values.seed);

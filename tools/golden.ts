@@ -11,6 +11,8 @@ import { best, compressed, createRegion, debug, file, last, openStore, pool, pro
   from '../src/index.ts';
 import type { Discipline, Method, Region, Store } from '../src/index.ts';
 import { PAGE, VERSION } from '../src/layout.ts';
+import { heapIn } from '../src/objects/heap.ts';
+import { fillHeap } from './golden-heap.ts';
 
 const folder = fileURLToPath(new URL(`../../test/fixtures/golden/v${VERSION}`, import.meta.url));
 
@@ -65,6 +67,7 @@ const REGIONS: readonly Golden[] = [
   ['pool.region', packed, pool, fillPool],
   ['debug.region', packed, debug(best), (r) => fill(r, 13)],
   ['profile.region', packed, profile(slab), (r) => fill(r, 15)],
+  ['heap.region', packed, slab, (r) => fillHeap(heapIn(r, { now: () => 0 }))],
 ];
 
 function packed(path: string): Discipline {

@@ -45,22 +45,35 @@ export function shell(program: Command, console: Console): void {
 
 /** Until the user leaves. */
 async function converse(console: Console, store: Store, isJson: boolean): Promise<void> {
-  const { isTerminal } = console.output;
-  const isAsking = isTerminal && process.stdin.isTTY === true;
+  const isAsking = console.output.isTerminal && process.stdin.isTTY === true;
+  const { stdin: input, stdout: output } = process;
+  const server = replOn(store, { input, output, isAsking, isJson });
+  await new Promise<void>((resolve) => server.once('exit', resolve));
+}
+
+export interface Talk {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+  /** Somebody types: a prompt, colours, completion. */
+  readonly isAsking: boolean;
+  readonly isJson: boolean;
+}
+
+/** The REPL over a store; emits `exit` when the user leaves. */
+export function replOn(store: Store, { input, output, isAsking, isJson }: Talk): REPLServer {
+  if (isAsking) output.write(`${greeting(store)}\n`);
   const server = start({
     prompt: isAsking ? 'regionstore> ' : '',
-    input: process.stdin,
-    output: process.stdout,
+    input,
+    output,
     terminal: isAsking,
     ignoreUndefined: true,
     writer: isJson ? jsonOf : (value) => inspect(value, { colors: isAsking, depth: 3 }),
   });
-  if (isAsking) server.output.write(`${greeting(store)}\n`);
   bind(server, store);
   hideInnards(server);
   define(server, store);
-  server.displayPrompt();
-  await new Promise<void>((resolve) => server.once('exit', resolve));
+  return server;
 }
 
 /** What has no form in JSON is null. */

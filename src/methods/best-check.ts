@@ -15,8 +15,9 @@ import {
 } from '../layout.ts';
 import type { Arena, Finding } from '../types.ts';
 import { binOf } from './best-bins.ts';
+import { isCached } from './best-caches.ts';
 import { isBoundary, isLive, lastSizeWord, sizeAt, sizeWord } from './best-map.ts';
-import { COVER_SHIFT, isCached } from './best-space.ts';
+import { COVER_SHIFT } from './best-space.ts';
 import { blockAt, isOwn } from './best-walk.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, caches: CACHES } = BEST;

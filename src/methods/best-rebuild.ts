@@ -13,6 +13,7 @@ import {
 } from '../layout.ts';
 import type { Arena } from '../types.ts';
 import { clearBins, insertFree, release, split, unlinkFree } from './best-bins.ts';
+import { mergeCaches } from './best-caches.ts';
 import {
   dropLive,
   isBoundary,
@@ -26,7 +27,6 @@ import {
 import {
   COVER_SHIFT,
   dropEnd,
-  flushCaches,
   mapGranules,
   moveMap,
   readEnd,
@@ -163,7 +163,7 @@ export function clearBest(words: Int32Array, s: number, arena: Arena): void {
 
 /** All free memory merged, and the map where it is least in the way. */
 export function settleBest(words: Int32Array, s: number): void {
-  flushCaches(words, s);
+  mergeCaches(words, s, 0);
   settleMap(words, s);
   // What the map left may join the wilderness only now, and then the map may be smaller still.
   settleMap(words, s);

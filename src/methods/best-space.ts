@@ -6,14 +6,14 @@
  * covers somewhat more than the places where blocks start and is moved when they outgrow it: copy,
  * then switch the reference. `cover` is derived from its size.
  */
-import { BEST, BEST_CACHED, BEST_MAP, BEST_SMALL, FREE } from '../layout.ts';
+import { BEST, BEST_MAP, BEST_SMALL, FREE } from '../layout.ts';
 import type { Arena } from '../types.ts';
-import { findFree, release, split, unlinkFree } from './best-bins.ts';
-import { dropBoundary, isBoundary, isLive, setBoundary, sizeAt, sizeWord } from './best-map.ts';
+import { findFree, insertFree, release, split, unlinkFree } from './best-bins.ts';
+import { mergeCaches } from './best-caches.ts';
+import { dropBoundary, setBoundary, sizeWord } from './best-map.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const SMALL = BEST_SMALL;
-const MOST_CACHED = BEST_CACHED;
 /** A block may start where the map goes on for this much: its end or its size fit in. */
 const REACH = BEST_MAP.reach;
 /** Granules one granule of map covers: four words are two pairs. */
@@ -41,40 +41,6 @@ export function readEnd(words: Int32Array, s: number, arena: Arena): number {
   const end = arena.end();
   words[s + END] = end;
   return end;
-}
-
-/** Every cached block becomes ordinary free memory. true = there was one. */
-export function flushCaches(words: Int32Array, s: number): boolean {
-  let isSome = false;
-  for (let n = MOST_CACHED; n > 0; n -= 1) {
-    let at = words[s + CACHES + n] as number;
-    words[s + CACHES + n] = 0;
-    isSome ||= at !== 0;
-    while (at !== 0 && isCached(words, s, at, n)) {
-      const next = ~(words[(at << 2) + FREE.next] as number);
-      release(words, s, at, n);
-      at = next;
-    }
-  }
-  return isSome;
-}
-
-/** Do the caches hold more than `few` granules? Nobody counts while they are filled and emptied. */
-function cachesHold(words: Int32Array, s: number, few: number): boolean {
-  let held = 0;
-  for (let n = 1; n <= MOST_CACHED; n += 1) {
-    let at = words[s + CACHES + n] as number;
-    for (; at !== 0 && held <= few; held += n) at = ~(words[(at << 2) + FREE.next] as number);
-  }
-  return held > few;
-}
-
-/** Can this be a cached block of n granules? */
-export function isCached(words: Int32Array, s: number, at: number, n: number): boolean {
-  const map = words[s + MAP] as number;
-  if (at < s >>> 2 || at >= (words[s + TOP] as number)) return false;
-  if (at + REACH > (words[s + COVER] as number) || (words[at << 2] as number) >= 0) return false;
-  return isBoundary(words, map, at) && !isLive(words, map, at) && sizeAt(words, map, at) === n;
 }
 
 /** A block at the start of the wilderness; its room and its place in the map were made sure of. */
@@ -133,48 +99,51 @@ export function moveMap(words: Int32Array, s: number, at: number, n: number): vo
   release(words, s, old >>> 2, oldSize);
 }
 
-/** A bounded block of n granules that is not live yet, wherever there is room; 0 = no space. */
-export function carve(words: Int32Array, s: number, arena: Arena, n: number): number {
-  const w = findFree(words, s, n);
-  if (w !== 0) {
-    const at = w >>> 2;
-    const m = unlinkFree(words, s, w);
-    if (m >= n) {
-      const taken = n < BATCHED && m > n ? refill(words, s, at, m, n) : n;
-      split(words, s, at, m, taken);
-      return at;
-    }
-  }
-  const top = words[s + TOP] as number;
-  const room = (words[s + END] as number) - top;
-  const starts = (words[s + COVER] as number) - REACH - top;
-  if (n <= room && starts >= 0) {
-    if (n < BATCHED && starts > n) {
-      const taken = refill(words, s, top, Math.min(room, starts), n);
-      words[s + TOP] = top + taken - n;
-    }
-    bump(words, s, n);
-    return top;
-  }
-  return grow(words, s, arena, n);
-}
-
 /**
- * Cuts more blocks of a small size from m granules at `at` than the one that was asked for, for its
- * cache: a split costs as much as ten blocks from a cache. Returns the granules cut, bounded
- * inside.
+ * A live block of n granules, wherever there is room; 0 = no space. Of a small size some more are
+ * cut than the one that was asked for, for its cache: a split costs as much as ten blocks from a
+ * cache.
+ *
+ * One function on purpose: V8 counts what it inlines into `alloc` against inlining `alloc`, and
+ * does not inline what has more than 460 bytes of bytecode.
  */
-function refill(words: Int32Array, s: number, at: number, m: number, n: number): number {
+export function carve(words: Int32Array, s: number, arena: Arena, n: number): number {
   const map = words[s + MAP] as number;
-  const count = Math.min(BATCH, (m / n) | 0);
-  let head = 0;
-  for (let block = at + (count - 1) * n; block > at; block -= n) {
-    setBoundary(words, map, block);
-    words[(block << 2) + FREE.next] = ~head;
-    head = block;
+  const cover = words[s + COVER] as number;
+  const w = findFree(words, s, n);
+  const m = w === 0 ? 0 : unlinkFree(words, s, w);
+  const top = words[s + TOP] as number;
+  let at = w >>> 2;
+  let room = m;
+  if (m < n) {
+    at = top;
+    room = (words[s + END] as number) - top;
+    if (n > room || top + REACH > cover) return grow(words, s, arena, n);
   }
-  words[s + CACHES + n] = head;
-  return count * n;
+  let taken = n;
+  if (n < BATCHED && room > n) {
+    const most = Math.min(room, cover - REACH - at);
+    const last = at + Math.max(0, Math.min(BATCH, (most / n) | 0) - 1) * n;
+    let head = 0;
+    for (let block = last; block > at; block -= n) {
+      setBoundary(words, map, block);
+      words[(block << 2) + FREE.next] = ~head;
+      head = block;
+    }
+    words[s + CACHES + n] = head;
+    taken = last + n - at;
+  }
+  if (m < n) {
+    if (at + taken < cover) setBoundary(words, map, at + taken);
+    words[s + TOP] = at + taken;
+  } else if (m > taken) {
+    setBoundary(words, map, at + taken);
+    insertFree(words, s, at + taken, m - taken);
+  }
+  if (n > SMALL) words[sizeWord(map, at)] = n;
+  const pair = map + ((at >>> 5) << 1);
+  words[pair | 1] = (words[pair | 1] as number) | (1 << at);
+  return at;
 }
 
 /**
@@ -183,16 +152,16 @@ function refill(words: Int32Array, s: number, at: number, m: number, n: number):
  */
 export function tidyCaches(words: Int32Array, s: number): void {
   const part = (words[s + TOP] as number) >>> LEFT_SHIFT;
-  if (cachesHold(words, s, part)) flushCaches(words, s);
+  mergeCaches(words, s, part);
   words[s + REST] = Math.max(part, LEFT_LEAST);
 }
 
 function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
   const few = FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
-  if (cachesHold(words, s, few) && flushCaches(words, s)) return carve(words, s, arena, n);
-  if (!coverTo(words, s, arena, words[s + TOP] as number)) return 0;
-  if (extendBy(words, s, arena, n)) return bump(words, s, n);
-  return flushCaches(words, s) ? carve(words, s, arena, n) : 0;
+  if (mergeCaches(words, s, few)) return carve(words, s, arena, n);
+  const isRoom = coverTo(words, s, arena, words[s + TOP] as number)
+    && extendBy(words, s, arena, n);
+  return isRoom || mergeCaches(words, s, 0) ? carve(words, s, arena, n) : 0;
 }
 
 /** A block takes in what lies behind it; the place of its new end is bounded already. */

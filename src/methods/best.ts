@@ -30,6 +30,7 @@ import { BEST, BEST_CACHED, BEST_HIDDEN, BEST_MAP, BEST_SMALL, FREE, GRANULE }
 import { assert } from '../errors.ts';
 import type { Arena, Blocks, BlockStat, Finding, Method } from '../types.ts';
 import { findFree, insertFree, maybeFree, release, unlinkFree } from './best-bins.ts';
+import { mergeCaches } from './best-caches.ts';
 import { checkBest } from './best-check.ts';
 import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best-map.ts';
 import { clearBest, layEmpty, rebuildBest, settleBest, trimBest } from './best-rebuild.ts';
@@ -39,7 +40,6 @@ import {
   coverTo,
   dropEnd,
   extendBy,
-  flushCaches,
   growTo,
   setEnd,
   shrinkTo,
@@ -66,22 +66,16 @@ function granulesFor(size: number): number {
 
 function allocSlow(words: Int32Array, s: number, arena: Arena, size: number): number {
   if (size > CACHED_BYTES) return allocLarge(words, s, arena, size);
-  const n = (size + 15) >>> 4;
-  const at = carve(words, s, arena, n);
-  if (at !== 0) setLive(words, words[s + MAP] as number, at);
-  return at;
+  return carve(words, s, arena, (size + 15) >>> 4);
 }
 
 function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): number {
   const n = Math.ceil(size / GRANULE);
   if (n > MAX_GRANULES) return 0;
-  let at = carve(words, s, arena, n);
-  if (at === 0 && n >= WORTH_SETTLING) {
-    settleBest(words, s);
-    at = carve(words, s, arena, n);
-  }
-  if (at !== 0) setLive(words, words[s + MAP] as number, at);
-  return at;
+  const at = carve(words, s, arena, n);
+  if (at !== 0 || n < WORTH_SETTLING) return at;
+  settleBest(words, s);
+  return carve(words, s, arena, n);
 }
 
 /** Frees a live block of more than 32 granules, or when it is time to look through the caches. */
@@ -166,7 +160,7 @@ function align(words: Int32Array, s: number, arena: Arena, size: number, step: n
   if (n > MAX_GRANULES || step >= words.length >>> 2) return 0;
   let w = findAligned(words, s, n, step);
   if (w === 0 && (words[s + TOP] as number) + n + step > (words[s + END] as number)) {
-    if (flushCaches(words, s)) w = findAligned(words, s, n, step);
+    if (mergeCaches(words, s, 0)) w = findAligned(words, s, n, step);
   }
   let whole = w === 0 ? 0 : unlinkFree(words, s, w);
   let from = w >>> 2;
@@ -232,21 +226,22 @@ function hide(words: Int32Array, s: number, at: number): void {
 }
 
 class Best implements Blocks {
-  readonly #words: Int32Array;
-  readonly #arena: Arena;
+  declare readonly words: Int32Array;
+  declare readonly arena: Arena;
   /** Index of the first word of the state. */
-  readonly #s: number;
+  declare readonly s: number;
 
+  /** Fields that are set once, and not declared empty before: V8 folds them (region/fixed.ts). */
   constructor(arena: Arena) {
-    this.#words = arena.words;
-    this.#arena = arena;
-    this.#s = (arena.start * 4) | 0;
+    this.words = arena.words;
+    this.arena = arena;
+    this.s = (arena.start * 4) | 0;
   }
 
   alloc(size: number): number {
     if (size <= CACHED_BYTES) {
-      const words = this.#words;
-      const s = this.#s;
+      const words = this.words;
+      const s = this.s;
       const cache = (s + CACHES + ((size + 15) >>> 4)) | 0;
       const head = words[cache] as number;
       if (head > 0) {
@@ -263,12 +258,12 @@ class Best implements Blocks {
         words[cache] = 0;
       }
     }
-    return size === 0 ? this.alloc(1) : allocSlow(this.#words, this.#s, this.#arena, size) | 0;
+    return size === 0 ? this.alloc(1) : allocSlow(this.words, this.s, this.arena, size) | 0;
   }
 
   free(at: number): boolean {
-    const words = this.#words;
-    const s = this.#s;
+    const words = this.words;
+    const s = this.s;
     if (at >>> 0 >= (words[s + COVER] as number)) return false;
     const pair = ((words[s + MAP] as number) + ((at >>> 5) << 1)) | 0;
     const live = words[pair | 1] as number;
@@ -288,16 +283,16 @@ class Best implements Blocks {
   }
 
   align(size: number, alignment: number): number {
-    const cache = this.#s + CACHES + ((size + 15) >>> 4);
-    const head = size > CACHED_BYTES ? 0 : this.#words[cache] as number;
+    const cache = this.s + CACHES + ((size + 15) >>> 4);
+    const head = size > CACHED_BYTES ? 0 : this.words[cache] as number;
     if (head !== 0 && (head & (alignment / GRANULE - 1)) === 0) return this.alloc(size);
-    return align(this.#words, this.#s, this.#arena, size, alignment / GRANULE);
+    return align(this.words, this.s, this.arena, size, alignment / GRANULE);
   }
 
   /** Most small blocks that are to grow cannot: they are told so soon. */
   resize(at: number, size: number): boolean {
-    const words = this.#words;
-    const s = this.#s;
+    const words = this.words;
+    const s = this.s;
     const old = liveSize(words, s, at);
     const n = granulesFor(size);
     if (old === 0) return false;
@@ -305,44 +300,44 @@ class Best implements Blocks {
       const next = at + old;
       if (next !== words[s + TOP] && isTaken(words, s, next)) return false;
     }
-    return n === old || resize(words, s, this.#arena, at, size) === true;
+    return n === old || resize(words, s, this.arena, at, size) === true;
   }
 
   sizeOf(granule: number): number {
-    const n = liveSize(this.#words, this.#s, granule);
+    const n = liveSize(this.words, this.s, granule);
     return n === 0 ? -1 : n * GRANULE;
   }
 
   startOf(granule: number): number {
-    return startOfBest(this.#words, this.#s, granule);
+    return startOfBest(this.words, this.s, granule);
   }
 
   hide(granule: number): void {
-    hide(this.#words, this.#s, granule);
+    hide(this.words, this.s, granule);
   }
 
   walk(visit: Visit, from?: number): void {
-    walkBest(this.#words, this.#s, visit, from);
+    walkBest(this.words, this.s, visit, from);
   }
 
   stat(into: BlockStat): void {
-    walkBest(this.#words, this.#s, countInto(into));
+    walkBest(this.words, this.s, countInto(into));
   }
 
   check(report: (finding: Finding) => void): void {
-    checkBest(this.#words, this.#s, this.#arena, report);
+    checkBest(this.words, this.s, this.arena, report);
   }
 
   trim(): void {
-    trimBest(this.#words, this.#s, this.#arena);
+    trimBest(this.words, this.s, this.arena);
   }
 
   clear(): void {
-    clearBest(this.#words, this.#s, this.#arena);
+    clearBest(this.words, this.s, this.arena);
   }
 
   rebuild(): boolean {
-    return rebuildBest(this.#words, this.#s, this.#arena);
+    return rebuildBest(this.words, this.s, this.arena);
   }
 }
 

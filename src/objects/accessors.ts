@@ -12,6 +12,7 @@ import { type Bound, misfit } from './core.ts';
 import { type Handle, refOf } from './handles.ts';
 import { inlineView, setInline } from './inline.ts';
 import { type Field, isInline } from './record-layout.ts';
+import { loadText } from './text.ts';
 
 type Accessor = Required<Pick<PropertyDescriptor, 'get' | 'set'>> & ThisType<Handle>;
 
@@ -108,6 +109,7 @@ const SPECIAL: Readonly<Record<string, (bound: Bound, field: Field) => Accessor>
       },
     };
   },
+  str: textAccessor,
   bool(bound, field) {
     const { core, views: { i32 } } = bound;
     const k = field.at >>> 2;
@@ -128,6 +130,24 @@ const SPECIAL: Readonly<Record<string, (bound: Bound, field: Field) => Accessor>
     };
   },
 };
+
+/** Text: read without a detour through its codec. */
+function textAccessor(bound: Bound, field: Field): Accessor {
+  const { core, views: { i32 } } = bound;
+  const { memory } = core;
+  const k = field.at >>> 2;
+  const { set } = codecAccessor(bound, field, core.codecOf(field.kind));
+  return {
+    set,
+    get() {
+      const at = this.$at;
+      if (at < 0) throw core.stale();
+      const text = loadText(memory, i32[at + k]);
+      if (text === null) throw core.corrupt(i32[at + k], 'it holds no text');
+      return text;
+    },
+  };
+}
 
 function codecAccessor(bound: Bound, field: Field, codec: Codec): Accessor {
   const { core, views } = bound;

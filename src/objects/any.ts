@@ -52,6 +52,10 @@ export function anyCodec(core: Core, kind: Kind): KeyCodec {
     },
     blank: (views, base, i) => write(views, base + i * 2, ANY.undefined, 0, undefined),
     hash: (value) => hashAny(core, value),
+    hashNow({ i32 }, base, i, known) {
+      const at = base + i * 2;
+      return i32[at + 1] === ANY.ref && !isOwned(core, i32[at]) ? mix(i32[at]) : known;
+    },
     equals(views, base, i, value) {
       const at = base + i * 2;
       const code = views.i32[at + 1];
@@ -117,9 +121,12 @@ function release(core: Core, ref: number): void {
   const { memory, pins } = core;
   if (ref === 0) return;
   memory.dropped(ref);
-  const role = roleAt(memory, ref);
-  if (((OWNED >> role) & 1) === 0) return;
-  if (role !== ROLE.bytes || !pins.has(ref)) memory.free(ref);
+  if (isOwned(core, ref) && !pins.has(ref)) memory.free(ref);
+}
+
+/** Does the block belong to its slot? The empty text has none. */
+function isOwned({ memory }: Core, ref: number): boolean {
+  return ref === 0 || ((OWNED >> roleAt(memory, ref)) & 1) === 1;
 }
 
 function hashAny(core: Core, value: unknown): number {

@@ -51,13 +51,13 @@ const NUMBER_SLOTS: Readonly<Record<string, NumberSlot>> = {
     width: 4,
     load: ({ u32 }, base, i) => u32[base + i],
     write: ({ u32 }, base, i, value) => { u32[base + i] = value; },
-    fits: (value) => value >>> 0 === value,
+    fits: (value) => typeof value === 'number' && value >>> 0 === value,
   },
   i32: {
     width: 4,
     load: ({ i32 }, base, i) => i32[base + i],
     write: ({ i32 }, base, i, value) => { i32[base + i] = value; },
-    fits: (value) => (value | 0) === value,
+    fits: (value) => typeof value === 'number' && (value | 0) === value,
   },
   f32: {
     width: 4,
@@ -97,16 +97,16 @@ export function compareNumbers(a: number, b: number): number {
 }
 
 function numberCodec(kind: Kind, slot: NumberSlot): OrderedCodec<number> {
-  const { load } = slot;
+  const { load, write, fits } = slot;
   const init: Codec<number>['init'] = (views, base, i, value) => {
-    if (!slot.fits(value)) throw misfit(kind, value);
-    slot.write(views, base, i, value);
+    if (!fits(value)) throw misfit(kind, value);
+    write(views, base, i, value);
   };
   const same = (a: number, b: number) => a === b || (Number.isNaN(a) && Number.isNaN(b));
   return {
     kind, width: slot.width, holds: 'nothing', load, init, store: init, drop: NOTHING,
     hash(value) {
-      if (!slot.fits(value)) throw misfit(kind, value);
+      if (!fits(value)) throw misfit(kind, value);
       return hashNumber(value);
     },
     equals: (views, base, i, value) => same(load(views, base, i), value),

@@ -74,6 +74,7 @@ export class Collector {
     const { now } = this.#core;
     this.#core.assertIdle('collect');
     const start = now();
+    this.#core.collections += 1;
     if (budgetMs === undefined || this.#cycle?.withHandles !== handles) this.abort();
     const cycle = this.#cycle ?? this.#begin(head, handles, budgetMs === undefined);
     let done = false;

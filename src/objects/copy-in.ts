@@ -13,7 +13,8 @@ import { isDate, isMap, isSet } from 'node:util/types';
 import { RegionError } from '../errors.ts';
 import { elementOf } from './any-blocks.ts';
 import { Core, isHandle, type Type } from './core.ts';
-import type { Handle } from './handles.ts';
+import { discardAll } from './discard.ts';
+import { type Handle, refOf } from './handles.ts';
 import { any, list, map, set } from './kinds.ts';
 import type { PersistentList, PersistentMap, PersistentSet } from './persistent.ts';
 
@@ -65,7 +66,7 @@ export function copyIn(core: Core, value: unknown): number {
     for (const one of containers) one.copy = emptyFor(core, one.shape);
     for (const one of containers) fill(one);
   } catch (error) {
-    for (const one of containers) giveUp(core, one.copy);
+    discardAll(core, containers.flatMap(({ copy }) => copy === null ? [] : [refOf(copy)]));
     throw error;
   } finally {
     core.building -= 1;
@@ -243,13 +244,6 @@ function assertAllThere(one: Container, size: number, expected: number): void {
   if (size === expected) return;
   throw refuse('keys that were different are equal in a heap: dates by their time, bytes by ' +
     'their contents', one.parent, one.via, one.step);
-}
-
-/** A copy that nobody knows of, with what belongs to it. */
-function giveUp(core: Core, copy: Handle | null): void {
-  if (copy === null) return;
-  (copy as unknown as { clear(): void }).clear();
-  core.memory.free(core.refOf(copy));
 }
 
 function refuse(

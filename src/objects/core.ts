@@ -4,7 +4,8 @@
  * file knows none of them.
  */
 import { assert, RegionError } from '../errors.ts';
-import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
+import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT }
+  from '../layout-objects.ts';
 import { isAsking } from '../region/calls.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';
@@ -98,6 +99,8 @@ export class Core {
   moves = 0;
   /** Calls under way in which code of the program may run while what is new has no place yet. */
   building = 0;
+  /** How often a collection was begun or went on: what nothing referred to may be gone. */
+  collections = 0;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */
@@ -106,7 +109,7 @@ export class Core {
   readonly codecOf: (kind: Kind) => Codec;
   readonly #families: ReadonlyMap<number, Family>;
   /** Per type and segment. */
-  readonly #classes = new Map<number, HandleClass>();
+  #classes: (HandleClass | undefined)[] = [];
   #gone: RegionError | null = null;
   #isPeeking = false;
 
@@ -136,7 +139,7 @@ export class Core {
     const now = this.types.upgraded(ref, type);
     if (now !== ref) return this.handleOf(now);
     const made = this.classOf(type, ref);
-    return this.#isPeeking ? new made(this.memory.word(ref), null) : this.handles.obtain(ref, made);
+    return this.#isPeeking ? new made(this.memory.word(ref), null) : this.handles.add(ref, made);
   }
 
   /**
@@ -159,7 +162,7 @@ export class Core {
   classOf(type: Type, ref: number): HandleClass {
     const segment = ref >>> SEGMENT_SHIFT;
     const key = type.id * HEAP_SEGMENTS + segment;
-    return this.#classes.get(key) ?? this.#bind(type, segment, key);
+    return this.#classes[key] ?? this.#bind(type, segment, key);
   }
 
   /** A new collection of a kind that holds what a program gave. */
@@ -238,14 +241,13 @@ export class Core {
   /** Segments at the end may be gone: so is what was made for them. */
   trim(): void {
     const count = this.memory.trim();
-    for (const key of this.#classes.keys()) {
-      if (key % HEAP_SEGMENTS >= count) this.#classes.delete(key);
-    }
+    this.#classes = this.#classes.map((made, key) =>
+      key % HEAP_SEGMENTS >= count ? undefined : made);
   }
 
   /** Classes are made again: types changed. */
   forgetClasses(): void {
-    this.#classes.clear();
+    this.#classes = [];
   }
 
   /** Where an object is now that moved, perhaps more than once. */
@@ -263,7 +265,7 @@ export class Core {
     const base = segment << SEGMENT_SHIFT;
     const bound: Bound = { core: this, type, views: this.memory.views(base), base };
     const made = this.familyOf(type).bind(bound);
-    this.#classes.set(key, made);
+    this.#classes[key] = made;
     return made;
   }
 }

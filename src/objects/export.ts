@@ -6,8 +6,11 @@
  *   {"$id":1,"$type":"Task","fields":{"id":1,"title":"write","parent":null}}      an object
  *   {"$id":2,"$type":"list(str)","items":["a","b"]}                               also sets
  *   {"$id":3,"$type":"map(str,u32)","entries":[["a",1]]}      also sorted maps; `object` = plain
- *   {"$more":3,"entries":[["b",2]]}                           the rest of a long one
- *   {"$root":[["inbox",{"$ref":1,"$type":"Task"}]],"objects":3}                   the last line
+ *   {"$root":[["inbox",{"$ref":1,"$type":"Task"}]],"objects":3,"names":1}         the last line
+ *
+ * What is long takes several lines: all but the last end in `"more":true`, all but the first begin
+ * with `"$more":3`, and the last says how many elements there were: `"size":2500`. Lines of the
+ * root have no `objects` but the last. So nothing can be left out without a trace.
  *
  * Objects are numbered as they are found from the root, breadth first, so that the text does not
  * depend on where anything lies. A field that is left out is undefined, or a collection nobody
@@ -30,6 +33,8 @@ export const FORMAT_VERSION = 1;
 /** Elements of a line at most, and characters, but for the last element. */
 const ELEMENTS = 1000;
 const CHARACTERS = 2 ** 16;
+/** A collection with more elements gets a handle. */
+const STEADY = 100;
 
 /** The lines of a heap whose root is the block `root`, 0 = it has none. See ObjectHeap. */
 export function* exportLines(
@@ -57,7 +62,7 @@ export function namesOfTypes(types: Iterable<Type>): Map<Type, string> {
 class Walk {
   readonly #core: Core;
   readonly #root: number;
-  readonly #epoch: number;
+  readonly #stamp: number;
   readonly #names: ReadonlyMap<Type, string>;
   /** Numbers by reference, references by number. */
   readonly #ids = new NumberMap();
@@ -67,7 +72,7 @@ class Walk {
     this.#core = core;
     this.#names = namesOfTypes(types);
     this.#root = root;
-    this.#epoch = core.epoch;
+    this.#stamp = stampOf(core);
     // Number 0 is the root's.
     this.#refs.push(root);
     if (root !== 0) this.#ids.add(root, 0);
@@ -105,36 +110,48 @@ class Walk {
     }
     const part = partOf(kind as Kind);
     let before = start;
-    for (const piece of this.#pieces(handle, id)) {
-      yield `${before},"${part}":[${piece}]}`;
-      before = `{"$more":${id}`;
+    let waiting = '';
+    let size = 0;
+    for (const { text, count } of this.#pieces(handle, id)) {
+      if (size > 0) {
+        yield `${before},"${part}":[${waiting}],"more":true}`;
+        before = `{"$more":${id}`;
+      }
+      waiting = text;
+      size += count;
     }
+    const end = before === start ? '' : `,"size":${size}`;
+    yield `${before},"${part}":[${waiting}]${end}}`;
   }
 
   *rootLines(): IterableIterator<string> {
-    let waiting: string | null = null;
-    for (const piece of this.#root === 0 ? [] : this.#pieces(this.#handleAt(0))) {
-      if (waiting !== null) yield `{"$root":[${waiting}]}`;
-      waiting = piece;
+    let waiting = '';
+    let names = 0;
+    for (const { text, count } of this.#root === 0 ? [] : this.#pieces(this.#handleAt(0))) {
+      if (names > 0) yield `{"$root":[${waiting}]}`;
+      waiting = text;
+      names += count;
     }
-    yield `{"$root":[${waiting ?? ''}],"objects":${this.count}}`;
+    yield `{"$root":[${waiting}],"objects":${this.count},"names":${names}}`;
   }
 
   #handleAt(id: number): Handle {
     return this.#look(id, () => this.#core.handleOf(this.#refs.at(id)));
   }
 
-  /** The elements of a collection, some at a time; at least one piece, maybe an empty one. */
-  *#pieces(handle: Handle, id = 0): IterableIterator<string> {
+  /** The elements of a collection, some at a time. */
+  *#pieces(handle: Handle, id = 0): IterableIterator<Piece> {
     const { key, of } = handle.$bound.type.kind as Kind;
     const textOfOne = key === undefined || of === undefined
       ? this.#teller((key ?? of) as Kind) : this.#entryTeller(key, of);
-    const elements = (handle as unknown as Iterable<unknown>)[Symbol.iterator]();
-    let piece = this.#look(id, () => nextPiece(elements, textOfOne));
-    yield piece ?? '';
-    while (piece !== null) {
-      piece = this.#look(id, () => nextPiece(elements, textOfOne));
-      if (piece !== null) yield piece;
+    // An iteration of a registered handle goes on where the program changes the collection.
+    const { size, length = size } = handle as unknown as { size?: number; length?: number };
+    const steady = (length ?? 0) > STEADY ? this.#core.handleOf(refOf(handle)) : handle;
+    const elements = (steady as unknown as Iterable<unknown>)[Symbol.iterator]();
+    for (;;) {
+      const piece = this.#look(id, () => nextPiece(elements, textOfOne));
+      if (piece.count === 0) return;
+      yield piece;
     }
   }
 
@@ -190,9 +207,10 @@ class Walk {
   #look<T>(id: number, work: () => T): T {
     const core = this.#core;
     core.assertUsable();
-    if (core.epoch !== this.#epoch) {
-      throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
-        'rolled back while it was exported; begin again');
+    if (stampOf(core) !== this.#stamp) {
+      throw new RegionError('ERR_STALE',
+        `heap '${core.name}' was collected, compacted, cleared or rolled back while it was ` +
+          'exported; begin again');
     }
     try {
       return core.peek(work);
@@ -204,14 +222,25 @@ class Walk {
   }
 }
 
+/** Another number where references that are kept here may lead elsewhere. */
+export function stampOf({ epoch, collections }: Core): number {
+  return epoch + collections;
+}
+
 /** What the elements of a collection are called. */
 export function partOf({ name }: Kind): 'items' | 'entries' {
   return name === 'list' || name === 'set' ? 'items' : 'entries';
 }
 
+/** Some elements of a collection. */
+interface Piece {
+  readonly text: string;
+  readonly count: number;
+}
+
 function nextPiece(
   elements: Iterator<unknown>, textOfOne: (element: unknown) => string,
-): string | null {
+): Piece {
   const texts: string[] = [];
   for (let left = CHARACTERS; texts.length < ELEMENTS && left > 0;) {
     const step = elements.next();
@@ -220,7 +249,7 @@ function nextPiece(
     texts.push(text);
     left -= text.length;
   }
-  return texts.length === 0 ? null : texts.join(',');
+  return { text: texts.join(','), count: texts.length };
 }
 
 /** V8 has strings of up to 512 MiB. */

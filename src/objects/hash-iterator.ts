@@ -6,12 +6,14 @@
  * became of the old ones is noted for whoever still counts by them, and forgotten with the last
  * iterator (the same as in V8).
  */
-import { HASH } from '../layout-objects.ts';
+import { GRANULE_MASK, HASH, WORD_SHIFT } from '../layout-objects.ts';
 import { type Group, refOf } from './handles.ts';
 import type { Bound } from './core.ts';
 import type { HashTable } from './hash.ts';
-import { nextAlive } from './hash-room.ts';
+import { eachAlive, nextAlive } from './hash-room.ts';
+import type { HashShape } from './hash-shape.ts';
 import { compact, isSparse } from './hash-shrink.ts';
+import type { Views } from './memory.ts';
 
 /** A time in which the numbers of entries do not change. */
 export interface Epoch {
@@ -37,7 +39,7 @@ export function removeEntry(handle: HashHandle, index: number): void {
   const ref = refOf(handle);
   handle.$table.remove(ref, index);
   if (!isSparse(shape, ref)) return;
-  if (handle.$epoch !== null) endEpoch(handle, aliveIn(handle));
+  if (handle.$epoch !== null) endEpoch(handle, aliveIn(handle, ref));
   compact(shape, ref);
 }
 
@@ -46,15 +48,13 @@ export function removeEvery(handle: HashHandle): void {
   if (handle.$epoch !== null) endEpoch(handle, new Int32Array(0));
 }
 
-function aliveIn(handle: HashHandle): Int32Array {
-  const { $table: { shape } } = handle;
-  const ref = refOf(handle);
+function aliveIn({ $table: { shape } }: HashHandle, ref: number): Int32Array {
   const { i32 } = shape.memory.views(ref);
   const alive = new Int32Array(i32[shape.memory.word(ref) + HASH.size]);
   let count = 0;
-  for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i + 1)) {
-    alive[count++] = i;
-  }
+  eachAlive(shape, ref, (_views, _word, index) => {
+    alive[count++] = index;
+  });
   return alive;
 }
 
@@ -76,8 +76,8 @@ function below(numbers: Int32Array, index: number): number {
   return low;
 }
 
-/** What an iterator gives of an entry. */
-export type Pick<T> = (table: HashTable, ref: number, index: number) => T;
+/** What an iterator gives of an entry, which lies at a word. */
+export type Pick<T> = (shape: HashShape, views: Views, word: number) => T;
 
 export class HashIterator<T> implements IterableIterator<T> {
   #handle: HashHandle | null;
@@ -104,15 +104,18 @@ export class HashIterator<T> implements IterableIterator<T> {
       this.#index = below(this.#epoch.kept as Int32Array, this.#index);
       this.#epoch = this.#epoch.next;
     }
-    const { $table: table } = handle;
+    const { $table: { shape } } = handle;
     const ref = refOf(handle);
-    const index = nextAlive(table.shape, ref, this.#index);
+    const index = nextAlive(shape, ref, this.#index);
     if (index < 0) {
       this.#handle = null;
       return { value: undefined, done: true };
     }
     this.#index = index + 1;
-    return { value: this.#pick(table, ref, index), done: false };
+    const { i32 } = shape.memory.views(ref);
+    const chunk = shape.chunkOf(i32, (ref & GRANULE_MASK) << WORD_SHIFT, index);
+    const word = shape.wordOf(chunk, index);
+    return { value: this.#pick(shape, shape.memory.views(chunk), word), done: false };
   }
 }
 

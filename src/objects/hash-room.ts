@@ -13,6 +13,7 @@ import { ALIVE_MASK, BUCKETS, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, HASH
   ROLE, ROLE_SHIFT, ROOM_SHIFT } from '../layout-objects.ts';
 import { tagOf } from './core.ts';
 import { bucketOf, CHUNK, HEADS, type HashShape } from './hash-shape.ts';
+import type { Views } from './memory.ts';
 
 const WORD_BYTES = 4;
 /** Up to so many entries are looked through: there are no chains. */
@@ -246,6 +247,26 @@ export function nextAlive(shape: HashShape, ref: number, index: number): number 
   return -1;
 }
 
+/** An entry, where it lies. */
+export type EntryVisitor = (views: Views, word: number, index: number) => void;
+
+/** Visits the entries that are alive, in their order; they may move down, or die. */
+export function eachAlive(shape: HashShape, ref: number, visit: EntryVisitor): void {
+  const { memory, stride } = shape;
+  const { i32 } = memory.views(ref);
+  const at = memory.word(ref);
+  const used = Math.min(i32[at + HASH.used], i32[at + HASH.room]);
+  for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i)) {
+    const chunk = shape.chunkOf(i32, at, i);
+    const end = Math.min(used, ((i >>> CHUNK_SHIFT) + 1) * CHUNK);
+    const views = memory.views(chunk);
+    let word = shape.wordOf(chunk, i);
+    for (; i < end; i++, word += stride) {
+      if (views.i32[word + ENTRY.next] !== DEAD) visit(views, word, i);
+    }
+  }
+}
+
 /** Every entry that is alive is put into its chain. */
 export function linkAll(shape: HashShape, ref: number): void {
   const { memory } = shape;
@@ -257,25 +278,22 @@ export function linkAll(shape: HashShape, ref: number): void {
     const word = shape.headWord(heads, first);
     memory.views(heads).i32.fill(0, word, word + Math.min(HEADS, buckets - first));
   }
-  for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i + 1)) {
-    const chunk = shape.chunkOf(i32, at, i);
-    const words = memory.views(chunk).i32;
-    const word = shape.wordOf(chunk, i);
-    words[word + ENTRY.next] = 0;
-    if (buckets > 0) link(shape, ref, i, words, word);
-  }
+  eachAlive(shape, ref, (views, word, index) => {
+    if (buckets > 0) link(shape, i32, at, index, views.i32, word);
+    else views.i32[word + ENTRY.next] = 0;
+  });
 }
 
-/** An entry becomes the first of its chain; `words`, `word` = where it lies. */
+/**
+ * An entry becomes the first of its chain. `i32`, `at` = where the header lies, `words`, `word` =
+ * where the entry does.
+ */
 export function link(
-  shape: HashShape, ref: number, index: number, words: Int32Array, word: number,
+  shape: HashShape, i32: Int32Array, at: number, index: number, words: Int32Array, word: number,
 ): void {
-  const { memory } = shape;
-  const { i32 } = memory.views(ref);
-  const at = memory.word(ref);
   const bucket = bucketOf(words[word + ENTRY.hash], i32[at + HASH.buckets]);
   const heads = shape.headsOf(i32, at, bucket);
-  const headWords = memory.views(heads).i32;
+  const headWords = shape.memory.views(heads).i32;
   const headWord = shape.headWord(heads, bucket);
   words[word + ENTRY.next] = headWords[headWord];
   headWords[headWord] = index + 1;

@@ -7,6 +7,17 @@
  *          ─ heads ───▶ 0                          few entries: they are looked through
  *                    ─▶ buckets                    up to 2^HEADS_SHIFT
  *                    ─▶ directory ─▶ buckets …
+ *
+ * What holds of it, and hash-check.ts checks:
+ *   H1  0 ≤ size ≤ used ≤ room, and first ≤ used.
+ *   H2  `entries` are blocks of this type with `room` places; only those below the last that is
+ *       used may be missing from the directory.
+ *   H3  A block says how many of its entries are alive, the header how many in all.
+ *   H4  No entry before `first` is alive; places that were never used are zeros.
+ *   H5  `heads` are blocks with room for as many chains; there are none only for few entries.
+ *   H6  Every entry that is alive is in the chain of its hash, once; no other is in a chain.
+ *   H7  An entry keeps the hash of its key.
+ *   H8  No two keys are equal.
  */
 import { BUCKETS, CHUNK_SHIFT, DIRECTORY, ENTRIES, ENTRY, GRANULE_MASK, HASH, HEADS_SHIFT,
   WORD_SHIFT } from '../layout-objects.ts';
@@ -62,7 +73,8 @@ export class HashShape {
 
   /** First word of an entry in its block. */
   wordOf(chunk: number, index: number): number {
-    return ((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.data + (index & (CHUNK - 1)) * this.stride;
+    const first = ((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.data;
+    return first + (index & (CHUNK - 1)) * this.stride;
   }
 
   /** The block that holds the head of a chain. */

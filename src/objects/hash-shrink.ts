@@ -7,8 +7,9 @@
  */
 import { CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, HASH, ROLE_SHIFT, ROOM_SHIFT }
   from '../layout-objects.ts';
-import { FEW, giveUp, linkAll, nextAlive } from './hash-room.ts';
+import { eachAlive, FEW, giveUp, linkAll } from './hash-room.ts';
 import { CHUNK, HEADS, type HashShape } from './hash-shape.ts';
+import type { Views } from './memory.ts';
 
 /** So many dead entries are put up with. */
 const SPARE = 32;
@@ -107,26 +108,22 @@ function moveDown(shape: HashShape, ref: number): void {
   const { i32 } = memory.views(ref);
   const at = memory.word(ref);
   let to = 0;
-  for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i + 1)) {
-    if (i !== to) {
-      const chunk = shape.chunkOf(i32, at, i);
-      const target = shape.chunkOf(i32, at, to);
-      const words = memory.views(chunk).i32;
-      const word = shape.wordOf(chunk, i);
-      const targetWords = memory.views(target).i32;
-      const targetWord = shape.wordOf(target, to);
-      if (memory.watcher !== null) dropSlots(shape, chunk, word);
-      for (let k = 0; k < stride; k++) targetWords[targetWord + k] = words[word + k];
-      words[word + ENTRY.next] = DEAD;
-    }
+  eachAlive(shape, ref, (views, word, index) => {
+    const target = shape.chunkOf(i32, at, to);
+    const targetWords = memory.views(target).i32;
+    const targetWord = shape.wordOf(target, to);
     to += 1;
-  }
+    if (index === to - 1) return;
+    if (memory.watcher !== null) dropSlots(shape, views, word);
+    for (let k = 0; k < stride; k++) targetWords[targetWord + k] = views.i32[word + k];
+    views.i32[word + ENTRY.next] = DEAD;
+  });
 }
 
 /** The slots of an entry go: what belongs to them is freed, or a collection told. */
-export function dropSlots({ memory, key, value, keyAt, valueAt }: HashShape, chunk: number,
-                          word: number): void {
-  const views = memory.views(chunk);
+export function dropSlots(
+  { key, value, keyAt, valueAt }: HashShape, views: Views, word: number,
+): void {
   if (key.holds !== 'nothing') key.drop(views, word + keyAt, 0);
   if (value !== null && value.holds !== 'nothing') value.drop(views, word + valueAt, 0);
 }

@@ -7,17 +7,17 @@
  * memory that is short. So both slots of an entry are written elsewhere first, and moved in when
  * nothing can happen any more.
  *
- * Hashes have no secret in them: a hash of a text is the same in every heap. Who chooses all keys of
- * a map can choose them so that they share a chain, as long as the number of such keys.
+ * Hashes have no secret in them: a hash of a text is the same in every heap. Who chooses all keys
+ * of a map can choose them so that they share one chain, and each of them costs a walk along it.
  */
 import { RegionError } from '../errors.ts';
 import { ALIVE_MASK, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, GRANULE_MASK, HASH, ROLE,
   WORD_SHIFT } from '../layout-objects.ts';
 import { type Core, tagOf, type Type } from './core.ts';
-import { addRoom, giveUp, link, linkAll, nextAlive, reserve } from './hash-room.ts';
+import { addRoom, eachAlive, giveUp, link, linkAll, nextAlive, reserve } from './hash-room.ts';
 import { bucketOf, CHUNK, HashShape } from './hash-shape.ts';
 import { dropSlots, release } from './hash-shrink.ts';
-import type { Views } from './memory.ts';
+import { type Views, viewsOf } from './memory.ts';
 
 const WORD_BYTES = 4;
 
@@ -30,9 +30,7 @@ const STAGED_VALUE = 2;
 const STAGED_BYTES = 16;
 
 function newStaged(): Staged {
-  const buffer = new ArrayBuffer(STAGED_BYTES);
-  return { views: { i32: new Int32Array(buffer), u32: new Uint32Array(buffer),
-    f32: new Float32Array(buffer), f64: new Float64Array(buffer), u8: new Uint8Array(buffer) } };
+  return { views: viewsOf(new Uint8Array(STAGED_BYTES)) };
 }
 
 /** Hashes of one type. `ref` = their header. */
@@ -100,7 +98,7 @@ export class HashTable {
     const heads = shape.headsOf(i32, at, bucket);
     let link = memory.views(heads).i32[shape.headWord(heads, bucket)];
     for (let steps = used; link !== 0; steps--) {
-      if (!(link > 0 && link <= used && steps > 0)) throw shape.core.corrupt(ref, `chain ${bucket}`);
+      if (!(link > 0 && link <= used && steps > 0)) throw this.#badChain(ref, bucket);
       const chunk = shape.chunkOf(i32, at, link - 1);
       const views = memory.views(chunk);
       const word = shape.wordOf(chunk, link - 1);
@@ -110,6 +108,10 @@ export class HashTable {
       link = views.i32[word + ENTRY.next];
     }
     return -1;
+  }
+
+  #badChain(ref: number, bucket: number): RegionError {
+    return this.shape.core.corrupt(ref, `chain ${bucket} leads nowhere`);
   }
 
   /** The same where there are no chains. */
@@ -129,14 +131,7 @@ export class HashTable {
     return -1;
   }
 
-  /** Key and value of an entry. */
-  keyAt(ref: number, index: number): unknown {
-    const { shape } = this;
-    const { memory } = shape;
-    const chunk = shape.chunkOf(memory.views(ref).i32, (ref & GRANULE_MASK) << WORD_SHIFT, index);
-    return shape.key.load(memory.views(chunk), shape.wordOf(chunk, index) + shape.keyAt, 0);
-  }
-
+  /** The value of an entry; undefined in a set. */
   valueAt(ref: number, index: number): unknown {
     const { shape } = this;
     const { memory, value } = shape;
@@ -209,7 +204,7 @@ export class HashTable {
     if (shape.valueWords > 0) words[word + valueAt] = staged[STAGED_VALUE];
     if (shape.valueWords === 2) words[word + valueAt + 1] = staged[STAGED_VALUE + 1];
     words[((chunk & GRANULE_MASK) << WORD_SHIFT) + ENTRIES.counts] += 1;
-    if (i32[at + HASH.buckets] > 0) link(shape, ref, index, words, word);
+    if (i32[at + HASH.buckets] > 0) link(shape, i32, at, index, words, word);
     i32[at + HASH.used] = index + 1;
     i32[at + HASH.size] += 1;
   }
@@ -237,7 +232,7 @@ export class HashTable {
     if (i32[at + HASH.buckets] > 0) this.#unlink(ref, index, words, word);
     words[word + ENTRY.next] = DEAD;
     i32[at + HASH.size] -= 1;
-    dropSlots(shape, chunk, word);
+    dropSlots(shape, memory.views(chunk), word);
     const counts = memory.word(chunk) + ENTRIES.counts;
     words[counts] -= 1;
     if ((words[counts] & ALIVE_MASK) === 0) this.#freeChunk(ref, index);
@@ -258,7 +253,7 @@ export class HashTable {
     let linkWord = shape.headWord(heads, bucket);
     for (let steps = used; linkWords[linkWord] !== index + 1; steps--) {
       const link = linkWords[linkWord];
-      if (!(link > 0 && link <= used && steps > 0)) throw shape.core.corrupt(ref, `chain ${bucket}`);
+      if (!(link > 0 && link <= used && steps > 0)) throw this.#badChain(ref, bucket);
       const chunk = shape.chunkOf(i32, at, link - 1);
       linkWords = memory.views(chunk).i32;
       linkWord = shape.wordOf(chunk, link - 1) + ENTRY.next;
@@ -285,14 +280,9 @@ export class HashTable {
   /** No entries any more. */
   clear(ref: number): void {
     const { shape } = this;
-    const { memory, key, value } = shape;
+    const { key, value } = shape;
     if (key.holds !== 'nothing' || (value !== null && value.holds !== 'nothing')) {
-      const { i32 } = memory.views(ref);
-      const at = memory.word(ref);
-      for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i + 1)) {
-        const chunk = shape.chunkOf(i32, at, i);
-        dropSlots(shape, chunk, shape.wordOf(chunk, i));
-      }
+      eachAlive(shape, ref, (views, word) => dropSlots(shape, views, word));
     }
     release(shape, ref);
   }
@@ -306,28 +296,24 @@ export class HashTable {
   /** Blocks moved: hashes that come from places are worked out again, the chains as well. */
   rehash(ref: number): void {
     const { shape } = this;
-    const { memory, key } = shape;
+    const { key } = shape;
     if (key.hashNow === undefined) return;
-    const { i32 } = memory.views(ref);
-    const at = memory.word(ref);
-    for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i + 1)) {
-      const chunk = shape.chunkOf(i32, at, i);
-      const views = memory.views(chunk);
-      const word = shape.wordOf(chunk, i);
+    eachAlive(shape, ref, (views, word) => {
       const known = views.i32[word + ENTRY.hash];
-      views.i32[word + ENTRY.hash] = key.hashNow(views, word + shape.keyAt, 0, known);
-    }
+      views.i32[word + ENTRY.hash] = key.hashNow?.(views, word + shape.keyAt, 0, known) ?? known;
+    });
     linkAll(shape, ref);
   }
 }
 
-const tables = new WeakMap<Core, Map<Type, HashTable>>();
+/** A type belongs to one heap. */
+const tables = new WeakMap<Type, HashTable>();
 
 /** The hashes of a type. */
 export function tableOf(core: Core, type: Type): HashTable {
-  let known = tables.get(core);
-  if (known === undefined) tables.set(core, known = new Map());
-  let table = known.get(type);
-  if (table === undefined) known.set(type, table = new HashTable(core, type));
+  const known = tables.get(type);
+  if (known !== undefined) return known;
+  const table = new HashTable(core, type);
+  tables.set(type, table);
   return table;
 }

@@ -7,27 +7,27 @@
  */
 import { RegionError } from '../errors.ts';
 import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK } from '../layout-objects.ts';
+import { flag, readOptions } from '../options.ts';
 import { lodge } from '../tenants.ts';
 import type { Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { type Collected, Collector, type CollectOptions } from './collect.ts';
 import { compact, type Compacted } from './compact.ts';
-import { Core, type Family } from './core.ts';
+import { Core } from './core.ts';
+import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
-import { lists } from './list.ts';
-import { hashes } from './hash-family.ts';
+import { exportLines } from './export.ts';
+import { importLines } from './import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
-import { newObject, type Plan, records } from './records.ts';
+import { newObject, type Plan } from './records.ts';
 import { scan } from './scan.ts';
-import { sortedMaps } from './sorted.ts';
 import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
 
-const FAMILIES: readonly Family[] = [records, lists, hashes, sortedMaps];
 const ROOT_KIND = map(str, any);
 const NO_FIELDS = {};
 const COLLECTIONS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sorted']);
@@ -81,6 +81,33 @@ export interface ObjectHeap {
    * @example heap.compact(); store.checkpoint();
    */
   compact(): Compacted;
+  /**
+   * What is found from the root as lines of JSON, exact to the bit, each made when it is asked for.
+   * ERR_STALE where the heap is collected, compacted or rolled back before the end; changes that
+   * are made meanwhile are in it or not.
+   *
+   * @example for (const line of heap.exportLines()) file.write(`${line}\n`);
+   */
+  exportLines(): IterableIterator<string>;
+  /**
+   * Reads such lines: objects are added, and their names set in the root. Done whole or not at
+   * all, but for types, which stay recorded. ERR_SCHEMA and ERR_CORRUPT name the line; ERR_EXISTS
+   * where a name is taken, unless `replace`.
+   *
+   * @example heap.importLines(text.split('\n'), { replace: true });
+   */
+  importLines(lines: Iterable<string>, options?: ImportOptions): Imported;
+}
+
+export interface ImportOptions {
+  /** Are names that are there given the new values? Default false: ERR_EXISTS. */
+  replace?: boolean;
+}
+
+/** What an import brought. */
+export interface Imported {
+  readonly objects: number;
+  readonly names: number;
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -99,6 +126,11 @@ export interface HeapTies {
 }
 
 const heaps = new WeakMap<Region, ObjectHeap>();
+
+/** Is there a heap in the region? */
+export function isHeap(region: Region): boolean {
+  return region.roots.get(HEAD_ROOT) !== 0;
+}
 
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
@@ -173,7 +205,7 @@ class Heap implements ObjectHeap {
     const plan = this.#plans.get(what) ?? this.#planOf(what as Struct<object> | Kind);
     if (plan === null) return core.handleOf(core.create(what as Kind, given));
     const ref = newObject(core, plan, (given ?? NO_FIELDS) as Record<string, unknown>);
-    return core.handles.obtain(ref, core.classOf(plan.type, ref));
+    return core.handles.add(ref, core.classOf(plan.type, ref));
   }
 
   /** null for a kind of collection. */
@@ -201,6 +233,22 @@ class Heap implements ObjectHeap {
     this.#core.assertIdle('compact');
     this.#collector.abort();
     return compact(this.#core, this.#head);
+  }
+
+  exportLines(): IterableIterator<string> {
+    const core = this.#core;
+    core.assertUsable();
+    const root = core.memory.views(this.#head).i32[core.memory.word(this.#head) + HEAD.root];
+    return exportLines(core, this.#table, root);
+  }
+
+  importLines(lines: Iterable<string>, options?: ImportOptions): Imported {
+    this.#core.assertUsable();
+    const { replace = false } = readOptions(options, { replace: flag }, 'importLines');
+    const done = importLines(this.#core, this.#table, this.root, lines, replace);
+    // The types of what was imported may be former ones of structs that were declared.
+    takeOver(this.#core, this.#table);
+    return done;
   }
 
   upgrade(): number {

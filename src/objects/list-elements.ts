@@ -209,15 +209,18 @@ export function tellMoved(shape: ListShape, ref: number, from: number, to: numbe
  * there is no block. It is the caller's: a list's elements, or to be emptied and given up.
  */
 export function stage(shape: ListShape, values: ArrayLike<unknown>): number {
-  const { memory } = shape;
+  const { memory, core } = shape;
   const ref = newBlock(shape, values.length);
   clearSlots(shape, ref, 0, roomOf(memory, ref));
+  core.building += 1;
   try {
     fillSlots(shape, ref, 0, values);
     return ref;
   } catch (error) {
     memory.free(ref);
     throw error;
+  } finally {
+    core.building -= 1;
   }
 }
 

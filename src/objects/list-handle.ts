@@ -10,6 +10,7 @@ import { NUMBERS } from './inline.ts';
 import { assertFunction, placeIn, valuesOf, whole } from './list-arguments.ts';
 import { append, dataOf, discard, dropSlots, isQuiet, type ListShape, locate, moveSlots, relax,
   replace, reserve, stage, vacate, viewOf } from './list-elements.ts';
+import { ListIterator } from './list-iterator.ts';
 import { type Equality, orderOf, permute, reverse, search } from './list-order.ts';
 import type { PersistentList } from './persistent.ts';
 import { toPlain } from './plain.ts';
@@ -23,8 +24,8 @@ type Callback<R> = (value: unknown, index: number) => R;
 type Adding<A> = (sum: A, value: unknown, index: number) => A;
 
 export class ListHandle implements PersistentList<unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   declare readonly $bound: Bound;
   /** On the prototype, as `$bound`. */
   declare readonly $shape: ListShape;
@@ -229,17 +230,17 @@ export class ListHandle implements PersistentList<unknown> {
 
   keys(): IterableIterator<number> {
     elementsOf(this);
-    return walk(this, (i) => i);
+    return new ListIterator(this, position);
   }
 
   values(): IterableIterator<unknown> {
     elementsOf(this);
-    return walk(this, (i) => this.at(i));
+    return new ListIterator(this, element);
   }
 
   entries(): IterableIterator<[number, unknown]> {
     elementsOf(this);
-    return walk(this, (i) => [i, this.at(i)]);
+    return new ListIterator(this, entry);
   }
 
   [Symbol.iterator](): IterableIterator<unknown> {
@@ -280,6 +281,10 @@ export class ListHandle implements PersistentList<unknown> {
   }
 }
 
+const position = (_: ListHandle, i: number): number => i;
+const element = (list: ListHandle, i: number): unknown => list.at(i);
+const entry = (list: ListHandle, i: number): [number, unknown] => [i, list.at(i)];
+
 /** Lists whose text is being made: one inside itself is empty there, as in Array. */
 const joining = new Set<ListHandle>();
 
@@ -304,15 +309,18 @@ function placeToSet(list: ListHandle, index: number): number {
 }
 
 function pushOne(list: ListHandle, value: unknown): void {
-  const { $shape: shape, $bound: { views }, $at: at } = list;
-  let ref = elementsOf(list);
-  const length = views.i32[at + LIST.length];
-  if (length === views.i32[at + LIST.room]) {
-    reserve(shape, views, at, length + 1);
-    ref = views.i32[at + LIST.elements];
-  }
-  shape.codec.init(shape.memory.views(ref), dataOf(shape.memory, ref), length, value);
-  views.i32[at + LIST.length] = length + 1;
+  const { $shape: { core, memory, tag, codec }, $bound: { views: { i32 } }, $at: at } = list;
+  if (at < 0) throw core.stale();
+  const length = i32[at + LIST.length];
+  const room = i32[at + LIST.room];
+  const ref = i32[at + LIST.elements];
+  const views = memory.views(ref);
+  const word = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const isReady = length >= 0 && length < room && views.i32[word] === tag
+    && views.i32[word + ELEMENTS.room] === room;
+  if (!isReady) return pushThese(list, [value]);
+  codec.init(views, word + ELEMENTS.data, length, value);
+  i32[at + LIST.length] = length + 1;
 }
 
 function pushThese(list: ListHandle, values: ArrayLike<unknown>): void {
@@ -376,8 +384,4 @@ function fillWith(
   dropSlots(shape, ref, from, from + count);
   moveSlots(shape, staged, 0, ref, from, count);
   shape.memory.free(staged);
-}
-
-function* walk<T>(list: ListHandle, item: (i: number) => T): IterableIterator<T> {
-  for (let i = 0; i < list.length; i++) yield item(i);
 }

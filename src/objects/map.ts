@@ -11,14 +11,15 @@ import { toPlain } from './plain.ts';
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
-const keyOf: Pick<unknown> = (table, ref, index) => table.keyAt(ref, index);
-const valueOf: Pick<unknown> = (table, ref, index) => table.valueAt(ref, index);
-const entryOf: Pick<[unknown, unknown]> = (table, ref, index) =>
-  [table.keyAt(ref, index), table.valueAt(ref, index)];
+const key: Pick<unknown> = (shape, views, word) => shape.key.load(views, word + shape.keyAt, 0);
+const value: Pick<unknown> = (shape, views, word) =>
+  shape.value?.load(views, word + shape.valueAt, 0);
+const entry: Pick<[unknown, unknown]> = (shape, views, word) =>
+  [key(shape, views, word), value(shape, views, word)];
 
 export class MapHandle implements HashHandle, PersistentMap<unknown, unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   $epoch: Epoch | null = null;
   declare readonly $bound: Bound;
   declare readonly $table: HashTable;
@@ -79,15 +80,15 @@ export class MapHandle implements HashHandle, PersistentMap<unknown, unknown> {
   }
 
   keys(): IterableIterator<unknown> {
-    return new HashIterator(this, keyOf);
+    return new HashIterator(this, key);
   }
 
   values(): IterableIterator<unknown> {
-    return new HashIterator(this, valueOf);
+    return new HashIterator(this, value);
   }
 
   entries(): IterableIterator<[unknown, unknown]> {
-    return new HashIterator(this, entryOf);
+    return new HashIterator(this, entry);
   }
 
   [Symbol.iterator](): IterableIterator<[unknown, unknown]> {

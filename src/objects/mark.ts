@@ -236,17 +236,19 @@ export class Marker {
       this.#visit(views, word + HEAD.root, false);
       return 0;
     }
-    if (this.#role === ROLE.directory) return this.#directory(views, word, from);
-    const family = this.#families[this.#role] as Family;
+    if (this.#role === ROLE.directory) return this.#directory(views, word, tag, from);
+    const family = this.#families[this.#role];
+    if (family === undefined) return 0;
     const type = this.#typeOf(this.#block, tag >>> DETAIL, family);
     return type === null ? 0 : family.slots(this.#core, type, views, word, from, this.#visit);
   }
 
-  #directory(views: Views, word: number, from: number): number {
+  #directory(views: Views, word: number, tag: number, from: number): number {
     const first = word + DIRECTORY.entries + from;
-    const last = Math.min(first + SLOTS, this.#end);
+    const end = Math.min(this.#end, word + DIRECTORY.entries + (tag >>> DETAIL));
+    const last = Math.min(first + SLOTS, end);
     for (let index = first; index < last; index++) this.#visit(views, index, false);
-    return last < this.#end ? from + SLOTS : 0;
+    return last < end ? from + SLOTS : 0;
   }
 
   /** The type of a block of a family; null = it is not filled yet. */

@@ -17,6 +17,18 @@ export interface Views {
   readonly f64: Float64Array;
   /** Slow from 2 GiB on by single bytes: take words, or copy. */
   readonly u8: Uint8Array;
+  /** The same, for texts. */
+  readonly bytes: TextBytes;
+}
+
+/** What Node's buffers have for texts, with places in bytes; not in its types. */
+export interface TextBytes {
+  latin1Slice(start: number, end: number): string;
+  utf8Slice(start: number, end: number): string;
+  ucs2Slice(start: number, end: number): string;
+  latin1Write(text: string, at: number, bytes: number): number;
+  utf8Write(text: string, at: number, bytes: number): number;
+  ucs2Write(text: string, at: number, bytes: number): number;
 }
 
 const IN_PLACE = { move: false } as const;
@@ -82,8 +94,8 @@ export class Memory {
   }
 
   /**
-   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection
-   * is under way, which goes from block to block.
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
+   * under way, which goes from block to block.
    */
   stretch(ref: number, bytes: number): boolean {
     return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;
@@ -140,13 +152,15 @@ export class Memory {
   }
 }
 
-function viewsOf({ buffer, byteOffset, byteLength }: Uint8Array): Views {
+/** Bytes from a multiple of 8 on, seen as numbers of every width. */
+export function viewsOf({ buffer, byteOffset, byteLength }: Uint8Array): Views {
   return {
-    i32: new Int32Array(buffer, byteOffset, byteLength / 4),
-    u32: new Uint32Array(buffer, byteOffset, byteLength / 4),
-    f32: new Float32Array(buffer, byteOffset, byteLength / 4),
+    i32: new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
+    u32: new Uint32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
+    f32: new Float32Array(buffer, byteOffset, Math.floor(byteLength / 4)),
     f64: new Float64Array(buffer, byteOffset, Math.floor(byteLength / 8)),
     u8: new Uint8Array(buffer, byteOffset, byteLength),
+    bytes: Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength) as unknown as TextBytes,
   };
 }
 

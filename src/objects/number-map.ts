@@ -68,6 +68,10 @@ export class NumberList {
     this.#all[i] = value;
   }
 
+  *[Symbol.iterator](): IterableIterator<number> {
+    for (let i = 0; i < this.#length; i++) yield this.#all[i];
+  }
+
   push(value: number): void {
     if (this.#length === this.#all.length) {
       const all = new Int32Array(this.#length * 2);

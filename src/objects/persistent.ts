@@ -18,7 +18,11 @@ export type PersistentObject = {
 };
 
 /** An object whose struct is not known to the compiler. */
-export type LooseObject = PersistentObject & { [field: string]: unknown };
+export type LooseObject = {
+  keep(): LooseObject;
+  toJS(): Record<string, unknown>;
+  [field: string]: unknown;
+};
 
 /** Views of numbers. */
 export type NumberArray = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array

@@ -11,15 +11,16 @@ import { toPlain } from './plain.ts';
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
-const valueOf: Pick<unknown> = (table, ref, index) => table.keyAt(ref, index);
-const entryOf: Pick<[unknown, unknown]> = (table, ref, index) => {
-  const value = table.keyAt(ref, index);
+const single: Pick<unknown> = (shape, views, word) =>
+  shape.key.load(views, word + shape.keyAt, 0);
+const pair: Pick<[unknown, unknown]> = (shape, views, word) => {
+  const value = single(shape, views, word);
   return [value, value];
 };
 
 export class SetHandle implements HashHandle, PersistentSet<unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   $epoch: Epoch | null = null;
   declare readonly $bound: Bound;
   declare readonly $table: HashTable;
@@ -72,11 +73,11 @@ export class SetHandle implements HashHandle, PersistentSet<unknown> {
   }
 
   values(): IterableIterator<unknown> {
-    return new HashIterator(this, valueOf);
+    return new HashIterator(this, single);
   }
 
   entries(): IterableIterator<[unknown, unknown]> {
-    return new HashIterator(this, entryOf);
+    return new HashIterator(this, pair);
   }
 
   [Symbol.iterator](): IterableIterator<unknown> {

@@ -23,14 +23,16 @@ const SHOWN = 100;
 const trees = new WeakMap<Type, Tree>();
 
 function treeOf(core: Core, type: Type): Tree {
-  let tree = trees.get(type);
-  if (tree === undefined) trees.set(type, tree = new Tree(core, type));
+  const known = trees.get(type);
+  if (known !== undefined) return known;
+  const tree = new Tree(core, type);
+  trees.set(type, tree);
   return tree;
 }
 
 class SortedHandle implements PersistentSorted<unknown, unknown> {
-  $at: number;
-  readonly $group: Group | null;
+  declare $at: number;
+  declare readonly $group: Group | null;
   declare readonly $bound: Bound;
   declare readonly $tree: Tree;
 

@@ -66,8 +66,9 @@ type PairsOf<E> = E extends [infer K, infer V]
 
 /** Objects of a struct, as a program sees them. */
 export type Persistent<S> = S extends { readonly name: string; readonly fields: infer F }
-  ? PersistentObject & { keep(): Persistent<S> } & { -readonly [K in keyof F]: ValueOf<F[K]> }
-  : never;
+  ? ObjectOf<F> : never;
+type ObjectOf<F> = { keep(): ObjectOf<F> } & PersistentObject
+  & { -readonly [K in keyof F]: ValueOf<F[K]> };
 
 /** Fields of a new object; those left out have their defaults, or 0, '', false, null, undefined. */
 export type Initial<F> = { readonly [K in keyof F]?: GivenOf<F[K]> };
@@ -99,8 +100,7 @@ export function struct<F extends object>(
   if (names.length > MAX_FIELDS) throw bad(`struct ${name} has more than ${MAX_FIELDS} fields`);
   for (const field of names) {
     if (TAKEN.has(field) || field.startsWith('$')) {
-      throw bad(`struct ${name}: '${field}' cannot be a field, handles use it; ` +
-        'choose another name');
+      throw bad(`struct ${name}: '${field}' cannot be a field: handles use it; choose another`);
     }
   }
   const { aliases = {}, defaults = {} } = readOptions<{

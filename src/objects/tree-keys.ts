@@ -67,7 +67,7 @@ function numberKeys(core: Core, kind: Kind): TreeKeys<number> {
   // The sum makes 0 of -0.
   const normal = name === 'f32' ? (n: number) => Math.fround(n) + 0 : (n: number) => n + 0;
   const fits = isFloat ? (value: unknown) => typeof value === 'number'
-    : name === 'u32' ? (value: unknown) => (value as number) >>> 0 === value
+    : name === 'u32' ? (value: unknown) => typeof value === 'number' && value >>> 0 === value
       : (value: unknown) => fitsNumber(name, value);
   return {
     ...numbers(core.codecOf(kind)),
@@ -108,11 +108,11 @@ function dateKeys(core: Core, kind: Kind): TreeKeys<number> {
 }
 
 function bigintKeys(core: Core, kind: Kind): TreeKeys<bigint> {
-  const fit = kind.name === 'i64' ? BigInt.asIntN : BigInt.asUintN;
+  const clip = kind.name === 'i64' ? BigInt.asIntN : BigInt.asUintN;
   return {
     codec: core.codecOf(kind) as Codec<bigint>,
     probe(value) {
-      if (typeof value !== 'bigint' || fit(64, value) !== value) throw misfit(kind, value);
+      if (typeof value !== 'bigint' || clip(64, value) !== value) throw misfit(kind, value);
       return value;
     },
     bound: (value) => typeof value === 'bigint' ? value : null,

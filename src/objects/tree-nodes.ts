@@ -10,7 +10,7 @@ import { ANY, NODE, NODE_BYTES, ROLE } from '../layout-objects.ts';
 import type { Codec } from './codec.ts';
 import { type Core, type SlotVisitor, tagOf, type Type } from './core.ts';
 import type { Kind } from './kinds.ts';
-import type { Memory, Views } from './memory.ts';
+import { type Memory, type Views, viewsOf } from './memory.ts';
 import { keysOf, type TreeKeys } from './tree-keys.ts';
 
 const WORD_BYTES = 4;
@@ -24,8 +24,10 @@ const made = new WeakMap<Type, Nodes>();
 
 /** The nodes of a type. */
 export function nodesOf(core: Core, type: Type): Nodes {
-  let nodes = made.get(type);
-  if (nodes === undefined) made.set(type, nodes = new Nodes(core, type));
+  const known = made.get(type);
+  if (known !== undefined) return known;
+  const nodes = new Nodes(core, type);
+  made.set(type, nodes);
   return nodes;
 }
 
@@ -298,13 +300,6 @@ export function moveWords(from: Int32Array, source: number, to: Int32Array, goal
 }
 
 /** Slots outside the region: a key and a value before it is known where they go, and others. */
-export const SPARE: Views = spareSlots(10);
+export const SPARE: Views = viewsOf(new Uint8Array(10 * WORD_BYTES));
 /** Their places, by words: a new key, a new value, an old value, what parts two nodes. */
 export const SPARE_SLOT = { key: 0, value: 2, old: 4, part: 6, up: 8 } as const;
-
-function spareSlots(words: number): Views {
-  const i32 = new Int32Array(words);
-  const { buffer } = i32;
-  return { i32, u32: new Uint32Array(buffer), f32: new Float32Array(buffer),
-    f64: new Float64Array(buffer), u8: new Uint8Array(buffer) };
-}

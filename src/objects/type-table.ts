@@ -141,7 +141,7 @@ export class TypeTable implements Types {
       i32.set(memory.views(old).i32.subarray(from, from + DIRECTORY.entries + room),
         memory.word(fresh));
     }
-    i32[memory.word(fresh)] = tagOf(ROLE.directory, 0);
+    i32[memory.word(fresh)] = tagOf(ROLE.directory, words - DIRECTORY.entries);
     memory.views(this.#head).i32[memory.word(this.#head) + HEAD.types] = fresh;
     memory.dropped(old);
     memory.free(old);

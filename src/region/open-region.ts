@@ -4,8 +4,9 @@
  *
  * The region remembers nothing that the header and the blocks do not say; `#hot` is only the
  * segment that is asked first. When a region is retired, or watched, its hot blocks are replaced
- * by GONE, so that the hot paths need no test for it: GONE refuses everything, and the slow path
- * throws, or reports what it does. Where threads share the region, its segments as one are hot.
+ * by GONE, which refuses everything: the slow path throws, or reports what it does. Where threads
+ * share the region, its segments as one are hot. The blocks of the first segment are fixed
+ * (fixed.ts); a bit says whether they may be asked.
  */
 import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
@@ -17,6 +18,7 @@ import { arrayBytes, assertAlignment, assertLength, moveWithin } from './argumen
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
 import { exchange } from './exchange.ts';
+import { fix } from './fixed.ts';
 import { evicted, GONE } from './gone.ts';
 import { RootTable } from './roots.ts';
 import { sharedRoots } from './shared-roots.ts';
@@ -29,7 +31,6 @@ import { Watch } from './watch.ts';
 import { claimWindow, placeOf, releaseWindow } from './windows.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
-const NO_WORDS = new Int32Array(0);
 const UNIT_SHIFT = GRANULE_SHIFT + 0;
 const LOW_BITS = GRANULE - 1;
 
@@ -55,9 +56,10 @@ export class OpenRegion implements Region {
   readonly #calls: Calls;
   #hot: QuickBlocks = GONE;
   #hotBase = 0;
-  /** The first segment's blocks while that is the one asked first. */
-  #first: QuickBlocks = GONE;
-  #words: Int32Array = NO_WORDS;
+  /** The first segment's, and whether that is the one asked first. */
+  declare private readonly first: QuickBlocks;
+  declare private readonly words: Int32Array;
+  #isFirst = false;
   #gone: RegionError | null = null;
   #closed = false;
 
@@ -100,8 +102,8 @@ export class OpenRegion implements Region {
   }
 
   alloc(size: number): Address {
-    if (size >>> 0 === size) {
-      const granule = this.#first.alloc(size);
+    if (this.#isFirst === true && size >>> 0 === size) {
+      const granule = this.first.alloc(size);
       if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
     }
     return this.#allocLater(size);
@@ -109,8 +111,9 @@ export class OpenRegion implements Region {
 
   align(size: number, alignment: number): Address {
     assertAlignment(alignment);
-    if (size >>> 0 === size && alignment > GRANULE && alignment < SLOT_BYTES) {
-      const granule = this.#first.align(size, alignment);
+    if (this.#isFirst === true && size >>> 0 === size && alignment > GRANULE
+      && alignment < SLOT_BYTES) {
+      const granule = this.first.align(size, alignment);
       if (granule !== 0) return ((granule << UNIT_SHIFT) >>> 0) as Address;
     }
     return this.#calls.alloc(size, alignment);
@@ -119,10 +122,10 @@ export class OpenRegion implements Region {
   resize(address: Address | number, size: number, how?: ResizeHow): Address {
     const low = address >>> 0;
     if (low === address && (low & LOW_BITS) === 0 && low !== 0 && size >>> 0 === size) {
-      if (how === undefined) {
+      if (this.#isFirst === true && how === undefined) {
         const granule = low >>> UNIT_SHIFT;
-        if (this.#first.resize(granule, size)) return address as Address;
-        const moved = moveWithin(this.#first, this.#words, granule, size);
+        if (this.first.resize(granule, size)) return address as Address;
+        const moved = moveWithin(this.first, this.words, granule, size);
         if (moved !== 0) return ((moved << UNIT_SHIFT) >>> 0) as Address;
       }
     }
@@ -131,8 +134,8 @@ export class OpenRegion implements Region {
 
   free(address: Address | number): void {
     const low = address >>> 0;
-    if (low === address && (low & LOW_BITS) === 0) {
-      if (this.#first.free(low >>> UNIT_SHIFT) === true) return;
+    if (this.#isFirst === true && low === address && (low & LOW_BITS) === 0) {
+      if (this.first.free(low >>> UNIT_SHIFT) === true) return;
     }
     this.#calls.free(address);
   }
@@ -317,8 +320,7 @@ export class OpenRegion implements Region {
     this.#gone = error;
     this.#closed = true;
     this.#hot = GONE;
-    this.#first = GONE;
-    this.#words = NO_WORDS;
+    this.#isFirst = false;
     for (const { window } of this.#space.parts) releaseWindow(window, this);
     this.#space.parts.length = 0;
   }
@@ -357,16 +359,12 @@ export class OpenRegion implements Region {
     else this.#leave(why);
   }
 
-  /** May calls go to the blocks at once? */
-  get #isQuick(): boolean {
-    return !this.#watch.isOn && !this.#calls.isAsking;
-  }
-
   #adopt(): void {
     const { parts, shards } = this.#space;
     const [first] = parts;
     assert(first !== undefined, 'a first segment');
-    this.#words = (shards ?? first.arena).words;
+    fix<OpenRegion>(this, 'first', shards ?? first.blocks);
+    fix<OpenRegion>(this, 'words', (shards ?? first.arena).words);
     for (const part of parts) claimWindow(part, this);
     this.#heat(first);
   }
@@ -374,9 +372,10 @@ export class OpenRegion implements Region {
   /** The segment that is asked first, unless calls are to be seen. */
   #heat(part: Part): void {
     const { shards } = this.#space;
-    this.#hot = this.#isQuick ? shards ?? part.blocks : GONE;
+    const isQuick = !this.#watch.isOn && !this.#calls.isAsking;
+    this.#hot = isQuick ? shards ?? part.blocks : GONE;
     this.#hotBase = shards === null ? part.base : 0;
-    this.#first = this.#hotBase === 0 ? this.#hot : GONE;
+    this.#isFirst = isQuick && this.#hotBase === 0;
   }
 
   /** The segment that is asked first may be a later one. */

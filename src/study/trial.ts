@@ -53,7 +53,7 @@ function timed(
 }
 
 function timeHeap(request: TrialRequest, trace: Trace, heap: Heap): void {
-  const live = new Float64Array(trace.slots);
+  const live = new Uint32Array(trace.slots);
   const once = () => replay(trace, heap, live, request.touch);
   timed(request, trace, once, () => {
     for (const address of live) if (address !== 0) heap.free(address);
@@ -65,7 +65,7 @@ function timeRegion(request: TrialRequest, trace: Trace): number {
   const { method, discipline, dir, touch } = request;
   const { region, close } = standFor(discipline, dir, methodNamed(method));
   const heap = heapOf(region, firstSize(trace));
-  const live = new Float64Array(trace.slots);
+  const live = new Uint32Array(trace.slots);
   const once = () => {
     try {
       replay(trace, heap, live, touch);
@@ -81,7 +81,7 @@ function timeRegion(request: TrialRequest, trace: Trace): number {
 }
 
 /** What the program left over, one by one as in C; `last` can only drop all of it. */
-function freeAll(region: Region, live: Float64Array): void {
+function freeAll(region: Region, live: Uint32Array): void {
   if (region.method === last.name) region.clear();
   else for (const address of live) region.free(address);
   live.fill(0);

@@ -41,9 +41,11 @@ export function newBest(capacity: number): { arena: TestArena; blocks: Blocks } 
   return { arena, blocks: best.attach(arena) };
 }
 
-/** The same memory, for another process. */
+/** The same memory, for another process. What lies behind its end was never there. */
 export function copyOf(arena: TestArena): TestArena {
-  const copy = newArena(arena.capacity, arena.words.slice());
+  const words = new Int32Array(arena.capacity * 4);
+  words.set(arena.words.subarray(0, arena.size * 4));
+  const copy = newArena(arena.capacity, words);
   copy.size = arena.size;
   return copy;
 }

@@ -30,6 +30,11 @@ export function pick(model: Model, random: Random): number {
   return [...model.keys()][random(model.size)] ?? 0;
 }
 
+/** For what is asked thousands of times: an `expect` costs more than the call it looks at. */
+export function insist(isSo: boolean, what: string): void {
+  if (!isSo) expect.fail(`it is not so that ${what}`);
+}
+
 /** One random call on both; what it does is checked at once. Sizes are those `anySize` gives. */
 export function step(
   arena: TestArena, blocks: Blocks, model: Model, random: Random, anySize: () => number,
@@ -41,23 +46,24 @@ export function step(
     const alignment = 2 ** (5 + random(10));
     const at = call % 8 === 0 ? blocks.align(size, alignment) : blocks.alloc(size);
     if (at === 0) return;
-    expect(model.has(at)).toBe(false);
-    if (call % 8 === 0) expect((at * 16) % alignment).toBe(0);
-    expect(blocks.sizeOf(at)).toBeGreaterThanOrEqual(size);
+    insist(!model.has(at), `${at} is free`);
+    if (call % 8 === 0) insist((at * 16) % alignment === 0, `${at} is aligned to ${alignment}`);
+    insist(blocks.sizeOf(at) >= size, `the block at ${at} has ${size} bytes`);
     fill(arena, at, size, mark);
     model.set(at, { size, mark });
     return;
   }
   const at = pick(model, random);
   const held = model.get(at) as { size: number; mark: number };
-  expect(holds(arena, at, held.size, held.mark)).toBe(true);
+  insist(holds(arena, at, held.size, held.mark), `the block at ${at} keeps its contents`);
   if (call < 84) {
-    expect(blocks.free(at)).toBe(true);
-    expect(blocks.free(at)).toBe(false);
+    insist(blocks.free(at), `${at} can be freed`);
+    insist(!blocks.free(at), `${at} can be freed once only`);
     model.delete(at);
   } else if (blocks.resize(at, size)) {
-    expect(blocks.sizeOf(at)).toBeGreaterThanOrEqual(size);
-    expect(holds(arena, at, Math.min(size, held.size), held.mark)).toBe(true);
+    insist(blocks.sizeOf(at) >= size, `the block at ${at} has ${size} bytes`);
+    insist(holds(arena, at, Math.min(size, held.size), held.mark),
+      `the block at ${at} keeps its contents when it is resized`);
     fill(arena, at, size, mark);
     model.set(at, { size, mark });
   }

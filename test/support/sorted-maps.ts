@@ -1,10 +1,10 @@
 /** Sorted maps in a heap whose parts a test can reach. */
 import { heap } from '../../src/disciplines/heap.ts';
-import { HEAD, ROLE } from '../../src/layout-objects.ts';
+import { HEAD, NODE, ROLE, ROLE_MASK, TREE } from '../../src/layout-objects.ts';
 import { slab } from '../../src/methods/slab.ts';
 import { anyCodec } from '../../src/objects/any.ts';
 import { codecs } from '../../src/objects/codecs.ts';
-import { Core } from '../../src/objects/core.ts';
+import { type Bound, Core } from '../../src/objects/core.ts';
 import { refOf } from '../../src/objects/handles.ts';
 import { type Kind, sorted } from '../../src/objects/kinds.ts';
 import { refAt } from '../../src/objects/memory.ts';
@@ -13,6 +13,7 @@ import type { PersistentSorted } from '../../src/objects/persistent.ts';
 import { records } from '../../src/objects/records.ts';
 import { sortedMaps } from '../../src/objects/sorted.ts';
 import { checkTree } from '../../src/objects/tree-check.ts';
+import { nodesOf } from '../../src/objects/tree-nodes.ts';
 import { TypeTable } from '../../src/objects/type-table.ts';
 import { createRegion } from '../../src/region/region.ts';
 import type { Region } from '../../src/types.ts';
@@ -38,13 +39,36 @@ export function newSorted<K, V>(
 }
 
 /** Reference of a map's header. */
-export function headOf(map: PersistentSorted<never, never>): number {
+export function headOf(map: PersistentSorted<unknown, unknown>): number {
   return refOf(map as unknown as Parameters<typeof refOf>[0]);
 }
 
 /** What the checker says: `id at reference: what`. */
-export function findings(core: Core, map: PersistentSorted<never, never>): string[] {
+export function findings(core: Core, map: PersistentSorted<unknown, unknown>): string[] {
   const found: string[] = [];
   checkTree(core, headOf(map), (id, ref, what) => found.push(`${id} at ${ref}: ${what}`));
   return found;
+}
+
+/** Entries of each leaf, in order. */
+export function leavesOf(core: Core, map: PersistentSorted<unknown, unknown>): number[] {
+  const sizes: number[] = [];
+  for (const ref of nodesIn(core, map)) {
+    if ((core.memory.tag(ref) & ROLE_MASK) !== ROLE.leaf) continue;
+    sizes.push(core.memory.views(ref).i32[core.memory.word(ref) + NODE.count]);
+  }
+  return sizes;
+}
+
+/** Every node, branches before what is below them. */
+export function nodesIn(core: Core, map: PersistentSorted<unknown, unknown>): number[] {
+  const root = core.memory.views(headOf(map)).i32[core.memory.word(headOf(map)) + TREE.root];
+  const all = root === 0 ? [] : [root];
+  const { type } = (map as unknown as { $bound: Bound }).$bound;
+  const nodes = nodesOf(core, type);
+  for (let i = 0; i < all.length; i++) {
+    if (core.memory.tag(all[i]) !== nodes.branchTag) continue;
+    for (let k = 0; k <= nodes.countOf(all[i]); k++) all.push(nodes.child(all[i], k));
+  }
+  return all;
 }

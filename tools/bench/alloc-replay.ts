@@ -36,7 +36,7 @@ function timed(repetitions: number, operations: number, once: () => void, after:
 
 function timeRegion(trace: Trace, repetitions: number, region: Region): Timing {
   const heap = heapOf(region);
-  const live = new Float64Array(trace.slots);
+  const live = new Uint32Array(trace.slots);
   const once = () => replay(trace, heap, live);
   const ns = timed(repetitions, trace.operations, once, () => {
     for (const address of live) region.free(address);
@@ -112,7 +112,7 @@ function main(path: string, repetitions: number, kind: string, dir: string, meth
     return { ns: timed(repetitions, operations, once, () => live.fill(null)), extent: 0 };
   }
   const loop = emptyHeap(largestSize(trace));
-  const live = new Float64Array(slots);
+  const live = new Uint32Array(slots);
   const ns = timed(repetitions, operations, () => replay(trace, loop, live), () => live.fill(0));
   return { ns, extent: 0 };
 }

@@ -113,6 +113,13 @@ export class InvertedIndex {
     return [...this.#index.terms.get(word)?.postings ?? []];
   }
 
+  /** Path and count of each document that has the word. */
+  counts(word: string): [string, number][] {
+    const postings = this.postings(word);
+    return Array.from({ length: postings.length / 2 }, (_, i) =>
+      [this.#numbered(postings[i * 2] as number).path, postings[i * 2 + 1] as number]);
+  }
+
   *words(): Generator<string> {
     yield* this.#index.terms.keys();
   }
