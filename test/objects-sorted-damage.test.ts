@@ -302,6 +302,8 @@ class Marking {
     core.memory.watcher = {
       born: (ref) => this.#marked.add(ref),
       dropped: (ref) => this.#mark(ref),
+      kept: (ref) => this.#mark(ref),
+      settle() {},
     };
   }
 
