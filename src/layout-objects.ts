@@ -101,8 +101,8 @@ export const ELEMENTS = { tag: 0, room: 1, data: 2 } as const;
 export const HASH = { tag: 0, size: 1, used: 2, room: 3, first: 4, buckets: 5, entries: 6, heads: 7,
   words: 8 } as const;
 /**
- * Entries of a hash in the order of insertion: alive | room << ROOM_SHIFT, how many are alive and how
- * many there is room for, then they, at a multiple of 8.
+ * Entries of a hash in the order of insertion: alive | room << ROOM_SHIFT, how many are alive and
+ * how many there is room for, then they, at a multiple of 8.
  */
 export const ENTRIES = { tag: 0, counts: 1, data: 2 } as const;
 export const ROOM_SHIFT = 16;

@@ -236,10 +236,13 @@ describe.runIf(hasMmapIo)('mmap with mmap-io', () => {
   });
 });
 
+/** For regions that are opened again and again: V8 collects each time for the usual 4 GiB. */
+const SMALL = { capacity: '16MiB' };
+
 describe('file', () => {
   test('what was not synced is lost, and only that', () => {
     const path = newPath();
-    const region = createRegion(file(path), best);
+    const region = createRegion(file(path, SMALL), best);
     region.roots.set('a', 1);
     region.sync();
     region.roots.set('a', 2);
@@ -253,7 +256,7 @@ describe('file', () => {
     const seed = newSeed();
     const random = randomFrom(seed);
     const path = newPath();
-    const region = createRegion(file(path), best);
+    const region = createRegion(file(path, SMALL), best);
     const a = region.alloc(40 * PAGE);
     region.roots.set('a', a);
     region.bytes(a).fill(1);
@@ -297,7 +300,7 @@ describe('file', () => {
 
   test('a damaged journal is dropped, that of another region is refused', () => {
     const path = newPath();
-    createRegion(file(path), best).close();
+    createRegion(file(path, SMALL), best).close();
     const image = { page: 9, bytes: new Uint8Array(PAGE).fill(1) };
     const before = readFileSync(path);
     const id = before.subarray(HEADER.regionId, HEADER.regionId + ID_BYTES);
@@ -320,7 +323,7 @@ describe('file', () => {
 
   test('a journal that cannot be written: the error says so, memory stays, a retry works', () => {
     const path = newPath();
-    const region = createRegion(file(path), best);
+    const region = createRegion(file(path, SMALL), best);
     region.roots.set('a', 1);
     mkdirSync(`${path}.journal`);
     expectCode('ERR_IO', () => region.sync());
@@ -334,7 +337,7 @@ describe('file', () => {
 
   test('the file follows the extent, both ways', () => {
     const path = newPath();
-    const region = createRegion(file(path), best);
+    const region = createRegion(file(path, SMALL), best);
     const a = region.alloc(3_000_000);
     region.sync();
     expect(statSync(path).size).toBe(region.stat().extent);

@@ -78,7 +78,7 @@ test('indexed, changed, restarted, collected: always the index of the files', ()
     expect(index.update(sources())).toEqual({ added: 1, changed: 1, removed: 1 });
     expect(actual(index)).toEqual(expected());
     expect(index.query('quokka').map(({ path }) => path)).toEqual(['own.md', 'lmdb.md']);
-    expect(index.query('prepared statements transaction')[0]?.path).toBe('better-sqlite3.md');
+    expect(index.query('sqlite fastest simplest library')[0]?.path).toBe('better-sqlite3.md');
     expect(index.query('there is no suchwordatall', 3)).toHaveLength(3);
     expect(index.query('nosuchwordatall')).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** Maps and sets of heaps against those of JavaScript: random steps, every kind of key and value. */
+/** Maps and sets of heaps against those of JavaScript: random steps, keys of every kind. */
 import { describe, expect, test } from 'vitest';
 import { bool, bytes, date, f32, f64, i16, i64, i8, i32, type Kind, map, optional, ref, set, str,
   u16, u32, u64, u8 } from '../src/objects/kinds.ts';
@@ -14,7 +14,8 @@ type Values = (n: number) => unknown;
 
 /** Few keys, so that they meet again; `range` = how many. */
 function keysOf({ heap }: NewHeap, kind: Kind, range: number): Values {
-  const odd = [Number.NaN, -0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** 53, 1e-300];
+  const odd = [Number.NaN, -0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** 53,
+    1e-300];
   const items = Array.from({ length: kind.name === 'ref' ? range : 0 }, () => heap.create(Item));
   const wide = (bits: number) => (n: number) => BigInt.asIntN(bits, BigInt(n) * 0x123456789abcdn);
   const makers: Record<string, Values> = {

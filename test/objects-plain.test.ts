@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import * as kinds from '../src/objects/kinds.ts';
 import { struct } from '../src/objects/struct.ts';
 import { expectCode } from './support/expect-code.ts';
-import { graphs } from './support/deep-values.ts';
+import { graphs } from './support/values.ts';
 import { newHeap } from './support/heaps.ts';
 import { newSeed, often } from './support/oracle.ts';
 
@@ -44,7 +44,8 @@ describe('in and out', () => {
 
   test('shared references and cycles', () => {
     const shared = { x: 1 };
-    const value: Record<string, unknown> = { a: shared, b: [shared], map: new Map(), set: new Set() };
+    const value: Record<string, unknown> = { a: shared, b: [shared], map: new Map(),
+      set: new Set() };
     value.self = value;
     (value.map as Map<unknown, unknown>).set(value, value.set).set('shared', shared);
     (value.set as Set<unknown>).add(value.set).add(shared);
@@ -114,7 +115,7 @@ describe('what cannot be kept is named by its path', () => {
     ['a symbol', [[Symbol('s')]], 'at [0][0]: a symbol'],
     ['an instance', { p: new Point() }, 'at p: an instance of Point'],
     ['a hole', { a: Object.assign([], { 0: 1, 2: 3 }) }, 'at a[1]: the array has a hole'],
-    ['a symbol as a name', { a: { [Symbol('s')]: 1 } }, 'at a[Symbol(s)]: a property with a symbol'],
+    ['a symbol as a name', { a: { [Symbol('s')]: 1 } }, 'at a[Symbol(s)]: a property'],
     ['in a Map', new Map([['k', [new Point()]]]), 'at get("k")[0]: an instance'],
     ['a key of a Map', new Map([[new Point(), 1]]), 'at keys()[0]: an instance'],
     ['in a Set', { s: new Set([1, () => 1]) }, 'at s.values()[1]: a function'],

@@ -43,14 +43,14 @@ export function storeOf(target: Target): Store {
   return target.store;
 }
 
-/** The regions of `all` that are named. ERR_NOT_FOUND. */
+/** The regions of `all` that are named; `what` = what they are called. ERR_NOT_FOUND. */
 export function known(
-  all: readonly string[], names: readonly string[], store: Store | null,
+  all: readonly string[], names: readonly string[], store: Store | null, what = 'region',
 ): readonly string[] {
   const missing = names.find((name) => !all.includes(name));
   if (missing === undefined) return [...new Set(names)];
   const where = store === null ? 'in this file' : `in ${store.dir}`;
   const there = all.length === 0 ? 'there is none' : `there is ${someOf(all)}`;
   throw new RegionError('ERR_NOT_FOUND',
-    `there is no region '${missing}' ${where}; ${there}`);
+    `there is no ${what} '${missing}' ${where}; ${there}`);
 }

@@ -4,7 +4,8 @@
  * file knows none of them.
  */
 import { assert, RegionError } from '../errors.ts';
-import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
+import { FORWARD, HEAP_SEGMENTS, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT }
+  from '../layout-objects.ts';
 import { isAsking } from '../region/calls.ts';
 import type { Region } from '../types.ts';
 import type { Codec } from './codec.ts';

@@ -208,8 +208,9 @@ class Walk {
     const core = this.#core;
     core.assertUsable();
     if (stampOf(core) !== this.#stamp) {
-      throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
-        'rolled back while it was exported; begin again');
+      throw new RegionError('ERR_STALE',
+        `heap '${core.name}' was collected, compacted, cleared or rolled back while it was ` +
+          'exported; begin again');
     }
     try {
       return core.peek(work);

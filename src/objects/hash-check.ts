@@ -178,11 +178,11 @@ function checkChains({ shape, ref, header, alive, found }: Check): boolean {
   const { memory } = shape;
   const { buckets, used, size } = header;
   if (buckets === 0) return true;
-  const { i32 } = memory.views(ref);
+  const headerViews = memory.views(ref);
   const seen = new Uint8Array(used);
   let count = 0;
   for (let bucket = 0; bucket < buckets; bucket++) {
-    const heads = shape.headsOf(i32, memory.word(ref), bucket);
+    const heads = shape.headsOf(headerViews, ref, bucket);
     let link = memory.views(heads).i32[shape.headWord(heads, bucket)];
     while (link !== 0) {
       const index = link - 1;
@@ -219,7 +219,7 @@ function checkKeys({ table, shape, ref, header, alive, found }: Check): void {
     try {
       const value = isRef ? views.i32[word + keyAt] : key.load(views, word + keyAt, 0);
       const hash = isRef ? key.hashNow?.(views, word + keyAt, 0, kept) : key.hash(value);
-      if (hash !== kept) found('H7', chunk, `entry ${index} keeps hash ${kept}, its key has ${hash}`);
+      if (hash !== kept) found('H7', chunk, `entry ${index} keeps ${kept}, its key has ${hash}`);
       else if (isRef ? refs.has(value as number) : table.find(ref, kept, value) !== index) {
         found('H8', chunk, `entry ${index} is not the only one with its key`);
       }

@@ -1,4 +1,4 @@
-/** What `console.log` shows of maps and sets. */
+/** Maps and sets as a program prints them. */
 import { refOf } from './handles.ts';
 import type { HashHandle } from './hash-iterator.ts';
 

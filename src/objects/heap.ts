@@ -9,7 +9,7 @@ import { RegionError } from '../errors.ts';
 import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK } from '../layout-objects.ts';
 import { flag, readOptions } from '../options.ts';
 import { lodge } from '../tenants.ts';
-import type { Region } from '../types.ts';
+import type { Finding, Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { type Collected, Collector, type CollectOptions } from './collect.ts';
@@ -19,6 +19,8 @@ import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
 import { exportLines } from './export.ts';
+import { checkHeap } from './heap-check.ts';
+import { type HeapStat, statOfHeap } from './heap-stat.ts';
 import { importLines } from './import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
@@ -82,6 +84,13 @@ export interface ObjectHeap {
    */
   compact(): Compacted;
   /**
+   * Broken invariants, O1 … of the heap, and those of its collections; [] = sound. Reads all there
+   * is; never throws for damage. `region.check()` checks the blocks below.
+   */
+  check(): Finding[];
+  /** What is in it, garbage that was not collected yet included. Reads the tags of all blocks. */
+  stat(): HeapStat;
+  /**
    * What is found from the root as lines of JSON, exact to the bit, each made when it is asked for.
    * ERR_STALE where the heap is collected, compacted or rolled back before the end; changes that
    * are made meanwhile are in it or not.
@@ -96,7 +105,18 @@ export interface ObjectHeap {
    *
    * @example heap.importLines(text.split('\n'), { replace: true });
    */
-  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number };
+  importLines(lines: Iterable<string>, options?: ImportOptions): Imported;
+}
+
+export interface ImportOptions {
+  /** Are names that are there given the new values? Default false: ERR_EXISTS. */
+  replace?: boolean;
+}
+
+/** What an import brought. */
+export interface Imported {
+  readonly objects: number;
+  readonly names: number;
 }
 
 /** The heap in a region, laid out where that is empty. ERR_MISMATCH, ERR_CORRUPT, ERR_VERSION. */
@@ -115,6 +135,11 @@ export interface HeapTies {
 }
 
 const heaps = new WeakMap<Region, ObjectHeap>();
+
+/** Is there a heap in the region? */
+export function isHeap(region: Region): boolean {
+  return region.roots.get(HEAD_ROOT) !== 0;
+}
 
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
@@ -219,6 +244,16 @@ class Heap implements ObjectHeap {
     return compact(this.#core, this.#head);
   }
 
+  check(): Finding[] {
+    this.#core.assertUsable();
+    return checkHeap(this.#core, this.#head);
+  }
+
+  stat(): HeapStat {
+    this.#core.assertUsable();
+    return statOfHeap(this.#core, this.#table);
+  }
+
   exportLines(): IterableIterator<string> {
     const core = this.#core;
     core.assertUsable();
@@ -226,7 +261,7 @@ class Heap implements ObjectHeap {
     return exportLines(core, this.#table, root);
   }
 
-  importLines(lines: Iterable<string>, options?: { replace?: boolean }): { objects: number } {
+  importLines(lines: Iterable<string>, options?: ImportOptions): Imported {
     this.#core.assertUsable();
     const { replace = false } = readOptions(options, { replace: flag }, 'importLines');
     const done = importLines(this.#core, this.#table, this.root, lines, replace);

@@ -62,10 +62,11 @@ export class ImportedRoot {
 
   #makeWay(name: string): void {
     const isOwn = this.#isEmpty || this.#saved?.has(name) === true || this.#added.has(name);
-    if (isOwn) throw new RegionError('ERR_CORRUPT', `the name ${JSON.stringify(name)} is there twice`);
+    const shown = JSON.stringify(name);
+    if (isOwn) throw new RegionError('ERR_CORRUPT', `the name ${shown} is there twice`);
     if (!this.#replace) {
       throw new RegionError('ERR_EXISTS',
-        `the heap has a value named ${JSON.stringify(name)}; import with replace, or into a new heap`);
+        `the heap has a value named ${shown}; import with replace, or into a new heap`);
     }
     this.#saved ??= this.#newMap();
     const saved = this.#saved;

@@ -34,7 +34,7 @@ const CHUNK = 256;
 export function importLines(
   core: Core, table: TypeTable, root: PersistentMap<string, unknown>, lines: Iterable<string>,
   replace: boolean,
-): { objects: number } {
+): { objects: number; names: number } {
   const work = new Import(core, table, root, replace);
   try {
     for (const line of lines) work.take(line);
@@ -98,14 +98,14 @@ class Import {
     }
   }
 
-  finish(): { objects: number } {
+  finish(): { objects: number; names: number } {
     this.#assertSame();
     if (!this.#isWhole) {
       throw new RegionError('ERR_CORRUPT', `the text ends after line ${this.#line}, without the ` +
         'last line of an export; it was cut off');
     }
     this.#root.commit();
-    return { objects: this.#defined };
+    return { objects: this.#defined, names: this.#root.count };
   }
 
   /** Frees what was made, if it is still there. */
@@ -257,7 +257,8 @@ class Import {
     const expected = expectedType(kind);
     const name = type ?? expected;
     if (name === '') {
-      throw new RegionError('ERR_SCHEMA', `{"$ref":${id}} needs a $type in a slot of ${textOf(kind)}`);
+      throw new RegionError('ERR_SCHEMA',
+        `{"$ref":${id}} needs a $type in a slot of ${textOf(kind)}`);
     }
     if (id !== 0) {
       const found = this.#types.find(name);

@@ -189,6 +189,33 @@ function compareWide(memory: Memory, ref: number, text: string): number {
   return mine < text ? -1 : Number(mine > text);
 }
 
+/** How many of the first `most` UTF-16 units a block's text and another one have in common. */
+export function sharedUnits(memory: Memory, ref: number, text: string, most: number): number {
+  const { i32 } = memory.views(ref);
+  const word = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const isBytes = ref !== 0 && (i32[word] & ROLE_MASK) === ROLE.latin1;
+  const mine = isBytes ? '' : loadText(memory, ref) ?? '';
+  const length = isBytes ? i32[word] >>> ROLE_SHIFT : mine.length;
+  const end = Math.min(length, text.length, most);
+  const from = word + TEXT.bytes;
+  for (let i = 0; i < end; i++) {
+    const unit = isBytes ? (i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff : mine.charCodeAt(i);
+    if (unit !== text.charCodeAt(i)) return i;
+  }
+  return end;
+}
+
+/** A UTF-16 unit of a block's text; 0 behind its end, and where the block holds none. */
+export function unitAt(memory: Memory, ref: number, i: number): number {
+  if (ref === 0) return 0;
+  const { i32 } = memory.views(ref);
+  const word = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const tag = i32[word];
+  if ((tag & ROLE_MASK) !== ROLE.latin1) return (loadText(memory, ref) ?? '').charCodeAt(i) | 0;
+  if (i >= tag >>> ROLE_SHIFT) return 0;
+  return (i32[word + TEXT.bytes + (i >> 2)] >>> ((i & 3) << 3)) & 0xff;
+}
+
 const FNV_PRIME = 0x01000193;
 const FNV_START = 0x811c9dc5 | 0;
 

@@ -1,4 +1,4 @@
-/** What tests of maps and sets share: handles with their insides, and keys whose hashes are equal. */
+/** What tests of maps and sets share: what is inside handles, keys whose hashes are equal. */
 import { expect } from 'vitest';
 import type { Core, Type } from '../../src/objects/core.ts';
 import { type Handle, refOf } from '../../src/objects/handles.ts';

@@ -1,0 +1,80 @@
+/**
+ * `regionstore gc DIR [HEAP…]`: frees the objects of heaps that cannot be reached from their roots.
+ * In a store the result is one checkpoint.
+ *
+ * JSON: { type, path, dryRun, heaps: [{ name, objects, bytes, ms, liveBytes }],
+ *   checkpoint: its id | null }; objects = blocks that were freed, bytes = what they held
+ */
+import type { Command } from 'commander';
+import { RegionError } from '../errors.ts';
+import { heapIn, isHeap } from '../objects/heap.ts';
+import { type Column, humanSize, printable, table } from './table.ts';
+import type { Target } from './target.ts';
+import { type Common, type Console, document, onTarget, type Report, unsafeOption, verb }
+  from './verb.ts';
+
+interface Options extends Common {
+  readonly dryRun?: true;
+  readonly unsafeFileSystem?: true;
+}
+
+interface Row {
+  readonly name: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly ms: number;
+  readonly liveBytes: number;
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'HEAP', text: (row) => printable(row.name) },
+  { title: 'FREED', text: (row) => String(row.objects), right: true },
+  { title: 'BYTES', text: (row) => humanSize(row.bytes), right: true },
+  { title: 'LIVE', text: (row) => humanSize(row.liveBytes), right: true },
+  { title: 'MS', text: (row) => row.ms.toFixed(1), right: true },
+];
+
+export function gc(program: Command, console: Console): void {
+  verb(program, 'gc', {
+    summary: 'free what cannot be reached in heaps of objects',
+    details: 'Free every object of a heap that is not reached from its root. The memory is used ' +
+      'again by later objects; `compact` gives it back. In a store the result is one checkpoint.',
+    examples: ['gc data --dry-run', 'gc data app'],
+  })
+    .argument('[heap...]', 'heaps to collect, default all')
+    .option('--dry-run', 'say what would be freed, change nothing')
+    .addOption(unsafeOption())
+    .action((dir: string, names: string[], options: Options) => {
+      const mode = options.dryRun ? 'read' : 'write';
+      return onTarget(console, dir, options, { ...options, mode }, (target) =>
+        collected(console, target, names, options.dryRun === true));
+    });
+}
+
+function collected(
+  console: Console, target: Target, names: readonly string[], dryRun: boolean,
+): Report {
+  const heaps: Row[] = [];
+  const total = target.count(names);
+  for (const { name, region } of target.subjects(names)) {
+    if (!isHeap(region)) {
+      if (names.length === 0) continue;
+      throw new RegionError('ERR_MISMATCH', `'${name}' is a region, not a heap of objects`);
+    }
+    console.progress.step('collecting heap', heaps.length, total);
+    const heap = heapIn(region, { now: () => performance.now() });
+    const { objects, bytes, ms } = heap.collect({ handles: false });
+    heaps.push({ name, objects, bytes, ms, liveBytes: region.stat().busyBytes });
+  }
+  const checkpoint = dryRun ? null : (target.store?.checkpoint().id ?? null);
+  const { type, path } = target;
+  return {
+    json: () => document({ type, path, dryRun, heaps, checkpoint }),
+    *text() {
+      yield* table(COLUMNS, heaps, console.output.head);
+      const objects = heaps.reduce((sum, row) => sum + row.objects, 0);
+      const at = checkpoint === null ? '' : `, checkpoint ${checkpoint}`;
+      yield `${dryRun ? 'would free' : 'freed'} ${objects} blocks${at}`;
+    },
+  };
+}
