@@ -1,8 +1,12 @@
 /** Slots of kind `any`: what goes in comes out, and what was in them is freed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { any as anything, f64 } from '../src/objects/kinds.ts';
 import { struct } from '../src/objects/struct.ts';
+import { openStore } from '../src/store/store.ts';
 import { expectCode } from './support/expect-code.ts';
 import { newHeap } from './support/heaps.ts';
 
@@ -97,6 +101,35 @@ describe('memory', () => {
     expect(region.stat().busyBlocks).toBe(before);
     for (let i = 0; i < 100; i++) heap.create(Box, { value: new Uint8Array([4, 4, 4]) });
     expect([...view]).toEqual([9, 2, 3]);
+  });
+
+  test('code of the program that runs meanwhile cannot pull the slot away', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'objects-any-'));
+    const store = openStore(directory);
+    const heap = store.heap('app');
+    heap.root.set('box', heap.create(Box, { value: 'kept', beside: 1 }));
+    store.checkpoint();
+    const box = heap.root.get('box') as { value: unknown };
+    const doing = (work: () => void) => ({
+      get trap() {
+        work();
+        return 1;
+      },
+    });
+    for (const name of ['collect', 'compact'] as const) {
+      expectCode('ERR_BUSY', () => { box.value = doing(() => heap[name]()); });
+    }
+    expect(box.value).toBe('kept');
+    expectCode('ERR_STALE', () => { box.value = doing(() => store.rollback()); });
+    expectCode('ERR_STALE', () => heap.create(Box, { value: doing(() => store.rollback()) }));
+    expectCode('ERR_STALE', () => heap.root.set('new', doing(() => store.rollback())));
+    expect((heap.root as unknown as { toJS(): unknown }).toJS())
+      .toEqual(new Map([['box', { value: 'kept', beside: 1 }]]));
+    const last = heap.root.get('box') as { value: unknown };
+    expectCode('ERR_STALE', () => { last.value = doing(() => heap.clear()); });
+    expect(heap.root.size).toBe(0);
+    store.close();
+    rmSync(directory, { recursive: true });
   });
 
   test('without room for a value the slot is as it was', () => {

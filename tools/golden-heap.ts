@@ -1,4 +1,4 @@
-/** What the golden heap holds: every kind of field and collection, and a struct to evolve a case. */
+/** What the golden heap holds: every kind of field and collection, a struct for each change. */
 import type { ObjectHeap } from '../src/objects/heap.ts';
 import { any, array, bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, list, map, optional,
   ref, set, sorted, str, u16, u32, u64, u8 } from '../src/objects/kinds.ts';

@@ -22,9 +22,9 @@ interface Options extends Common {
 export function exportHeap(program: Command, console: Console): void {
   verb(program, 'export', {
     summary: 'write what is in a heap as JSON lines',
-    details: 'Write everything that is found from the root of a heap, exactly: a line of JSON for ' +
-      'each type, object and collection, or all of them as one JSON array. The program that wrote ' +
-      'the heap is not needed. What nothing refers to is left out.',
+    details: 'Write everything that is found from the root of a heap, exactly: a line of JSON ' +
+      'for each type, object and collection, or all of them as one JSON array. The program that ' +
+      'wrote the heap is not needed. What nothing refers to is left out.',
     examples: ['export data app > app.ndjson', 'export data app --format json -o app.json',
       "export data app | grep '\"$type\":\"Task\"' | jq .fields.title"],
   })

@@ -2,8 +2,8 @@
  * `regionstore gc DIR [HEAP…]`: frees the objects of heaps that cannot be reached from their roots.
  * In a store the result is one checkpoint.
  *
- * JSON: { type, path, dryRun, heaps: [{ name, objects, bytes, ms, liveBytes }], checkpoint: its id |
- *   null }; objects = blocks that were freed, bytes = what they held
+ * JSON: { type, path, dryRun, heaps: [{ name, objects, bytes, ms, liveBytes }],
+ *   checkpoint: its id | null }; objects = blocks that were freed, bytes = what they held
  */
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';

@@ -129,7 +129,8 @@ function* elementsOf(
   } catch (error) {
     if (error instanceof RegionError) throw error;
     if (error instanceof RangeError) {
-      throw new RegionError('ERR_BAD_SIZE', `${path} is too long for one JSON document; use ndjson`);
+      throw new RegionError('ERR_BAD_SIZE',
+        `${path} is too long for one JSON document; use ndjson`);
     }
     throw new RegionError('ERR_CORRUPT', `${path} is no JSON: ${(error as Error).message}`, error);
   }

@@ -27,9 +27,9 @@ interface Options extends Common {
 export function importHeap(program: Command, console: Console): void {
   verb(program, 'import', {
     summary: 'read an export into a heap',
-    details: 'Read what `export` wrote, in either format, into a heap, beside what is there; it is ' +
-      'made where there is none. Everything is tested; the result is one checkpoint, or, after an ' +
-      'error, which names the line, nothing.',
+    details: 'Read what `export` wrote, in either format, into a heap, beside what is there; it ' +
+      'is made where there is none. Everything is tested; the result is one checkpoint, or, ' +
+      'after an error, which names the line, nothing.',
     examples: ['import data app app.ndjson', 'import data app app.json --replace --dry-run',
       'export data app | regionstore import copy app -'],
   })

@@ -245,7 +245,12 @@ function bytesCodec(core: Core, kind: Kind): Codec<Uint8Array> {
       if (ref === 0) return new Uint8Array(kind.length ?? 0);
       const role = memory.tag(ref) & ROLE_MASK;
       if (role !== ROLE.bytes) throw core.corrupt(ref, 'it holds no bytes');
-      const length = memory.views(ref).u32[memory.word(ref) + BYTES.length];
+      const { u32 } = memory.views(ref);
+      const word = memory.word(ref);
+      const length = u32[word + BYTES.length];
+      if ((word + BYTES.data) * 4 + length > u32.byteLength) {
+        throw core.corrupt(ref, `${length} bytes lead out of the heap`);
+      }
       return pins.add(ref, memory.bytes(ref, BYTES.data, length));
     },
     ...owning(memory, make, (ref) => {

@@ -59,10 +59,13 @@ export function isContainer(value: object): boolean {
 
 /** Reference of a new collection that holds a copy. ERR_SCHEMA names what cannot be kept. */
 export function copyIn(core: Core, value: unknown): number {
-  core.building += 1;
+  const { epoch } = core;
   let containers: Container[] = [];
+  core.building += 1;
   try {
     containers = read(core, value);
+    // A getter may have rolled the store back: then the slot is not where it was.
+    if (core.epoch !== epoch) throw core.stale();
     for (const one of containers) one.copy = emptyFor(core, one.shape);
     for (const one of containers) fill(one);
   } catch (error) {
@@ -166,6 +169,7 @@ class Reader {
     try {
       return work();
     } catch (error) {
+      if (error instanceof RegionError) throw error;
       throw refuse(`reading it failed: ${String(error)}`, one, via, step, error);
     }
   }

@@ -141,6 +141,17 @@ export function isHeap(region: Region): boolean {
   return region.roots.get(HEAD_ROOT) !== 0;
 }
 
+/** Broken invariants of the heap in a region, even where it cannot be opened. */
+export function checkHeapIn(region: Region, ties: HeapTies): Finding[] {
+  if (!isHeap(region)) return [{ id: 'O1', address: 0, detail: 'the heap has no head' }];
+  try {
+    return heapIn(region, ties).check();
+  } catch (error) {
+    if (!(error instanceof RegionError)) throw error;
+    return [{ id: 'O1', address: region.roots.get(HEAD_ROOT), detail: error.message }];
+  }
+}
+
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
   const address = region.roots.get(HEAD_ROOT);

@@ -104,6 +104,7 @@ export function newObject(core: Core, plan: Plan, given: Record<string, unknown>
   const word = (ref & GRANULE_MASK) << WORD_SHIFT;
   for (let i = word + ((bytes - 1) >> 2); i > word; i--) i32[i] = 0;
   i32[word] = tagOf(ROLE.object, type.id);
+  const { epoch } = core;
   let slot: Slot | undefined;
   core.building += 1;
   try {
@@ -121,7 +122,7 @@ export function newObject(core: Core, plan: Plan, given: Record<string, unknown>
     }
     return ref;
   } catch (error) {
-    giveUp(core, type, ref);
+    if (core.epoch === epoch) giveUp(core, type, ref);
     throw nameField(type, slot, error);
   } finally {
     core.building -= 1;

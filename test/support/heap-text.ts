@@ -17,9 +17,8 @@ export const Every = struct('Every', { u8: kinds.u8, i8: kinds.i8, u16: kinds.u1
   set: set(kinds.date), sorted: sorted(str, list(str)), numbers: kinds.array(kinds.f64, 3),
   bigs: kinds.array(kinds.i64, 2), extra: anything, never: list(str) });
 
-/** A heap with some of everything. */
-export function sample(): ObjectHeap {
-  const { heap } = newHeap('4MiB');
+/** A heap with some of everything; without `isLong` nothing that takes several lines. */
+export function sample(isLong = true, { heap } = newHeap('4MiB')): ObjectHeap {
   const parent = heap.create(Task, { id: 1, title: 'über \ud800 𝄞', tags: ['a', ''] });
   const child = heap.create(Task, { id: 2, parent, extra: parent });
   parent.extra = { child, list: [child, [], {}], map: new Map<unknown, unknown>([[child, NaN]]) };
@@ -34,6 +33,7 @@ export function sample(): ObjectHeap {
   heap.root.set('empty', heap.create(Every));
   heap.root.set('self', heap.root);
   heap.root.set('', JSON.parse('{"__proto__":1,"$ref":2}'));
+  if (!isLong) return heap;
   heap.root.set('long', Array.from({ length: 2500 }, (_, i) => i));
   heap.root.set('longer', new Map(Array.from({ length: 1000 }, (_, i) => [i, 'x'.repeat(200)])));
   heap.root.set('longest', new Set(Array.from({ length: 2000 }, (_, i) => `${i}`)));

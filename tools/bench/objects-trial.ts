@@ -1,7 +1,8 @@
 /**
  * A million records `{ id, name, score }` under string keys, one contender, one process:
  *
- *   node objects-trial.js DIR CONTENDER COUNT write → { write, keep, read, iterate, collect, bytes }
+ *   node objects-trial.js DIR CONTENDER COUNT write
+ *     → { write, keep, read, iterate, collect, bytes }
  *   node objects-trial.js DIR CONTENDER COUNT ready → { ready, resident }
  *   node objects-trial.js DIR field COUNT → { plain, field, create }
  *

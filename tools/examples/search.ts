@@ -3,7 +3,7 @@
  * or any other folder of text.
  *
  *   node search.js FOLDER WORD…        indexes what changed, then answers
- *   node search.js FOLDER --compare    the same index from a JSON file and from lmdb: how long until
+ *   node search.js FOLDER --compare    the same index from JSON and from lmdb: how long until
  *                                      the first answer after a restart
  *
  * The store is FOLDER/.index unless --store says otherwise.
