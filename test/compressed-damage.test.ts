@@ -17,7 +17,7 @@ import { openRegion } from '../src/region/region.ts';
 import { filled, rewriteSlots } from './support/compressed-files.ts';
 import { expectCode } from './support/expect-code.ts';
 import { memoryDisk } from './support/memory-disk.ts';
-import { newSeed, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom } from './support/oracle.ts';
 import { codeOf } from './support/stores.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
@@ -41,7 +41,7 @@ describe('damage', () => {
 
   test('every byte of a slot: the other one counts', () => {
     const path = newPath();
-    filled(path);
+    filled(path, often(30_000, 100_000), '4MiB');
     const good = readFileSync(path);
     const { contents } = readContents(memoryDisk(good));
     for (const slot of COMPRESSED_SLOTS) {
@@ -59,7 +59,7 @@ describe('damage', () => {
 
   test('every byte of both slots, of the table, and many elsewhere', () => {
     const path = newPath();
-    filled(path);
+    filled(path, often(30_000, 100_000), '4MiB');
     const good = readFileSync(path);
     const seed = newSeed();
     const random = randomFrom(seed);

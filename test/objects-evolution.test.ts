@@ -14,7 +14,7 @@ import { temporaryDirectory } from './support/temp.ts';
 
 /** Runs `before`, then `after`: in one process, and with the store closed in between. */
 function inBoth(before: (heap: ObjectHeap) => void, after: (heap: ObjectHeap) => void): void {
-  const { heap } = newHeap();
+  const { heap } = newHeap('1MiB');
   before(heap);
   after(heap);
   const dir = temporaryDirectory();
@@ -77,7 +77,7 @@ describe('widening of numbers', () => {
     const T = struct('T', { before: u8, v: narrow, after: str });
     for (const kind of [to, optional(to), any, optional(any)]) {
       const seen: unknown[] = [];
-      const { heap: own } = newHeap();
+      const { heap: own } = newHeap('1MiB');
       for (const v of values) own.create(T, { before: 7, v, after: 'end' });
       const wider = struct('T', { before: u8, v: kind, after: str });
       for (const x of own.scan(wider)) seen.push(x.toJS());
@@ -94,7 +94,7 @@ describe('widening of numbers', () => {
     const others = [...Object.values(NUMBERS), bool, date, str, bytes(), list(u8), bytes(4)]
       .filter(({ name }) => !allowed.has(name));
     for (const to of others) {
-      const { heap } = newHeap();
+      const { heap } = newHeap('1MiB');
       heap.create(struct('T', { v: narrow }), {});
       const error = expectCode('ERR_SCHEMA', () => heap.create(struct('T', { v: to })));
       expect(error.message).toContain('T.v');
@@ -146,7 +146,7 @@ describe('what a field may become', () => {
     ['another struct', ref(struct('A', {})), ref(struct('B', {}))],
   ];
   test.each(REFUSED)('not %s', (_name, from, to) => {
-    const { heap } = newHeap();
+    const { heap } = newHeap('1MiB');
     heap.create(struct('T', { v: from }), {});
     const error = expectCode('ERR_SCHEMA', () => heap.create(struct('T', { v: to })));
     expect(error.message).toMatch(/T\.v is stored as .+ and declared as /);
@@ -179,7 +179,7 @@ describe('fields', () => {
   });
 
   test('removed: what was theirs is freed', () => {
-    const { heap, region } = newHeap();
+    const { heap, region } = newHeap('1MiB');
     const wide = struct('T', { id: u32, text: str, bytes: bytes() });
     for (let i = 0; i < 100; i++) {
       heap.create(wide, { id: i, text: 'x'.repeat(100), bytes: new Uint8Array(100) });
@@ -193,7 +193,7 @@ describe('fields', () => {
   test('reordered: nothing changes', () => {
     evolve({ a: u8, b: str, c: f64 }, { a: 1, b: 'b', c: 3 }, { c: f64, a: u8, b: str },
       (object) => expect(object.toJS()).toEqual({ a: 1, b: 'b', c: 3 }));
-    const { heap } = newHeap();
+    const { heap } = newHeap('1MiB');
     const before = heap.create(struct('T', { a: u8, b: str }));
     heap.create(struct('T', { b: str, a: u8 }));
     expect(heap.upgrade()).toBe(0);
@@ -220,7 +220,7 @@ describe('fields', () => {
 
 describe('several steps', () => {
   test('objects of every age become the newest, whatever was opened in between', () => {
-    const { heap } = newHeap();
+    const { heap } = newHeap('1MiB');
     heap.root.set('1', heap.create(struct('T', { a: u8, b: str }), { a: 1, b: 'one' }));
     const second = struct('T', { n: u16, b: str }, { aliases: { n: 'a' } });
     heap.root.set('2', heap.create(second, { n: 2, b: 'two' }));
@@ -249,7 +249,7 @@ describe('when', () => {
   const New = struct('T', { id: f64, name: str, more: bool });
 
   test('an object with a handle changes under it', () => {
-    const { heap } = newHeap();
+    const { heap } = newHeap('1MiB');
     const held = heap.create(Old, { id: 1, name: 'n' });
     heap.root.set('one', held);
     heap.create(New);
@@ -274,7 +274,7 @@ describe('when', () => {
   });
 
   test('scan gives all of them as declared', () => {
-    const { heap } = newHeap();
+    const { heap } = newHeap('1MiB');
     for (let i = 0; i < 50; i++) heap.create(Old, { id: i, name: `n${i}` });
     const seen = [...heap.scan(New)].length;
     expect(seen).toBe(50);

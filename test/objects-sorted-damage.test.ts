@@ -9,7 +9,7 @@ import { checkTree } from '../src/objects/tree-check.ts';
 import { nodesOf } from '../src/objects/tree-nodes.ts';
 import { expectCode } from './support/expect-code.ts';
 import { newSeed, often, randomFrom } from './support/oracle.ts';
-import { findings, headOf, leavesOf, newCore, newSorted, nodesIn } from './support/sorted-maps.ts';
+import { findings, headOf, leavesOf, newCore, newSorted, nodesIn, typeOf } from './support/sorted-maps.ts';
 
 type Loose = PersistentSorted<unknown, unknown>;
 
@@ -225,6 +225,17 @@ describe('each clause is found where it is broken', () => {
       put(core, third(nodes), NODE.keys + 1, take(core, third(nodes), NODE.keys));
       return third(nodes);
     }],
+    ['T10', (core, map, nodes) => {
+      const { leafRoom } = nodesOf(core, typeOf(map));
+      const hints = NODE.keys + leafRoom + (leafRoom & 1);
+      put(core, third(nodes), hints + 3, take(core, third(nodes), hints + 3) + 1);
+      return third(nodes);
+    }],
+    ['T10', (core, map, nodes) => {
+      const { branchRoom } = nodesOf(core, typeOf(map));
+      put(core, nodes[1], NODE.keys + branchRoom + (branchRoom & 1), 0);
+      return nodes[1];
+    }],
   ];
   test.each(cases)('%s', (id, spoil) => {
     let at = 0;
@@ -291,6 +302,8 @@ class Marking {
     core.memory.watcher = {
       born: (ref) => this.#marked.add(ref),
       dropped: (ref) => this.#mark(ref),
+      kept: (ref) => this.#mark(ref),
+      settle() {},
     };
   }
 

@@ -1,10 +1,11 @@
 /** Sorted maps against arrays that are sorted anew, for every kind of key. */
+import { inspect } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, optional, sorted, str, u16, u32,
   u64, u8 } from '../src/objects/kinds.ts';
 import type { PersistentSorted, Range } from '../src/objects/persistent.ts';
-import { compareText, loadText, newText } from '../src/objects/text.ts';
+import { compareText, loadText, newText, sharedUnits, unitAt } from '../src/objects/text.ts';
 import { expectCode } from './support/expect-code.ts';
 import { newSeed, often, type Random, randomFrom } from './support/oracle.ts';
 import { findings, leavesOf, newCore, newSorted } from './support/sorted-maps.ts';
@@ -186,6 +187,10 @@ test('texts are compared as JavaScript does', () => {
     expect(Math.sign(compareText(memory, ref, b))).toBe(a < b ? -1 : Number(a > b));
     expect(compareText(memory, ref, a)).toBe(0);
     expect(Math.sign(compareText(memory, ref, `${a}\0`))).toBe(-1);
+    const shared = [...Array(Math.min(a.length, b.length, 7) + 1).keys()]
+      .findLast((n) => a.slice(0, n) === b.slice(0, n));
+    expect(sharedUnits(memory, ref, b, 7)).toBe(shared);
+    for (let i = 0; i < 5; i++) expect(unitAt(memory, ref, i)).toBe(a.charCodeAt(i) || 0);
     memory.free(ref);
   }), { seed: newSeed(), numRuns: often(2000, 50_000) });
 });
@@ -277,6 +282,20 @@ test('values are what their kind is: texts, bytes, maps', () => {
   expect([...(outer.get('x') as Loose)]).toEqual([[7, 'seven']]);
   expect(outer.size).toBe(501);
   expect(findings(core, outer)).toEqual([]);
+});
+
+test('a map is printed with what is in it', () => {
+  const core = newCore();
+  expect(inspect(newSorted(core, str, u32, { b: 2, a: 1 })))
+    .toBe("sorted(str,u32) Map(2) { 'a' => 1, 'b' => 2 }");
+  const many = Array.from({ length: 250 }, (_, i) => [i, i]);
+  expect(inspect(newSorted(core, u32, u32, many))).toMatch(/ 99 => 99\n\} and 150 more$/);
+  const map = newSorted<number, number>(core, u32, u32, [[2, 20], [1, 10]]);
+  const seen: unknown[] = [];
+  map.forEach((value, key, whole) => seen.push([value, key, whole === map]));
+  expect(seen).toEqual([[10, 1, true], [20, 2, true]]);
+  core.expire(null);
+  expect(inspect(map)).toBe('sorted(u32,u32) (stale)');
 });
 
 test('what a map is made from', () => {

@@ -10,6 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { HEADER, RECORD, RECORD_IMAGE, RECORD_REGION, STATE } from '../src/layout.ts';
 import { crc32c } from '../src/native/crc32c.ts';
 import type { Store } from '../src/store/store.ts';
+import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, regionFile, temporaryFolder } from './support/stores.ts';
 
 const DOCUMENTED = ['ERR_CORRUPT', 'ERR_MISMATCH', 'ERR_VERSION', 'ERR_IO', 'none'];
@@ -17,7 +18,7 @@ const DOCUMENTED = ['ERR_CORRUPT', 'ERR_MISMATCH', 'ERR_VERSION', 'ERR_IO', 'non
 /** A closed store with one region of a few pages and three checkpoints. */
 function built(mapper: 'shim' | 'file' = 'shim'): string {
   const store = open(temporaryFolder(), { mapper });
-  const region = store.region('app');
+  const region = store.region('app', { capacity: '16MiB' });
   for (let i = 0; i < 3; i++) {
     region.roots.set(`r${i}`, region.strdup(`value ${i} of many `.repeat(1000 + i)));
     store.checkpoint();
@@ -66,7 +67,9 @@ describe('region files', () => {
     const good = readFileSync(file);
     const places = [...Array(HEADER.identityCrc + 4).keys(),
       ...Array.from({ length: STATE.bytes / 4 }, (_, i) => STATE.at + 4 * i)];
-    for (const at of places) {
+    // The other mapper reads the same bytes.
+    const stride = mapper === 'shim' ? 1 : often(4, 1);
+    for (const at of places.filter((_, i) => i % stride === 0)) {
       flip(file, at);
       const found = outcome(dir);
       expect(found, `byte ${at}`).toMatch(/^(ERR_CORRUPT|ERR_VERSION|ERR_MISMATCH)$/);
@@ -160,8 +163,9 @@ describe('the catalog', () => {
     const dir = built();
     const file = join(dir, 'catalog.db');
     const good = readFileSync(file);
-    for (let i = 0; i < 60; i++) {
-      flip(file, Math.floor((i / 60) * good.length) + (i % 16));
+    const count = often(30, 200);
+    for (let i = 0; i < count; i++) {
+      flip(file, Math.floor((i / count) * good.length) + (i % 16));
       const found = outcome(dir);
       expect(found.startsWith('undocumented'), found).toBe(false);
       writeFileSync(file, good);

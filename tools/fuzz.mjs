@@ -17,7 +17,8 @@ const { values } = parseArgs({
   },
 });
 const SUITES = ['best-model', 'slab-model', 'conformance', 'roots', 'disciplines', 'last', 'region',
-  'compressed', 'nested', 'debug', 'debug-cuts', 'shared', 'shared-cut'];
+  'compressed', 'compressed-damage', 'nested', 'debug',
+  'debug-cuts', 'shared', 'shared-cut', 'store-damage'];
 const vitest = join(root, 'node_modules', '.bin', 'vitest');
 const until = Date.now() + Number(values.minutes) * 60_000;
 const first = Number(values.seed);

@@ -6,6 +6,7 @@
  */
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
+import { checkHeapIn, isHeap } from '../objects/heap.ts';
 import type { StoreFinding } from '../store/check.ts';
 import type { Store } from '../store/store.ts';
 import type { Finding } from '../types.ts';
@@ -39,8 +40,8 @@ export function check(program: Command, console: Console): void {
   verb(program, 'check', {
     summary: 'look for damage',
     details: 'Check every invariant of a store: its catalog, its files, the checksum of every ' +
-      'page, and the blocks and roots of every region. Nothing is changed. Exit code 1 when ' +
-      'there are findings.',
+      'page, the blocks and roots of every region, and the objects of every heap. Nothing is ' +
+      'changed. Exit code 1 when there are findings.',
     examples: ['check data', 'check data words --no-pages', "check data --json | jq '.findings'"],
   })
     .argument('[region...]', 'show only findings of these regions')
@@ -76,8 +77,13 @@ function findingsOf(target: Target, names: readonly string[], pages: boolean): R
     const isWanted = ({ region }: Row) => names.length === 0 || names.includes(region ?? '');
     return storeFindings(target.store, pages).filter(isWanted);
   }
-  return subjects.flatMap(({ name, region }) =>
-    region.check().map((finding) => rowOf(finding, name)));
+  return subjects.flatMap(({ name, region }) => {
+    const found = region.check();
+    if (found.length === 0 && isHeap(region)) {
+      found.push(...checkHeapIn(region, { now: () => performance.now() }));
+    }
+    return found.map((finding) => rowOf(finding, name));
+  });
 }
 
 function rowOf(finding: Finding, region: string | null): Row {

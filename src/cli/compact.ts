@@ -1,11 +1,13 @@
 /**
- * `regionstore compact DIR [REGION…]`: gives back the free ends of regions. In a store the result
- * is one checkpoint: all regions or none, whenever the process dies.
+ * `regionstore compact DIR [REGION…]`: gives back the free ends of regions; in heaps of objects,
+ * garbage is freed and objects move together first. In a store the result is one checkpoint: all
+ * regions or none, whenever the process dies.
  *
  * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes },
  *   after: the same, givenBack }], givenBack, checkpoint: its id | null }
  */
 import type { Command } from 'commander';
+import { heapIn, isHeap } from '../objects/heap.ts';
 import type { Region } from '../types.ts';
 import type { Target } from './target.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
@@ -43,7 +45,8 @@ const COLUMNS: readonly Column<Row>[] = [
 export function compact(program: Command, console: Console): void {
   verb(program, 'compact', {
     summary: 'give free memory at the end of regions back',
-    details: 'Cut the free memory at the end of regions off their files. Blocks do not move. ' +
+    details: 'Cut the free memory at the end of regions off their files. Blocks do not move, but ' +
+      'in heaps of objects, where what cannot be reached is freed and the rest moves together. ' +
       'In a store the result is one checkpoint.',
     examples: ['compact data --dry-run', 'compact data words'],
   })
@@ -65,7 +68,8 @@ function compacted(
   for (const { name, region } of target.subjects(names)) {
     console.progress.step('compacting region', regions.length, total);
     const before = useOf(region);
-    const givenBack = region.compact();
+    const givenBack = isHeap(region)
+      ? heapIn(region, { now: () => performance.now() }).compact().bytes : region.compact();
     regions.push({ name, before, after: useOf(region), givenBack });
   }
   const givenBack = regions.reduce((sum, row) => sum + row.givenBack, 0);

@@ -5,7 +5,8 @@
  *   imageBytes, pendingBytes, poisoned } | null, recovery: { replayedCheckpoints, replayedBytes,
  *   discarded, ms } | null, last: a checkpoint as `checkpoints` prints it | null, regions: [{ name,
  *   id, kind, method, segments, extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks,
- *   freeBytes, largestFree, fragmentation, roots: [{ name, address }] }] }
+ *   freeBytes, largestFree, fragmentation, roots: [{ name, address }], heap: { types: [{ name,
+ *   count, bytes }], root: [{ name, type }] } | null }] }
  *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1.
  */
@@ -13,6 +14,7 @@ import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
 import type { Checkpoint, StoreStat } from '../store/store.ts';
 import type { RegionStat } from '../types.ts';
+import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import type { Subject, Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
   from './table.ts';
@@ -30,6 +32,7 @@ interface Row extends RegionStat {
   readonly method: string;
   readonly fragmentation: number;
   readonly roots: readonly Root[];
+  readonly heap: HeapView | null;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
@@ -89,7 +92,7 @@ function rowOf({ name, kind, region }: Subject): Row {
   const { freeBytes, largestFree } = stat;
   const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
   const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
-  return { name, id, kind, method, ...stat, fragmentation, roots };
+  return { name, id, kind, method, ...stat, fragmentation, roots, heap: heapViewOf(region) };
 }
 
 function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {
@@ -113,13 +116,15 @@ function* textOf(
   yield* table(COLUMNS, rows, head);
   const lines = rows.flatMap((row) =>
     row.roots.slice(0, ROOTS_SHOWN).map((root) => ({ region: row.name, ...root })));
-  if (lines.length === 0) return;
-  yield '';
-  yield* table(ROOT_COLUMNS, lines, head);
+  if (lines.length > 0) {
+    yield '';
+    yield* table(ROOT_COLUMNS, lines, head);
+  }
   for (const { name, roots } of rows) {
     const hidden = roots.length - ROOTS_SHOWN;
     if (hidden > 0) yield `and ${hidden} more of ${printable(name)}; --json lists them all`;
   }
+  for (const { name, heap } of rows) if (heap !== null) yield* heapText(name, heap, head);
 }
 
 function factsOf(

@@ -87,7 +87,8 @@ const SPECIAL: Readonly<Record<string, (bound: Bound, field: Field) => Accessor>
       set(value: number) {
         const at = this.$at;
         if (at < 0) throw core.stale();
-        if ((value | 0) !== value) throw refuse(bound, field, value);
+        const fits = typeof value === 'number' && (value | 0) === value;
+        if (!fits) throw refuse(bound, field, value);
         i32[at + k] = value;
       },
     };
@@ -104,7 +105,8 @@ const SPECIAL: Readonly<Record<string, (bound: Bound, field: Field) => Accessor>
       set(value: number) {
         const at = this.$at;
         if (at < 0) throw core.stale();
-        if (value >>> 0 !== value) throw refuse(bound, field, value);
+        const fits = typeof value === 'number' && value >>> 0 === value;
+        if (!fits) throw refuse(bound, field, value);
         u32[at + k] = value;
       },
     };

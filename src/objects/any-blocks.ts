@@ -13,7 +13,10 @@ const WORD_BYTES = 4;
 
 export type TypedArray = Uint8Array | Int8Array | Uint8ClampedArray | Uint16Array | Int16Array
   | Uint32Array | Int32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
-type TypedArrayClass = new (buffer: ArrayBufferLike, at: number, length: number) => TypedArray;
+interface TypedArrayClass {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, at: number, length: number): TypedArray;
+}
 
 /** By the name that the language gives an instance, whatever realm it is of. */
 const ELEMENT_OF: Readonly<Record<string, number>> = {

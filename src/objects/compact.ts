@@ -34,8 +34,8 @@ export interface Compacted {
 /** Most passes, and how many of them may shrink nothing before it is enough. */
 const MOST_PASSES = 12;
 const MOST_IDLE = 2;
-/** Bytes of holes in which a method may make pages or tables. */
-const LARGE_HOLE = 4096;
+/** Bytes of blocks that may lie behind the end of the heap during a pass, one of a size. */
+const MOST_BEHIND = 64 * 1024;
 const WORD_BYTES = 4;
 const SIGNPOST_BYTES = (FORWARD.to + 1) * WORD_BYTES;
 /** Words that are copied one by one; more by a call. */
@@ -92,8 +92,7 @@ function movePass(core: Core, head: number, marks: Marks): number {
 /**
  * Where blocks may go during a pass. What the method offers above a block is kept from it until the
  * pass ends, so that it offers something else. Those plugs are blocks of the heap, chained by their
- * first words, and as large as their holes allow. Large holes that will not be needed are plugged
- * before: the method may put its own blocks there, which can never move.
+ * first words, and as large as their holes allow.
  */
 class Places {
   readonly #core: Core;
@@ -108,7 +107,6 @@ class Places {
     this.#core = core;
     this.#parts = spaceOf(core.memory.region)?.parts ?? [];
     this.#ends = this.#parts.map(({ arena }) => arena.end());
-    this.#plugHigh();
   }
 
   /** A new block of so many bytes below another one, or 0. */
@@ -118,32 +116,24 @@ class Places {
     for (;;) {
       const to = this.#alloc(bytes);
       if (to !== 0 && to >>> 0 < ref >>> 0) return to;
-      if (to === 0 || this.#isBehind(to, bytes)) {
-        this.#core.memory.free(to);
-        this.#exhausted.add(granules);
-        return 0;
-      }
-      this.#plug(to, bytes);
+      const isBehind = to === 0 || this.#isBehind(to, bytes);
+      // What was freed last is offered first: what lies behind is kept as well, if it is small.
+      if (isBehind && bytes > MOST_BEHIND) this.#core.memory.free(to);
+      else if (to !== 0) this.#plug(to, bytes);
+      if (!isBehind) continue;
+      this.#exhausted.add(granules);
+      return 0;
     }
   }
 
   /** What was kept from the method is free again. */
   close(): void {
-    this.#unchain(this.#plugs);
-  }
-
-  /** Large holes above what will be needed. */
-  #plugHigh(): void {
-    const { live, holes } = this.#count();
-    const needed = (live + live / 8) / GRANULE;
-    let low = 0;
-    for (const bytes of holes.sort((a, b) => b - a)) {
-      const ref = this.#alloc(bytes);
-      if (ref === 0 || this.#isBehind(ref, bytes)) this.#core.memory.free(ref);
-      else if (ref >>> 0 > needed) this.#plugs = this.#chain(ref, this.#plugs);
-      else low = this.#chain(ref, low);
+    const { memory } = this.#core;
+    while (this.#plugs !== 0) {
+      const ref = this.#plugs;
+      this.#plugs = memory.tag(ref);
+      memory.free(ref);
     }
-    this.#unchain(low);
   }
 
   #isBehind(ref: number, bytes: number): boolean {
@@ -151,41 +141,13 @@ class Places {
     return end > (this.#ends[ref >>> SEGMENT_SHIFT] ?? 0);
   }
 
-  /** Bytes of live blocks, and of each large hole. */
-  #count(): { live: number; holes: number[] } {
-    let live = 0;
-    const holes: number[] = [];
-    for (const { blocks } of this.#parts) {
-      blocks.walk((_granule, bytes, busy) => {
-        if (busy) live += bytes;
-        else if (bytes >= LARGE_HOLE) holes.push(bytes);
-        return false;
-      });
-    }
-    return { live, holes };
-  }
-
   #plug(ref: number, bytes: number): void {
-    const { blocks } = this.#parts[ref >>> SEGMENT_SHIFT];
+    const { memory } = this.#core;
+    const part = this.#parts[ref >>> SEGMENT_SHIFT];
     let size = bytes * 2;
-    while (!this.#isBehind(ref, size) && blocks.resize(ref & GRANULE_MASK, size)) size *= 2;
-    this.#plugs = this.#chain(ref, this.#plugs);
-  }
-
-  /** The block in front of a chain. */
-  #chain(ref: number, next: number): number {
-    const { memory } = this.#core;
-    memory.views(ref).i32[memory.word(ref)] = next;
-    return ref;
-  }
-
-  #unchain(first: number): void {
-    const { memory } = this.#core;
-    for (let ref = first; ref !== 0;) {
-      const next = memory.tag(ref);
-      memory.free(ref);
-      ref = next;
-    }
+    while (!this.#isBehind(ref, size) && part?.blocks.resize(ref & GRANULE_MASK, size)) size *= 2;
+    memory.views(ref).i32[memory.word(ref)] = this.#plugs;
+    this.#plugs = ref;
   }
 
   /** 0 = no room: then the heap stays as large as it is. */

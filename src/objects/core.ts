@@ -282,8 +282,13 @@ export function tagOf(role: number, detail: number): number {
 
 /** ERR_SCHEMA: a value does not fit where it is put. */
 export function misfit(kind: Kind, value: unknown): RegionError {
-  const given = typeof value === 'string' ? JSON.stringify(value.slice(0, 40))
-    : typeof value === 'bigint' ? `${value}n` : typeof value === 'object' && value !== null
-      ? `an object (${value.constructor?.name ?? 'without prototype'})` : String(value);
-  return new RegionError('ERR_SCHEMA', `${given} does not fit kind ${textOf(kind)}`);
+  return new RegionError('ERR_SCHEMA', `${shown(value)} does not fit kind ${textOf(kind)}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
+  if (typeof value === 'bigint') return `${value}n`;
+  if (isHandle(value)) return `a ${value.$bound.type.text}`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `an object (${value.constructor?.name ?? 'without prototype'})`;
 }

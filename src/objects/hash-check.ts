@@ -178,11 +178,11 @@ function checkChains({ shape, ref, header, alive, found }: Check): boolean {
   const { memory } = shape;
   const { buckets, used, size } = header;
   if (buckets === 0) return true;
-  const { i32 } = memory.views(ref);
+  const headerViews = memory.views(ref);
   const seen = new Uint8Array(used);
   let count = 0;
   for (let bucket = 0; bucket < buckets; bucket++) {
-    const heads = shape.headsOf(i32, memory.word(ref), bucket);
+    const heads = shape.headsOf(headerViews, ref, bucket);
     let link = memory.views(heads).i32[shape.headWord(heads, bucket)];
     while (link !== 0) {
       const index = link - 1;

@@ -6,7 +6,7 @@
  * became of the old ones is noted for whoever still counts by them, and forgotten with the last
  * iterator (the same as in V8).
  */
-import { GRANULE_MASK, HASH, WORD_SHIFT } from '../layout-objects.ts';
+import { HASH } from '../layout-objects.ts';
 import { type Group, refOf } from './handles.ts';
 import type { Bound } from './core.ts';
 import type { HashTable } from './hash.ts';
@@ -112,10 +112,7 @@ export class HashIterator<T> implements IterableIterator<T> {
       return { value: undefined, done: true };
     }
     this.#index = index + 1;
-    const { i32 } = shape.memory.views(ref);
-    const chunk = shape.chunkOf(i32, (ref & GRANULE_MASK) << WORD_SHIFT, index);
-    const word = shape.wordOf(chunk, index);
-    return { value: this.#pick(shape, shape.memory.views(chunk), word), done: false };
+    return { value: this.#pick(shape, shape.foundIn, shape.foundAt), done: false };
   }
 }
 

@@ -9,8 +9,8 @@
  * way, even where the block is found in another way afterwards.
  */
 import { RegionError } from '../errors.ts';
-import { ALIVE_MASK, BUCKETS, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, HASH, HEADS_SHIFT,
-  ROLE, ROLE_SHIFT, ROOM_SHIFT } from '../layout-objects.ts';
+import { ALIVE_MASK, BUCKETS, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, GRANULE_MASK, HASH,
+  HEADS_SHIFT, ROLE, ROLE_SHIFT, ROOM_SHIFT, WORD_SHIFT } from '../layout-objects.ts';
 import { tagOf } from './core.ts';
 import { bucketOf, CHUNK, HEADS, type HashShape } from './hash-shape.ts';
 import type { Views } from './memory.ts';
@@ -197,21 +197,20 @@ function freeUnless({ memory }: HashShape, fresh: number, use: () => void): void
 /** What belongs to chain `fresh`, which is new, leaves the chain where it was until now. */
 function split(shape: HashShape, ref: number, fresh: number): void {
   const { memory } = shape;
-  const { i32 } = memory.views(ref);
-  const at = memory.word(ref);
+  const header = memory.views(ref);
   const half = 1 << (31 - Math.clz32(fresh));
-  const oldHeads = shape.headsOf(i32, at, fresh - half);
-  const newHeads = shape.headsOf(i32, at, fresh);
-  const oldWords = memory.views(oldHeads).i32;
+  const oldHeads = shape.headsOf(header, ref, fresh - half);
+  const newHeads = shape.headsOf(header, ref, fresh);
+  const oldWords = shape.near(header, ref, oldHeads).i32;
   const oldWord = shape.headWord(oldHeads, fresh - half);
-  const used = i32[at + HASH.used];
+  const used = header.i32[memory.word(ref) + HASH.used];
   let link = oldWords[oldWord];
   let stays = 0;
   let goes = 0;
   for (let steps = used; link !== 0; steps--) {
     if (!(link > 0 && link <= used && steps > 0)) throw shape.core.corrupt(ref, `chain ${fresh}`);
-    const chunk = shape.chunkOf(i32, at, link - 1);
-    const words = memory.views(chunk).i32;
+    const chunk = shape.chunkOf(header, ref, link - 1);
+    const words = shape.near(header, ref, chunk).i32;
     const word = shape.wordOf(chunk, link - 1);
     const next = words[word + ENTRY.next];
     if ((words[word + ENTRY.hash] & half) === 0) {
@@ -224,25 +223,31 @@ function split(shape: HashShape, ref: number, fresh: number): void {
     link = next;
   }
   oldWords[oldWord] = stays;
-  memory.views(newHeads).i32[shape.headWord(newHeads, fresh)] = goes;
+  shape.near(header, ref, newHeads).i32[shape.headWord(newHeads, fresh)] = goes;
 }
 
-/** Number of the first entry from `index` on that is alive, or -1. */
+/** Number of the first entry from `index` on that is alive, which is the found one then; or -1. */
 export function nextAlive(shape: HashShape, ref: number, index: number): number {
-  const { memory, stride } = shape;
-  const { i32 } = memory.views(ref);
-  const at = memory.word(ref);
+  const { stride } = shape;
+  const header = shape.memory.views(ref);
+  const { i32 } = header;
+  const at = (ref & GRANULE_MASK) << WORD_SHIFT;
   const used = Math.min(i32[at + HASH.used], i32[at + HASH.room]);
   for (let i = Math.max(index, i32[at + HASH.first]); i < used;) {
-    const chunk = shape.chunkOf(i32, at, i);
+    const chunk = shape.chunkOf(header, ref, i);
     const end = Math.min(used, ((i >>> CHUNK_SHIFT) + 1) * CHUNK);
     if (chunk === 0 || chunk === undefined) {
       i = end;
       continue;
     }
-    const words = memory.views(chunk).i32;
-    let word = shape.wordOf(chunk, i) + ENTRY.next;
-    for (; i < end; i++, word += stride) if (words[word] !== DEAD) return i;
+    const views = shape.near(header, ref, chunk);
+    let word = shape.wordOf(chunk, i);
+    for (; i < end; i++, word += stride) {
+      if (views.i32[word + ENTRY.next] === DEAD) continue;
+      shape.foundIn = views;
+      shape.foundAt = word;
+      return i;
+    }
   }
   return -1;
 }
@@ -257,10 +262,9 @@ export function eachAlive(shape: HashShape, ref: number, visit: EntryVisitor): v
   const at = memory.word(ref);
   const used = Math.min(i32[at + HASH.used], i32[at + HASH.room]);
   for (let i = nextAlive(shape, ref, 0); i !== -1; i = nextAlive(shape, ref, i)) {
-    const chunk = shape.chunkOf(i32, at, i);
     const end = Math.min(used, ((i >>> CHUNK_SHIFT) + 1) * CHUNK);
-    const views = memory.views(chunk);
-    let word = shape.wordOf(chunk, i);
+    const views = shape.foundIn;
+    let word = shape.foundAt;
     for (; i < end; i++, word += stride) {
       if (views.i32[word + ENTRY.next] !== DEAD) visit(views, word, i);
     }
@@ -270,30 +274,30 @@ export function eachAlive(shape: HashShape, ref: number, visit: EntryVisitor): v
 /** Every entry that is alive is put into its chain. */
 export function linkAll(shape: HashShape, ref: number): void {
   const { memory } = shape;
-  const { i32 } = memory.views(ref);
-  const at = memory.word(ref);
-  const buckets = i32[at + HASH.buckets];
+  const header = memory.views(ref);
+  const buckets = header.i32[memory.word(ref) + HASH.buckets];
   for (let first = 0; first < buckets; first += HEADS) {
-    const heads = shape.headsOf(i32, at, first);
+    const heads = shape.headsOf(header, ref, first);
     const word = shape.headWord(heads, first);
     memory.views(heads).i32.fill(0, word, word + Math.min(HEADS, buckets - first));
   }
   eachAlive(shape, ref, (views, word, index) => {
-    if (buckets > 0) link(shape, i32, at, index, views.i32, word);
+    if (buckets > 0) link(shape, header, ref, index, views.i32, word);
     else views.i32[word + ENTRY.next] = 0;
   });
 }
 
 /**
- * An entry becomes the first of its chain. `i32`, `at` = where the header lies, `words`, `word` =
- * where the entry does.
+ * An entry becomes the first of its chain. `header`, `ref` = where the header lies, `words`, `word`
+ * = where the entry does.
  */
 export function link(
-  shape: HashShape, i32: Int32Array, at: number, index: number, words: Int32Array, word: number,
+  shape: HashShape, header: Views, ref: number, index: number, words: Int32Array, word: number,
 ): void {
-  const bucket = bucketOf(words[word + ENTRY.hash], i32[at + HASH.buckets]);
-  const heads = shape.headsOf(i32, at, bucket);
-  const headWords = shape.memory.views(heads).i32;
+  const at = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const bucket = bucketOf(words[word + ENTRY.hash], header.i32[at + HASH.buckets]);
+  const heads = shape.headsOf(header, ref, bucket);
+  const headWords = shape.near(header, ref, heads).i32;
   const headWord = shape.headWord(heads, bucket);
   words[word + ENTRY.next] = headWords[headWord];
   headWords[headWord] = index + 1;

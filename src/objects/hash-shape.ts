@@ -20,11 +20,11 @@
  *   H8  No two keys are equal.
  */
 import { BUCKETS, CHUNK_SHIFT, DIRECTORY, ENTRIES, ENTRY, GRANULE_MASK, HASH, HEADS_SHIFT,
-  WORD_SHIFT } from '../layout-objects.ts';
+  SEGMENT_SHIFT, WORD_SHIFT } from '../layout-objects.ts';
 import type { Codec, KeyCodec } from './codec.ts';
 import type { Core, Type } from './core.ts';
 import type { Kind } from './kinds.ts';
-import type { Memory } from './memory.ts';
+import type { Memory, Views } from './memory.ts';
 
 export const CHUNK = 2 ** CHUNK_SHIFT;
 export const HEADS = 2 ** HEADS_SHIFT;
@@ -44,11 +44,15 @@ export class HashShape {
   readonly valueWords: number;
   readonly keyAt: number;
   readonly valueAt: number;
+  /** The entry that was looked for last, if it was found. */
+  foundIn: Views;
+  foundAt = 0;
 
   constructor(core: Core, type: Type) {
     const { key, of } = type.kind as Kind;
     this.core = core;
     this.memory = core.memory;
+    this.foundIn = core.memory.views(0);
     this.type = type;
     this.key = core.codecOf(key as Kind) as KeyCodec;
     this.value = of === undefined ? null : core.codecOf(of);
@@ -63,12 +67,21 @@ export class HashShape {
     this.stride = isWide ? words + (words & 1) : words;
   }
 
-  /** The block that holds an entry; 0 where none of its entries is alive. `at` = the header. */
-  chunkOf(i32: Int32Array, at: number, index: number): number {
-    const entries = i32[at + HASH.entries];
-    if (i32[at + HASH.room] <= CHUNK) return entries;
-    const word = (entries & GRANULE_MASK) << WORD_SHIFT;
-    return this.memory.views(entries).i32[word + DIRECTORY.entries + (index >>> CHUNK_SHIFT)];
+  /**
+   * Views of a block; `views` = those of `ref`, which is mostly in the same segment. It is half of
+   * the time of a lookup to ask for them each time (16 ns against 35).
+   */
+  near(views: Views, ref: number, block: number): Views {
+    return (ref ^ block) >>> SEGMENT_SHIFT === 0 ? views : this.memory.views(block);
+  }
+
+  /** The block that holds an entry; 0 where none of its entries is alive. `ref` = the header. */
+  chunkOf(views: Views, ref: number, index: number): number {
+    const at = (ref & GRANULE_MASK) << WORD_SHIFT;
+    const entries = views.i32[at + HASH.entries];
+    if (views.i32[at + HASH.room] <= CHUNK) return entries;
+    const word = ((entries & GRANULE_MASK) << WORD_SHIFT) + DIRECTORY.entries;
+    return this.near(views, ref, entries).i32[word + (index >>> CHUNK_SHIFT)];
   }
 
   /** First word of an entry in its block. */
@@ -78,11 +91,12 @@ export class HashShape {
   }
 
   /** The block that holds the head of a chain. */
-  headsOf(i32: Int32Array, at: number, bucket: number): number {
-    const heads = i32[at + HASH.heads];
-    if (i32[at + HASH.buckets] <= HEADS) return heads;
-    const word = (heads & GRANULE_MASK) << WORD_SHIFT;
-    return this.memory.views(heads).i32[word + DIRECTORY.entries + (bucket >>> HEADS_SHIFT)];
+  headsOf(views: Views, ref: number, bucket: number): number {
+    const at = (ref & GRANULE_MASK) << WORD_SHIFT;
+    const heads = views.i32[at + HASH.heads];
+    if (views.i32[at + HASH.buckets] <= HEADS) return heads;
+    const word = ((heads & GRANULE_MASK) << WORD_SHIFT) + DIRECTORY.entries;
+    return this.near(views, ref, heads).i32[word + (bucket >>> HEADS_SHIFT)];
   }
 
   /** Word of the head of a chain in its block. */

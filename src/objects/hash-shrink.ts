@@ -105,12 +105,11 @@ function becomeSingle(shape: HashShape, ref: number, field: number): void {
 
 function moveDown(shape: HashShape, ref: number): void {
   const { memory, stride } = shape;
-  const { i32 } = memory.views(ref);
-  const at = memory.word(ref);
+  const header = memory.views(ref);
   let to = 0;
   eachAlive(shape, ref, (views, word, index) => {
-    const target = shape.chunkOf(i32, at, to);
-    const targetWords = memory.views(target).i32;
+    const target = shape.chunkOf(header, ref, to);
+    const targetWords = shape.near(header, ref, target).i32;
     const targetWord = shape.wordOf(target, to);
     to += 1;
     if (index === to - 1) return;
@@ -138,7 +137,7 @@ function trimEntries(shape: HashShape, ref: number): void {
   dropBlocks(shape, ref, HASH.entries, Math.ceil(i32[at + HASH.room] / CHUNK), count);
   if (i32[at + HASH.room] > CHUNK) i32[at + HASH.room] = count * CHUNK;
   for (let i = 0; i < count; i++) {
-    const chunk = shape.chunkOf(i32, at, i * CHUNK);
+    const chunk = shape.chunkOf(memory.views(ref), ref, i * CHUNK);
     const words = memory.views(chunk).i32;
     const word = memory.word(chunk);
     const alive = Math.min(CHUNK, used - i * CHUNK);

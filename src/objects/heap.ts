@@ -9,7 +9,7 @@ import { RegionError } from '../errors.ts';
 import { HEAD, HEAD_ROOT, HEAP_VERSION, ROLE, ROLE_MASK } from '../layout-objects.ts';
 import { flag, readOptions } from '../options.ts';
 import { lodge } from '../tenants.ts';
-import type { Region } from '../types.ts';
+import type { Finding, Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { type Collected, Collector, type CollectOptions } from './collect.ts';
@@ -19,6 +19,8 @@ import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
 import { exportLines } from './export.ts';
+import { checkHeap } from './heap-check.ts';
+import { type HeapStat, statOfHeap } from './heap-stat.ts';
 import { importLines } from './import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
@@ -82,6 +84,13 @@ export interface ObjectHeap {
    */
   compact(): Compacted;
   /**
+   * Broken invariants, O1 … of the heap, and those of its collections; [] = sound. Reads all there
+   * is; never throws for damage. `region.check()` checks the blocks below.
+   */
+  check(): Finding[];
+  /** What is in it, garbage that was not collected yet included. Reads the tags of all blocks. */
+  stat(): HeapStat;
+  /**
    * What is found from the root as lines of JSON, exact to the bit, each made when it is asked for.
    * ERR_STALE where the heap is collected, compacted or rolled back before the end; changes that
    * are made meanwhile are in it or not.
@@ -130,6 +139,17 @@ const heaps = new WeakMap<Region, ObjectHeap>();
 /** Is there a heap in the region? */
 export function isHeap(region: Region): boolean {
   return region.roots.get(HEAD_ROOT) !== 0;
+}
+
+/** Broken invariants of the heap in a region, even where it cannot be opened. */
+export function checkHeapIn(region: Region, ties: HeapTies): Finding[] {
+  if (!isHeap(region)) return [{ id: 'O1', address: 0, detail: 'the heap has no head' }];
+  try {
+    return heapIn(region, ties).check();
+  } catch (error) {
+    if (!(error instanceof RegionError)) throw error;
+    return [{ id: 'O1', address: region.roots.get(HEAD_ROOT), detail: error.message }];
+  }
 }
 
 /** Reference of the head, or null where the region holds no heap. */
@@ -233,6 +253,16 @@ class Heap implements ObjectHeap {
     this.#core.assertIdle('compact');
     this.#collector.abort();
     return compact(this.#core, this.#head);
+  }
+
+  check(): Finding[] {
+    this.#core.assertUsable();
+    return checkHeap(this.#core, this.#head);
+  }
+
+  stat(): HeapStat {
+    this.#core.assertUsable();
+    return statOfHeap(this.#core, this.#table);
   }
 
   exportLines(): IterableIterator<string> {

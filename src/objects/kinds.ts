@@ -89,27 +89,37 @@ export function ref<F>(struct: { readonly name: string; readonly fields: F }):
 export function ref(struct: () => void): LooseRefKind;
 export function ref(struct: { readonly name: string } | (() => unknown)): Kind {
   if (typeof struct === 'function') {
-    return Object.freeze({ name: 'ref', target: () => (struct() as { name: string }).name });
+    return Object.freeze({ name: 'ref', target: () => nameOf(struct()) });
   }
-  if (typeof struct?.name !== 'string') throw bad('ref: give a struct, or a function returning it');
-  return Object.freeze({ name: 'ref', target: struct.name });
+  return Object.freeze({ name: 'ref', target: nameOf(struct) });
+}
+
+function nameOf(struct: unknown): string {
+  const name = isStruct(struct) ? struct.name : undefined;
+  if (isTypeName(name)) return name;
+  throw bad('ref: give a struct, or a function that returns one');
+}
+
+/** What `struct` makes: it is no kind, but a reference to it is. */
+function isStruct(given: unknown): given is { name: unknown; fields: unknown } {
+  return typeof given === 'object' && given !== null && 'name' in given && 'fields' in given;
 }
 
 /** A value or undefined. */
 export function optional<K extends Kind>(of: K): OptionalKind<K> {
-  assertKind(of, 'optional');
+  assertValue(of, 'optional');
   if (of.name === 'optional') throw bad('optional(optional(…)): once is enough');
   return Object.freeze({ name: 'optional', of });
 }
 
 /** A growable list. */
 export function list<K extends Kind>(of: K): ListKind<K> {
-  return Object.freeze({ name: 'list', of: assertKind(of, 'list') });
+  return Object.freeze({ name: 'list', of: assertValue(of, 'list') });
 }
 
 /** A map in the order of insertion. Keys: numbers, bigints, bool, date, str, ref, any. */
 export function map<K extends Kind, V extends Kind>(key: K, of: V): MapKind<K, V> {
-  return Object.freeze({ name: 'map', key: assertKey(key, 'map'), of: assertKind(of, 'map') });
+  return Object.freeze({ name: 'map', key: assertKey(key, 'map'), of: assertValue(of, 'map') });
 }
 
 /** A set in the order of insertion; values as the keys of `map`. */
@@ -123,7 +133,7 @@ export function sorted<K extends Kind, V extends Kind>(key: K, of: V): SortedKin
   if (found.name === 'ref' || found.name === 'any') {
     throw bad(`sorted: keys of kind ${textOf(found)} have no order; give numbers, dates or str`);
   }
-  return Object.freeze({ name: 'sorted', key: found, of: assertKind(of, 'sorted') });
+  return Object.freeze({ name: 'sorted', key: found, of: assertValue(of, 'sorted') });
 }
 
 /** Exactly `length` numbers inside the object, seen as a typed array. */
@@ -141,13 +151,38 @@ const SCALARS: ReadonlySet<string> = new Set([...NUMBERS, 'bool', 'date', 'str',
 /** Most bytes of what lies inside an object. */
 const MAX_INLINE = 2 ** 24;
 
-function assertKind(kind: Kind, where: string): Kind {
-  if (typeof kind?.name === 'string') return kind;
-  throw bad(`${where}: ${String(kind)} is no kind; give u32, str, list(…) or another`);
+const NAMES: ReadonlySet<string> = new Set([...SCALARS, 'bytes', 'ref', 'optional', 'list', 'map',
+  'set', 'sorted', 'array']);
+
+/** A part of another kind; ERR_BAD_OPTION where it is none, or has too many inside one another. */
+function assertPart(kind: Kind, where: string): Kind {
+  if (depthOf(assertKind(kind, where)) < MAX_DEPTH) return kind;
+  throw bad(`${where}: more than ${MAX_DEPTH} kinds inside one another; use ref(…)`);
+}
+
+/** ERR_BAD_OPTION where it is no kind. */
+export function assertKind(kind: Kind, where: string): Kind {
+  if (isStruct(kind)) throw bad(`${where}: ${String(kind.name)} is a struct; give ref(…) of it`);
+  if (typeof kind !== 'object' || kind === null || !NAMES.has(kind.name)) {
+    throw bad(`${where}: ${String(kind)} is no kind; give u32, str, list(…) or another`);
+  }
+  return kind;
+}
+
+/** What may lie in a slot of its own, not only inside an object. */
+function assertValue(kind: Kind, where: string): Kind {
+  if (assertPart(kind, where).name !== 'array') return kind;
+  throw bad(`${where}: an array lies inside an object; give list(…)`);
+}
+
+/** Parentheses around the innermost of a kind's text. */
+function depthOf({ key, of, length, target }: Kind): number {
+  if (key === undefined && of === undefined) return Number((length ?? target) !== undefined);
+  return 1 + Math.max(key === undefined ? 0 : depthOf(key), of === undefined ? 0 : depthOf(of));
 }
 
 function assertKey(kind: Kind, where: string): Kind {
-  if (KEYS.has(assertKind(kind, where).name)) return kind;
+  if (KEYS.has(assertPart(kind, where).name)) return kind;
   throw bad(`${where}: ${textOf(kind)} cannot be a key; ` +
     'give a number, bool, date, str, ref or any');
 }
@@ -178,11 +213,11 @@ export function isTypeName(name: unknown): name is string {
   return typeof name === 'string' && NAME.test(name);
 }
 
-/** The kind a text names, or null where it is none. Nesting is bounded by the text's length. */
+/** The kind whose text this is, or null. */
 export function parseKind(text: string): Kind | null {
   try {
     const [kind, rest] = parse(text, 0);
-    return rest === text.length ? kind : null;
+    return rest === text.length && textOf(kind) === text ? kind : null;
   } catch (error) {
     if (error instanceof RegionError) return null;
     throw error;
@@ -196,7 +231,7 @@ function parse(text: string, from: number, depth = 0): [Kind, number] {
   const name = /^[a-z]\w*/.exec(text.slice(from, from + 16))?.[0] ?? '';
   const after = from + name.length;
   if (SCALARS.has(name)) return [scalar(name as ScalarName), after];
-  if (text[after] !== '(' || depth > MAX_DEPTH) {
+  if (text[after] !== '(' || depth >= MAX_DEPTH) {
     if (name === 'bytes') return [bytes(), after];
     throw bad(`no kind: ${text}`);
   }

@@ -37,9 +37,7 @@ export class MapHandle implements HashHandle, PersistentMap<unknown, unknown> {
   get(key: unknown): unknown {
     if (this.$at < 0) throw this.$bound.core.stale();
     const table = this.$table;
-    const ref = refOf(this);
-    const index = table.indexOf(ref, key);
-    return index < 0 ? undefined : table.valueAt(ref, index);
+    return table.indexOf(refOf(this), key) < 0 ? undefined : table.foundValue();
   }
 
   has(key: unknown): boolean {

@@ -65,7 +65,7 @@ function nicheOf(core: Core, kind: Kind, of: Kind): Niche {
   if (name === 'u8' || name === 'i8') return number(core, i16, NO_VALUE.half, assertNumber);
   if (name === 'u16' || name === 'i16') return number(core, i32, NO_VALUE.word, assertNumber);
   if (name === 'u32' || name === 'i32' || name === 'f32' || name === 'f64') {
-    return { ...float(core.codecOf(f64)), assertFits: assertNumber };
+    return { ...float(ownNaN(core.codecOf(f64), name === 'f32')), assertFits: assertNumber };
   }
   if (name === 'date') return float(core.codecOf(of));
   if (name === 'bool') {
@@ -86,6 +86,17 @@ function number(core: Core, slot: Kind, none: number, assertFits: Niche['assertF
     isEmpty: (views, base, i) => inner.load(views, base, i) === none,
     empty: (views, base, i) => inner.init(views, base, i, none),
   };
+}
+
+/** Floats of which every NaN has the same bits, so that none of them looks like no value. */
+function ownNaN(floats: Codec, isNarrow: boolean): Codec {
+  const init: Codec['init'] = (views, base, i, value) => {
+    floats.init(views, base, i, isNarrow ? Math.fround(value as number) : value);
+    if (!Number.isNaN(value)) return;
+    views.i32[base + i * 2] = 0;
+    views.i32[base + i * 2 + 1] = ANY.nan;
+  };
+  return { ...floats, init, store: init };
 }
 
 /** A NaN that arithmetic does not make. */

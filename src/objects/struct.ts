@@ -6,7 +6,7 @@ import { RegionError } from '../errors.ts';
 import { type Reader, readOptions } from '../options.ts';
 import type { arrayOf, elements, looseTarget, mapKeys, maybe, plain, setKeys, sortedKeys, target }
   from './kinds.ts';
-import { isTypeName, type Kind } from './kinds.ts';
+import { assertKind, isTypeName, type Kind, parseKind, textOf } from './kinds.ts';
 import type { LooseObject, PersistentList, PersistentMap, PersistentObject, PersistentSet,
   PersistentSorted } from './persistent.ts';
 
@@ -117,8 +117,9 @@ export function struct<F extends object>(
 /** The kinds of a struct's fields. Called when it is used: it may mention what came later. */
 export function kindsOf({ name, fields }: Struct<object>): (readonly [string, Kind])[] {
   return Object.entries(fields).map(([field, kind]: [string, Kind]) => {
-    if (typeof kind?.name === 'string') return [field, kind];
-    throw bad(`struct ${name}: field '${field}' is no kind; give u32, str, list(…) or another`);
+    const where = `struct ${name}: field '${field}'`;
+    if (parseKind(textOf(assertKind(kind, where))) !== null) return [field, kind];
+    throw bad(`${where}: ${textOf(kind)} is no kind; give u32, str, list(…) or another`);
   });
 }
 

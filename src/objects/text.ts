@@ -174,7 +174,7 @@ export function compareText(memory: Memory, ref: number, text: string): number {
   const tag = i32[word];
   if ((tag & ROLE_MASK) !== ROLE.latin1) return compareWide(memory, ref, text);
   const bytes = tag >>> ROLE_SHIFT;
-  const both = bytes < length ? bytes : length;
+  const both = Math.min(bytes, length);
   const from = word + TEXT.bytes;
   for (let i = 0; i < both; i++) {
     const apart = ((i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff) - text.charCodeAt(i);
@@ -187,6 +187,33 @@ function compareWide(memory: Memory, ref: number, text: string): number {
   const mine = loadText(memory, ref);
   if (mine === null) return Number.NaN;
   return mine < text ? -1 : Number(mine > text);
+}
+
+/** How many of the first `most` UTF-16 units a block's text and another one have in common. */
+export function sharedUnits(memory: Memory, ref: number, text: string, most: number): number {
+  const { i32 } = memory.views(ref);
+  const word = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const isBytes = ref !== 0 && (i32[word] & ROLE_MASK) === ROLE.latin1;
+  const mine = isBytes ? '' : loadText(memory, ref) ?? '';
+  const length = isBytes ? i32[word] >>> ROLE_SHIFT : mine.length;
+  const end = Math.min(length, text.length, most);
+  const from = word + TEXT.bytes;
+  for (let i = 0; i < end; i++) {
+    const unit = isBytes ? (i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff : mine.charCodeAt(i);
+    if (unit !== text.charCodeAt(i)) return i;
+  }
+  return end;
+}
+
+/** A UTF-16 unit of a block's text; 0 behind its end, and where the block holds none. */
+export function unitAt(memory: Memory, ref: number, i: number): number {
+  if (ref === 0) return 0;
+  const { i32 } = memory.views(ref);
+  const word = (ref & GRANULE_MASK) << WORD_SHIFT;
+  const tag = i32[word];
+  if ((tag & ROLE_MASK) !== ROLE.latin1) return (loadText(memory, ref) ?? '').charCodeAt(i) | 0;
+  if (i >= tag >>> ROLE_SHIFT) return 0;
+  return (i32[word + TEXT.bytes + (i >> 2)] >>> ((i & 3) << 3)) & 0xff;
 }
 
 const FNV_PRIME = 0x01000193;

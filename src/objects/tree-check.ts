@@ -5,6 +5,7 @@
 import { RegionError } from '../errors.ts';
 import { NODE, ROLE_SHIFT, TREE, TREE_LEVELS } from '../layout-objects.ts';
 import type { Core } from './core.ts';
+import { hintOf, hintsAt } from './tree-hints.ts';
 import type { Probe } from './tree-keys.ts';
 import { type Nodes, nodesOf } from './tree-nodes.ts';
 
@@ -135,11 +136,12 @@ function checkBranch(check: Check, ref: number, { level, low, high }: Place): nu
 }
 
 /** The keys of a node; null where one cannot be read. */
-function keysIn({ core, nodes, report, seen }: Check, ref: number): (Probe | null)[] {
+function keysIn(check: Check, ref: number): (Probe | null)[] {
+  const { core, nodes, report, seen } = check;
   const views = core.memory.views(ref);
   const base = core.memory.word(ref) + NODE.keys;
   const { codec } = nodes.keys;
-  return Array.from({ length: nodes.countOf(ref) }, (_, i) => {
+  const found = Array.from({ length: nodes.countOf(ref) }, (_, i) => {
     const text = codec.holds === 'nothing' ? 0 : views.i32[base + i];
     if (text !== 0 && seen.has(text)) report('T9', ref, `the text of key ${i} has another owner`);
     seen.add(text);
@@ -150,6 +152,23 @@ function keysIn({ core, nodes, report, seen }: Check, ref: number): (Probe | nul
       return null;
     }
   });
+  checkHints(check, ref, found);
+  return found;
+}
+
+/** `skip` units are common to all texts of a node, and each hint says how its text goes on. */
+function checkHints({ core: { memory }, nodes, report }: Check, ref: number, found: readonly (Probe | null)[]) {
+  if (nodes.keys.isHinted !== true || found.length === 0) return;
+  const views = memory.views(ref);
+  const hints = hintsAt(views, memory.word(ref) + NODE.keys);
+  const skip = views.i32[hints];
+  const first = found[0] as string | null;
+  for (const [i, text] of (found as readonly (string | null)[]).entries()) {
+    if (text === null || first === null) continue;
+    const isFine = skip >= 0 && skip <= text.length && text.slice(0, skip) === first.slice(0, skip)
+      && hintOf(text, skip) === views.u32[hints + 1 + i];
+    if (!isFine) report('T10', ref, `the hint of key ${i} is not that of its text`);
+  }
 }
 
 function checkLinks({ nodes, leaves, report }: Check): void {

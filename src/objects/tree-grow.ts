@@ -30,12 +30,12 @@ export function insert(
 ): void {
   const { nodes } = path;
   nodes.keys.codec.init(SPARE, KEY, 0, probe);
-  if (leaf !== 0 && nodes.countOf(leaf) < nodes.roomOf(leaf)) enter(nodes, leaf, place);
+  if (leaf !== 0 && nodes.countOf(leaf) < nodes.roomOf(leaf)) enter(nodes, leaf, place, probe);
   else {
     try {
       if (leaf !== 0 && nodes.roomOf(leaf) >= nodes.leafRoom) {
         split(path, views, head, leaf, place, probe);
-      } else enter(nodes, grow(nodes, views, head, leaf), place);
+      } else enter(nodes, grow(nodes, views, head, leaf), place, probe);
     } catch (error) {
       nodes.keys.codec.drop(SPARE, KEY, 0);
       throw error;
@@ -46,16 +46,13 @@ export function insert(
 }
 
 /** Puts the spare key and value into a leaf that has room. */
-function enter(nodes: Nodes, leaf: number, place: number): void {
+function enter(nodes: Nodes, leaf: number, place: number, probe: Probe): void {
   const views = nodes.memory.views(leaf);
   const word = nodes.memory.word(leaf);
   const base = nodes.valuesAt(views, word);
   const behind = views.i32[word + NODE.count] - place;
-  if (behind > 0) {
-    nodes.moveKeys(views, word + KEYS, place, views, word + KEYS, place + 1, behind);
-    nodes.moveValues(views, base, place, views, base, place + 1, behind);
-  }
-  nodes.moveKeys(SPARE, KEY, 0, views, word + KEYS, place, 1);
+  nodes.insertKey(views, word, place, SPARE, KEY, probe);
+  nodes.moveValues(views, base, place, views, base, place + 1, behind);
   nodes.moveValues(SPARE, VALUE, 0, views, base, place, 1);
   views.i32[word + NODE.count] += 1;
 }
@@ -92,8 +89,10 @@ function split(
   nodes.setCount(leaf, keep);
   nodes.setNext(right, next);
   nodes.setNext(leaf, right);
-  if (goesRight) enter(nodes, right, place - keep);
-  else enter(nodes, leaf, place);
+  nodes.sharpen(leaf);
+  nodes.sharpen(right);
+  if (goesRight) enter(nodes, right, place - keep, probe);
+  else enter(nodes, leaf, place, probe);
   adopt(path, views, head, right, end);
 }
 
@@ -149,8 +148,7 @@ function graft(nodes: Nodes, branch: number, place: number, child: number): void
   const views = nodes.memory.views(branch);
   const word = nodes.memory.word(branch);
   const behind = views.i32[word + NODE.count] - place;
-  nodes.moveKeys(views, word + KEYS, place, views, word + KEYS, place + 1, behind);
-  nodes.moveKeys(SPARE, PART, 0, views, word + KEYS, place, 1);
+  nodes.insertKey(views, word, place, SPARE, PART);
   nodes.moveChildren(branch, place + 1, branch, place + 2, behind);
   views.i32[nodes.childrenAt(word) + place + 1] = child;
   views.i32[word + NODE.count] += 1;
@@ -170,14 +168,18 @@ function splitBranch(
     nodes.pourBranch(branch, keep, right, count - keep);
     nodes.setChild(right, 0, child);
     nodes.setCount(branch, keep);
+    nodes.sharpen(branch);
+    nodes.sharpen(right);
     return;
   }
   const from = place < keep ? keep : keep + 1;
   const views = nodes.memory.views(branch);
-  nodes.moveKeys(views, nodes.memory.word(branch) + KEYS, from - 1, SPARE, UP, 0, 1);
+  nodes.copyKey(views, nodes.memory.word(branch), from - 1, SPARE, UP);
   nodes.pourBranch(branch, from, right, count - from);
   nodes.setCount(branch, from - 1);
+  nodes.sharpen(branch);
+  nodes.sharpen(right);
   if (place < keep) graft(nodes, branch, place, child);
   else graft(nodes, right, place - from, child);
-  nodes.moveKeys(SPARE, UP, 0, SPARE, PART, 0, 1);
+  nodes.copySpare(UP, PART);
 }

@@ -12,14 +12,16 @@ import type { Codec } from './codec.ts';
 import { compareNumbers, fitsNumber } from './codecs.ts';
 import { type Core, misfit } from './core.ts';
 import { f64, type Kind, u8 } from './kinds.ts';
-import type { Memory, Views } from './memory.ts';
-import { compareText } from './text.ts';
+import type { Views } from './memory.ts';
+import { findHinted } from './tree-hints.ts';
 
 export type Probe = number | bigint | string;
 
 export interface TreeKeys<P = Probe> {
   /** How the slots are read, written and given up. */
   readonly codec: Codec<P>;
+  /** Are there hints beside them (tree-hints.ts)? */
+  readonly isHinted?: true;
   /** What is searched for. ERR_SCHEMA where the value is no key of the kind. */
   probe(value: unknown): P;
   /** The same for the bound of a range, which need not be a possible key; null where it has no place. */
@@ -128,6 +130,7 @@ function bigintKeys(core: Core, kind: Kind): TreeKeys<bigint> {
 function textKeys(core: Core, kind: Kind): TreeKeys<string> {
   return {
     codec: core.codecOf(kind) as Codec<string>,
+    isHinted: true,
     probe(value) {
       if (typeof value !== 'string') throw misfit(kind, value);
       return value;
@@ -221,18 +224,10 @@ function findWide({ u32 }: Views, highs: Int32Array | Uint32Array, base: number,
 }
 
 function findText(core: Core): Find<string> {
-  const memory: Memory = core.memory;
-  return ({ i32 }, base, count, probe) => {
-    let low = base;
-    let high = base + count;
-    while (low < high) {
-      const mid = (low + high) >>> 1;
-      const found = compareText(memory, i32[mid], probe);
-      if (found < 0) low = mid + 1;
-      else if (found > 0) high = mid;
-      else if (found === 0) return mid - base;
-      else throw core.corrupt(i32[mid], 'a key is no text');
-    }
-    return ~(low - base);
+  const { memory } = core;
+  return (views, base, count, probe) => {
+    const found = findHinted(memory, views, base, count, probe);
+    if (Number.isNaN(found)) throw core.corrupt(views.i32[base], 'a key is no text');
+    return found;
   };
 }

@@ -11,7 +11,9 @@ import type { Codec } from './codec.ts';
 import { type Core, type SlotVisitor, tagOf, type Type } from './core.ts';
 import type { Kind } from './kinds.ts';
 import { type Memory, type Views, viewsOf } from './memory.ts';
-import { keysOf, type TreeKeys } from './tree-keys.ts';
+import { loadText } from './text.ts';
+import { admit, hintsAt, hintWords, meld, raise } from './tree-hints.ts';
+import { keysOf, type Probe, type TreeKeys } from './tree-keys.ts';
 
 const WORD_BYTES = 4;
 /** Entries of the first leaf. */
@@ -43,6 +45,7 @@ class Nodes {
   readonly branchRoom: number;
   readonly #keyWidth: Width;
   readonly #valueWidth: Width;
+  readonly #isHinted: boolean;
   /** Words from the start of a branch to its first child. */
   readonly #childWord: number;
 
@@ -56,9 +59,10 @@ class Nodes {
     this.branchTag = tagOf(ROLE.branch, type.id);
     this.#keyWidth = this.keys.codec.width;
     this.#valueWidth = this.values.width;
-    this.leafRoom = roomFor(this.#keyWidth, this.#valueWidth, 0);
-    this.branchRoom = roomFor(this.#keyWidth, REF_BYTES, REF_BYTES);
-    this.#childWord = NODE.keys + keyWords(this.branchRoom, this.#keyWidth);
+    this.#isHinted = this.keys.isHinted === true;
+    this.leafRoom = this.#roomFor(this.#valueWidth, 0);
+    this.branchRoom = this.#roomFor(REF_BYTES, REF_BYTES);
+    this.#childWord = NODE.keys + this.#keyWords(this.branchRoom);
   }
 
   /** Entries of the leaf at `word`. ERR_CORRUPT where it says what cannot be. */
@@ -74,13 +78,14 @@ class Nodes {
   branchCount(views: Views, word: number, ref: number): number {
     const { i32 } = views;
     const count = i32[word + NODE.count];
-    if (i32[word] === this.branchTag && count >>> 0 <= this.branchRoom) return count;
+    const isFine = i32[word] === this.branchTag && i32[word + NODE.room] === this.branchRoom;
+    if (isFine && count >>> 0 <= this.branchRoom) return count;
     throw this.core.corrupt(ref, 'a branch of a sorted map was expected');
   }
 
   /** First word of a leaf's values. */
   valuesAt({ i32 }: Views, word: number): number {
-    return word + NODE.keys + keyWords(i32[word + NODE.room], this.#keyWidth);
+    return word + NODE.keys + this.#keyWords(i32[word + NODE.room]);
   }
 
   /** First word of a branch's children. */
@@ -96,13 +101,27 @@ class Nodes {
   /** A new leaf without entries. ERR_NO_SPACE. */
   newLeaf(room: number): number {
     return this.#make(this.leafTag, room,
-      NODE.keys * WORD_BYTES + keyWords(room, this.#keyWidth) * WORD_BYTES + room * this.#valueWidth);
+      (NODE.keys + this.#keyWords(room)) * WORD_BYTES + room * this.#valueWidth);
   }
 
   /** A new branch without keys, and without the child that one has. ERR_NO_SPACE. */
   newBranch(): number {
     return this.#make(this.branchTag, this.branchRoom,
       this.#childWord * WORD_BYTES + (this.branchRoom + 1) * REF_BYTES);
+  }
+
+  /** Entries of `valueWidth` that fit into a node, besides `extra` bytes. */
+  #roomFor(valueWidth: number, extra: number): number {
+    const bytes = NODE_BYTES - NODE.keys * WORD_BYTES - extra;
+    let room = Math.floor(bytes / (this.#keyWidth + valueWidth));
+    while (this.#keyWords(room) * WORD_BYTES + room * valueWidth > bytes) room--;
+    return room;
+  }
+
+  /** Words of `room` keys, their hints included; an even number, so that what follows is aligned. */
+  #keyWords(room: number): number {
+    const words = ((room * this.#keyWidth + 7) >>> 3) << 1;
+    return this.#isHinted ? words + hintWords(room) : words;
   }
 
   #make(tag: number, room: number, bytes: number): number {
@@ -114,6 +133,7 @@ class Nodes {
     i32[word + NODE.count] = 0;
     i32[word + NODE.room] = room;
     i32[word + NODE.next] = 0;
+    if (this.#isHinted) i32[hintsAt(memory.views(ref), word + NODE.keys)] = 0;
     return ref;
   }
 
@@ -202,7 +222,7 @@ class Nodes {
     const [source, word] = [memory.views(from), memory.word(from)];
     const [goal, target] = [memory.views(to), memory.word(to)];
     const count = goal.i32[target + NODE.count];
-    this.moveKeys(source, word + NODE.keys, i, goal, target + NODE.keys, count, n);
+    this.#pourKeys(source, word + NODE.keys, i, goal, target + NODE.keys, count, n);
     this.moveValues(source, this.valuesAt(source, word), i, goal, this.valuesAt(goal, target), count,
       n);
     goal.i32[target + NODE.count] = count + n;
@@ -214,9 +234,16 @@ class Nodes {
     const [source, word] = [memory.views(from), memory.word(from)];
     const [goal, target] = [memory.views(to), memory.word(to)];
     const count = goal.i32[target + NODE.count];
-    this.moveKeys(source, word + NODE.keys, i, goal, target + NODE.keys, count, n);
+    this.#pourKeys(source, word + NODE.keys, i, goal, target + NODE.keys, count, n);
     this.moveChildren(from, i, to, count, n + 1);
     goal.i32[target + NODE.count] = count + n;
+  }
+
+  #pourKeys(from: Views, base: number, i: number, to: Views, goal: number, j: number, n: number) {
+    moveSlots(this.#keyWidth, from, base, i, to, goal, j, n);
+    if (!this.#isHinted) return;
+    meld(this.memory, from, base, n, to, goal, j);
+    moveWords(from.i32, hintsAt(from, base) + 1 + i, to.i32, hintsAt(to, goal) + 1 + j, n);
   }
 
   moveChildren(from: number, i: number, to: number, j: number, n: number): void {
@@ -245,31 +272,59 @@ class Nodes {
     }
   }
 
-  /** Moves `n` keys; `base`, `goal` = first words of the arrays they lie in. */
-  moveKeys(from: Views, base: number, i: number, to: Views, goal: number, j: number, n: number) {
-    moveSlots(this.#keyWidth, from, base, i, to, goal, j, n);
+  /**
+   * Puts a key between those of a node that has room; the count stays. `from`, `at` = where its slot
+   * is; `probe` = the key, where it is known.
+   */
+  insertKey(views: Views, word: number, place: number, from: Views, at: number, probe?: Probe) {
+    const { memory } = this;
+    const base = word + NODE.keys;
+    const count = views.i32[word + NODE.count];
+    const text = this.#isHinted ? probe ?? loadText(memory, from.i32[at]) ?? '' : '';
+    const hint = this.#isHinted ? admit(memory, views, base, count, text as string) : 0;
+    this.#shiftKeys(views, base, place, place + 1, count - place);
+    moveSlots(this.#keyWidth, from, at, 0, views, base, place, 1);
+    if (this.#isHinted) views.i32[hintsAt(views, base) + 1 + place] = hint;
   }
 
-  /** The same for values. */
+  /** Takes a key out of a node; the count stays, and what belongs to the key. */
+  removeKey(views: Views, word: number, place: number): void {
+    const behind = views.i32[word + NODE.count] - place - 1;
+    this.#shiftKeys(views, word + NODE.keys, place + 1, place, behind);
+  }
+
+  /** Copies the slot of a key to one outside. */
+  copyKey(views: Views, word: number, place: number, to: Views, at: number): void {
+    moveSlots(this.#keyWidth, views, word + NODE.keys, place, to, at, 0, 1);
+  }
+
+  /** Copies one spare slot of a key to another one. */
+  copySpare(at: number, to: number): void {
+    moveSlots(this.#keyWidth, SPARE, at, 0, SPARE, to, 0, 1);
+  }
+
+  /** After a split there may be more that all keys of a node have in common. */
+  sharpen(ref: number): void {
+    const { memory } = this;
+    if (this.#isHinted) {
+      raise(memory, memory.views(ref), memory.word(ref) + NODE.keys, this.countOf(ref));
+    }
+  }
+
+  #shiftKeys(views: Views, base: number, from: number, to: number, n: number): void {
+    moveSlots(this.#keyWidth, views, base, from, views, base, to, n);
+    if (!this.#isHinted) return;
+    const hints = hintsAt(views, base) + 1;
+    moveWords(views.i32, hints + from, views.i32, hints + to, n);
+  }
+
+  /** Moves `n` values; `base`, `goal` = first words of the arrays they lie in. */
   moveValues(from: Views, base: number, i: number, to: Views, goal: number, j: number, n: number) {
     moveSlots(this.#valueWidth, from, base, i, to, goal, j, n);
   }
 }
 
 export type { Nodes };
-
-/** Slots of both widths that fit a node, of one more for each node `extra` bytes. */
-function roomFor(keyWidth: number, valueWidth: number, extra: number): number {
-  const bytes = NODE_BYTES - NODE.keys * WORD_BYTES - extra;
-  let room = Math.floor(bytes / (keyWidth + valueWidth));
-  while (keyWords(room, keyWidth) * WORD_BYTES + room * valueWidth > bytes) room--;
-  return room;
-}
-
-/** Words of `room` keys; an even number, so that what follows is aligned. */
-function keyWords(room: number, width: number): number {
-  return ((room * width + 7) >>> 3) << 1;
-}
 
 function visitSlots(codec: Codec, views: Views, base: number, count: number, visit: SlotVisitor) {
   if (codec.holds === 'nothing') return;

@@ -9,7 +9,7 @@ import { type Nodes, SPARE, SPARE_SLOT } from './tree-nodes.ts';
 import type { TreePath } from './tree-path.ts';
 
 const KEYS = NODE.keys + 0;
-const { key: KEY, old: OLD } = SPARE_SLOT;
+const { key: KEY, old: OLD, part: PART } = SPARE_SLOT;
 
 /** Takes an entry out of the leaf to which the path leads; key and value become spare. */
 export function remove(
@@ -20,9 +20,9 @@ export function remove(
   const word = nodes.memory.word(leaf);
   const base = nodes.valuesAt(page, word);
   const count = page.i32[word + NODE.count] - 1;
-  nodes.moveKeys(page, word + KEYS, place, SPARE, KEY, 0, 1);
+  nodes.copyKey(page, word, place, SPARE, KEY);
   nodes.moveValues(page, base, place, SPARE, OLD, 0, 1);
-  nodes.moveKeys(page, word + KEYS, place + 1, page, word + KEYS, place, count - place);
+  nodes.removeKey(page, word, place);
   nodes.moveValues(page, base, place + 1, page, base, place, count - place);
   page.i32[word + NODE.count] = count;
   views.i32[head + TREE.count] -= 1;
@@ -86,9 +86,8 @@ function joinBranch({ nodes, branches, places }: TreePath, level: number, branch
   nodes.assertBranches(into, from);
   nodes.tell(parent);
   const middle = nodes.countOf(into);
-  const views = nodes.memory.views(into);
-  nodes.moveKeys(nodes.memory.views(parent), nodes.memory.word(parent) + KEYS, left,
-    views, nodes.memory.word(into) + KEYS, middle, 1);
+  nodes.copyKey(nodes.memory.views(parent), nodes.memory.word(parent), left, SPARE, PART);
+  nodes.insertKey(nodes.memory.views(into), nodes.memory.word(into), middle, SPARE, PART);
   nodes.setCount(into, middle + 1);
   nodes.pourBranch(from, 0, into, nodes.countOf(from));
   cut(nodes, parent, left, left + 1, false);
@@ -119,7 +118,7 @@ function cut(nodes: Nodes, branch: number, key: number, child: number, isDropped
   const word = nodes.memory.word(branch);
   const count = views.i32[word + NODE.count];
   if (isDropped) nodes.keys.codec.drop(views, word + KEYS, key);
-  nodes.moveKeys(views, word + KEYS, key + 1, views, word + KEYS, key, count - key - 1);
+  nodes.removeKey(views, word, key);
   nodes.moveChildren(branch, child + 1, branch, child, count - child);
   views.i32[word + NODE.count] = count - 1;
 }

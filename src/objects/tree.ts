@@ -17,6 +17,7 @@
  *   T7 leaves are linked in order, the last one to none
  *   T8 the number of entries is that of the head
  *   T9 keys can be read, and a text is one key's alone
+ *   T10 hints are those of the texts (tree-hints.ts)
  */
 import { NODE, TREE } from '../layout-objects.ts';
 import type { Core, Type } from './core.ts';

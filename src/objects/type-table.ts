@@ -15,6 +15,8 @@ const ROLE_OF: Readonly<Record<string, number>> = { list: ROLE.list, map: ROLE.h
   set: ROLE.hash, sorted: ROLE.tree };
 /** Stands for the maps that are plain objects. */
 const PLAIN = 'object';
+/** What they are called here: a struct may be called `object`. */
+const PLAIN_NAME = '(object)';
 const FIRST_ROOM = 15;
 const WORD_BYTES = 4;
 
@@ -64,7 +66,7 @@ export class TypeTable implements Types {
   }
 
   plain(): Type {
-    return this.#named.get(PLAIN) ?? this.#add({ kind: PLAIN });
+    return this.#named.get(PLAIN_NAME) ?? this.#add({ kind: PLAIN });
   }
 
   /** The current type of a struct's name, or null. */
@@ -105,7 +107,7 @@ export class TypeTable implements Types {
 
   #learn(type: Type): void {
     this.#all[type.id] = type;
-    this.#named.set(type.isPlain ? PLAIN : type.text, type);
+    this.#named.set(type.isPlain ? PLAIN_NAME : type.text, type);
   }
 
   /** The text first, then the count: a type that was not finished has no number. */

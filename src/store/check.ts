@@ -5,11 +5,12 @@
  *   S2  every region's file is the one that was opened, and long enough
  *   S3  every page that was ever imaged matches its checksum
  *   S4  every file in the store belongs to it
- *   and those of each region (R…) and its method.
+ *   and those of each region (R…), its method, and the heap of objects in it (O…).
  */
 import { join } from 'node:path';
 import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
+import { checkHeapIn } from '../objects/heap.ts';
 import type { Finding } from '../types.ts';
 import type { StoreCore } from './core.ts';
 import { namesIn } from '../files.ts';
@@ -28,9 +29,14 @@ export function checkStore(
   for (const name of strangers) {
     findings.push({ id: 'S4', address: 0, detail: `regions/${name} is not part of the store` });
   }
-  for (const handle of handles()) {
-    const { name } = handle.region;
-    for (const finding of handle.region.check()) findings.push({ ...finding, region: name });
+  for (const { region } of handles()) {
+    const { name } = region;
+    const found = region.check();
+    // A heap is built on blocks: where they are damaged, what it says would be theirs.
+    if (found.length === 0 && core.current.get(name)?.kind === 'heap') {
+      found.push(...checkHeapIn(region, { now: () => performance.now() }));
+    }
+    for (const finding of found) findings.push({ ...finding, region: name });
   }
   for (const entry of core.current.values()) {
     if (entry.file === null) continue;

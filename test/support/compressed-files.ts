@@ -7,12 +7,12 @@ import { crc32c } from '../../src/native/crc32c.ts';
 import { createRegion } from '../../src/region/region.ts';
 import { randomFrom } from './oracle.ts';
 
-/** A region with some chunks, closed. */
-export function filled(path: string): void {
-  const region = createRegion(compressed(path, { capacity: '64MiB' }), best);
+/** A region with six blocks and some chunks, closed. */
+export function filled(path: string, size = 100_000, capacity = '64MiB'): void {
+  const region = createRegion(compressed(path, { capacity }), best);
   const random = randomFrom(7);
   for (let i = 0; i < 6; i++) {
-    const bytes = region.bytes(region.alloc(100_000));
+    const bytes = region.bytes(region.alloc(size));
     for (let at = 0; at < bytes.length; at++) bytes[at] = random(4);
   }
   region.roots.set('text', region.strdup('packed'));

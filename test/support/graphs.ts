@@ -99,6 +99,7 @@ export class World {
     }
     expect(this.heap.root.size).toBe(this.roots.size);
     for (const model of this.reachable()) this.#verify(model, this.#handleOf(model));
+    expect(this.heap.check()).toEqual([]);
     expect(this.region.check()).toEqual([]);
   }
 

@@ -4,7 +4,7 @@ import { HEAD, NODE, ROLE, ROLE_MASK, TREE } from '../../src/layout-objects.ts';
 import { slab } from '../../src/methods/slab.ts';
 import { anyCodec } from '../../src/objects/any.ts';
 import { codecs } from '../../src/objects/codecs.ts';
-import { type Bound, Core } from '../../src/objects/core.ts';
+import { type Bound, Core, type Type } from '../../src/objects/core.ts';
 import { refOf } from '../../src/objects/handles.ts';
 import { type Kind, sorted } from '../../src/objects/kinds.ts';
 import { refAt } from '../../src/objects/memory.ts';
@@ -60,12 +60,15 @@ export function leavesOf(core: Core, map: PersistentSorted<unknown, unknown>): n
   return sizes;
 }
 
+export function typeOf(map: PersistentSorted<unknown, unknown>): Type {
+  return (map as unknown as { $bound: Bound }).$bound.type;
+}
+
 /** Every node, branches before what is below them. */
 export function nodesIn(core: Core, map: PersistentSorted<unknown, unknown>): number[] {
   const root = core.memory.views(headOf(map)).i32[core.memory.word(headOf(map)) + TREE.root];
   const all = root === 0 ? [] : [root];
-  const { type } = (map as unknown as { $bound: Bound }).$bound;
-  const nodes = nodesOf(core, type);
+  const nodes = nodesOf(core, typeOf(map));
   for (let i = 0; i < all.length; i++) {
     if (core.memory.tag(all[i]) !== nodes.branchTag) continue;
     for (let k = 0; k <= nodes.countOf(all[i]); k++) all.push(nodes.child(all[i], k));

@@ -1,0 +1,170 @@
+/** Compaction: what moves, what stays, what is smaller afterwards. */
+import { describe, expect, test } from 'vitest';
+import { best } from '../src/methods/best.ts';
+import { debug } from '../src/methods/debug.ts';
+import { slab } from '../src/methods/slab.ts';
+import type { Handle } from '../src/objects/handles.ts';
+import { array, bytes, f64, list, map, ref, str, u32 } from '../src/objects/kinds.ts';
+import { type Persistent, struct } from '../src/objects/struct.ts';
+import { expectCode } from './support/expect-code.ts';
+import { Node, World } from './support/graphs.ts';
+import { newHeap } from './support/heaps.ts';
+import { newSeed, often, randomFrom } from './support/oracle.ts';
+
+const METHODS = [['slab', slab], ['best', best], ['debug(slab)', debug(slab, { sites: false })],
+] as const;
+
+describe.each(METHODS)('random graphs in %s', (_, method) => {
+  test('everything is as it was, in fewer bytes; handles are the same', () => {
+    const { heap, region } = newHeap('256MiB', method);
+    const world = new World(heap, region, randomFrom(newSeed()));
+    let moved = 0;
+    for (let round = 0; round < often(8, 14); round++) {
+      for (let i = 0; i < 400; i++) world.step();
+      heap.collect({ handles: false });
+      const before = region.stat().extent;
+      const done = heap.compact();
+      moved += done.moved;
+      const { extent } = region.stat();
+      expect(done).toMatchObject({ objects: 0, bytes: before - extent });
+      expect(extent).toBeLessThanOrEqual(before);
+      world.verifyExactly();
+      for (const name of world.roots.keys()) {
+        if (world.random(2) === 0) {
+          world.roots.delete(name);
+          heap.root.delete(name);
+        }
+      }
+    }
+    expect(moved).toBeGreaterThan(100);
+  });
+
+  test('a fragmented heap becomes about as large as what lives in it', () => {
+    const { heap, region } = newHeap('256MiB', method);
+    const Item = struct('Item', { id: u32, text: str, score: f64 });
+    const random = randomFrom(newSeed());
+    const all = heap.create(list(ref(Item)), []);
+    heap.root.set('all', all);
+    for (let i = 0; i < 20_000; i++) {
+      const item = heap.create(Item, { id: i, text: 'x'.repeat(random(random(80) + 1)) });
+      if (random(20) === 0) all.push(item);
+    }
+    const texts = Array.from(all, (one) => [one?.id, one?.text]);
+    const handle = all.at(7);
+    const text = handle?.text;
+    heap.collect({ handles: false });
+    const before = region.stat().extent;
+    heap.compact();
+    const { extent, busyBytes } = region.stat();
+    expect(extent).toBeLessThan(before / 4);
+    expect(extent).toBeLessThan(busyBytes * 1.25 + 256 * 1024);
+    expect(Array.from(all, (one) => [one?.id, one?.text])).toEqual(texts);
+    expect(all.at(7)).toBe(handle);
+    expect(handle?.text).toBe(text);
+    expect(region.check()).toEqual([]);
+    expect(heap.compact().objects).toBe(0);
+    expect(region.stat().extent).toBeLessThanOrEqual(extent);
+  });
+});
+
+const Blob = struct('Blob', { id: u32, data: bytes(), inside: array(f64, 4), name: str });
+
+/** Many objects, of which only the last ones live. */
+function sparse() {
+  const { heap, region } = newHeap();
+  const all: Persistent<typeof Blob>[] = [];
+  for (let i = 0; i < 2000; i++) {
+    all.push(heap.create(Blob, { id: i, data: new Uint8Array(40).fill(i), name: `name ${i}` }));
+  }
+  const last = all.at(-1) as Persistent<typeof Blob>;
+  heap.root.set('last', last);
+  heap.collect({ handles: false });
+  return { heap, region, last };
+}
+
+describe('what is looked into stays where it is', () => {
+  test('bytes, while a view of them is alive', () => {
+    const { heap, region, last } = sparse();
+    const { data } = last;
+    const at = region.addressOf(data);
+    const before = (last as unknown as Handle).$at;
+    expect(heap.compact().moved).toBeGreaterThan(0);
+    expect((last as unknown as Handle).$at).toBeLessThan(before);
+    data[3] = 99;
+    expect(last.data[3]).toBe(99);
+    expect(region.addressOf(last.data)).toBe(at);
+    expect(last.data[4]).toBe(1999 % 256);
+  });
+
+  test('an object, while a view of what lies inside it is', () => {
+    const { heap, last } = sparse();
+    const { inside } = last;
+    const before = (last as unknown as Handle).$at;
+    heap.compact();
+    expect((last as unknown as Handle).$at).toBe(before);
+    inside[2] = 1.5;
+    expect(last.inside[2]).toBe(1.5);
+    expect(last.name).toBe('name 1999');
+  });
+});
+
+test('maps find objects by reference after these moved', () => {
+  const { heap } = newHeap();
+  const Item = struct('Item', { id: u32 });
+  const gone = Array.from({ length: 3000 }, (_, id) => heap.create(Item, { id }));
+  const kept = Array.from({ length: 300 }, (_, id) => heap.create(Item, { id }));
+  heap.root.set('ids', heap.create(map(ref(Item), u32), kept.map((item) => [item, item.id] as const)));
+  heap.root.set('mixed', new Map<unknown, unknown>(kept.map((item) => [item, item.id])));
+  heap.collect({ handles: false });
+  expect(gone[0]).toSatisfy((one: Handle) => one.$at < 0);
+  const before = kept.map((one) => (one as unknown as Handle).$at);
+  heap.compact();
+  expect(kept.map((one) => (one as unknown as Handle).$at)).not.toEqual(before);
+  for (const name of ['ids', 'mixed']) {
+    const found = heap.root.get(name) as Map<unknown, number>;
+    expect(kept.map((item) => found.get(item))).toEqual(kept.map(({ id }) => id));
+    expect(found.size).toBe(kept.length);
+  }
+});
+
+test('a scan that is under way ends: ERR_STALE', () => {
+  const { heap } = newHeap();
+  for (let id = 0; id < 10; id++) heap.create(Node, { id });
+  const scan = heap.scan(Node);
+  const { value } = scan.next();
+  heap.compact();
+  expectCode('ERR_STALE', () => value.id);
+  expectCode('ERR_STALE', () => scan.next());
+});
+
+test('objects of an older form, led past their signposts', () => {
+  const { heap, region } = newHeap();
+  const Old = struct('Item', { id: u32, next: ref(() => Old) });
+  let last: Persistent<typeof Old> | null = null;
+  for (let id = 0; id < 100; id++) last = heap.create(Old, { id, next: last });
+  heap.root.set('last', last);
+  heap.collect({ handles: false });
+  const New = struct('Item', { id: u32, next: ref(() => New), name: str });
+  heap.create(New, {});
+  heap.upgrade();
+  const { busyBlocks } = region.stat();
+  heap.compact();
+  // A hundred signposts, and the object that nothing refers to.
+  expect(region.stat().busyBlocks).toBeLessThanOrEqual(busyBlocks - 100);
+  let found = heap.root.get('last') as Persistent<typeof New> | null;
+  for (let id = 99; id >= 0; id--) {
+    expect(found?.id).toBe(id);
+    found = found?.next as Persistent<typeof New> | null;
+  }
+  expect(found).toBe(null);
+});
+
+test('an empty heap, a closed one', () => {
+  const { heap, region } = newHeap();
+  expect(heap.compact()).toMatchObject({ moved: 0, objects: 0 });
+  heap.root.set('a', 1);
+  heap.compact();
+  expect(heap.root.get('a')).toBe(1);
+  region.close();
+  expectCode('ERR_CLOSED', () => heap.compact());
+});
