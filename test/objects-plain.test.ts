@@ -96,7 +96,7 @@ describe('in and out', () => {
     expect(count).toBe(length);
   });
 
-  test('random values, cycles included', () => {
+  test('random values, cycles included', { timeout: 600_000 }, () => {
     const { heap } = newHeap();
     fc.assert(fc.property(graphs, (value) => {
       heap.root.set('box', { value });
