@@ -34,7 +34,8 @@ function reopened(withKeys: boolean, work: (heap: ObjectHeap, found: Found) => v
   heap.root.set('lists', heap.create(Lists, { exact: items, loose: items }));
   if (withKeys) {
     heap.root.set('keys', heap.create(Keys, { byItem: items.map((one) => [one, one.n] as const),
-      items, anything: [...items, 5, 'x'], byAny: items.map((one) => [one, `${one.n}`] as const) }));
+      items, anything: [...items, 5, 'x'],
+      byAny: items.map((one) => [one, `${one.n}`] as const) }));
   }
   first.close();
   const second = openStore(dir);
