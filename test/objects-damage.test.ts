@@ -24,7 +24,8 @@ const LOOKS: Readonly<Record<string, (heap: ObjectHeap) => unknown>> = {
 };
 
 function windowOf(region: Region): Uint8Array {
-  return (spaceOf(region)?.parts[0] as { window: Uint8Array }).window;
+  const [part] = spaceOf(region)?.parts ?? [];
+  return (part as { window: Uint8Array }).window;
 }
 
 test('a few words of some blocks changed', { timeout: 600_000 }, () => {

@@ -88,7 +88,7 @@ describe('out and in again', () => {
     expect([...again.exportLines()]).toEqual(lines);
   });
 
-  test('random graphs', () => {
+  test('random graphs', { timeout: 600_000 }, () => {
     const source = newHeap().heap;
     fc.assert(fc.property(graphs, (value) => {
       source.root.clear();
@@ -189,6 +189,9 @@ describe('while it goes on', () => {
     for (let i = 0; i < 5; i++) lines.next();
     heap[what]();
     expectCode('ERR_STALE', () => lines.next());
+    const early = heap.exportLines();
+    heap[what]();
+    expectCode('ERR_STALE', () => [...early]);
     const text = LINES;
     const target = newHeap().heap;
     target.root.set('kept', 1);
@@ -230,7 +233,7 @@ describe('while it goes on', () => {
     expect(heap.root.size).toBe(0);
   });
 
-  test('no room: nothing is left, wherever it runs out', () => {
+  test('no room: nothing is left, wherever it runs out', { timeout: 600_000 }, () => {
     const lines = LINES;
     let failed = 0;
     for (let filled = 0; filled < 60; filled += often(6, 1)) {

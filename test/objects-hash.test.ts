@@ -222,7 +222,8 @@ describe('misuse', () => {
       insideOf(hash).core.expire(null);
       const uses = [() => hash.size, () => hash.has('a'), () => hash.delete('a'),
         () => hash.clear(), () => hash.keys(), () => hash.values(), () => hash.entries(),
-        () => [...hash], () => hash.forEach(() => {}), () => keys.next(), () => JSON.stringify(hash),
+        () => [...hash], () => hash.forEach(() => {}), () => keys.next(),
+        () => JSON.stringify(hash),
         ...(kind === TEXTS ? [() => hash.get('a'), () => hash.set('a', 1)]
           : [() => hash.add('a')])];
       for (const use of uses) expectCode('ERR_STALE', use);

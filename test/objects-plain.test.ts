@@ -96,7 +96,7 @@ describe('in and out', () => {
     expect(count).toBe(length);
   });
 
-  test('random values, cycles included', () => {
+  test('random values, cycles included', { timeout: 600_000 }, () => {
     const { heap } = newHeap();
     fc.assert(fc.property(graphs, (value) => {
       heap.root.set('box', { value });
@@ -164,6 +164,25 @@ describe('what cannot be kept is named by its path', () => {
     expect(failed).toBeGreaterThan(3);
     expect(failed).toBeLessThan(40);
   });
+});
+
+test('values of another realm, as in a REPL, fit their kinds', () => {
+  const { heap } = newHeap();
+  const { u8, str, date, bytes, list, map, set, sorted, array, f64 } = kinds;
+  const All = struct('All', { date, bytes: bytes(), list: list(u8), map: map(str, u8),
+    set: set(date), sorted: sorted(str, u8), byDate: sorted(date, str), array: array(f64, 2),
+    extra: anything });
+  const given = runInNewContext(`({ date: new Date(5), bytes: new Uint8Array([1]), list: [1, 2],
+    map: { a: 1 }, set: new Set([new Date(6)]), sorted: { b: 2 },
+    byDate: new Map([[new Date(7), 'x']]), array: new Float64Array([1, 2]),
+    extra: { a: [new Date(8)] } })`) as object;
+  const all = heap.create(All, given);
+  deepStrictEqual(all.toJS(), { date: new Date(5), bytes: new Uint8Array([1]), list: [1, 2],
+    map: new Map([['a', 1]]), set: new Set([new Date(6)]), sorted: new Map([['b', 2]]),
+    byDate: new Map([[new Date(7), 'x']]), array: new Float64Array([1, 2]),
+    extra: { a: [new Date(8)] } });
+  expect(all.set.has(runInNewContext('new Date(6)') as Date)).toBe(true);
+  expect(all.byDate.get(runInNewContext('new Date(7)') as Date)).toBe('x');
 });
 
 describe('structs and collections out', () => {

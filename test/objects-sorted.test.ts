@@ -58,7 +58,8 @@ class Model {
 const wholes = (bits: number, isSigned: boolean) => (random: Random) => {
   const least = isSigned ? -(2 ** (bits - 1)) : 0;
   const most = least + 2 ** bits - 1;
-  return [least, most, least + 1, 0, random(100), least + random(2 ** Math.min(bits, 31))][random(6)];
+  const some = least + random(2 ** Math.min(bits, 31));
+  return [least, most, least + 1, 0, random(100), some][random(6)];
 };
 const reals = (random: Random) => [Number.NaN, 0, -0, Number.POSITIVE_INFINITY,
   Number.NEGATIVE_INFINITY, 5e-324, -5e-324, 1.7e308, random(300), random(300) / 7, -random(300)][
@@ -196,7 +197,8 @@ test('texts are compared as JavaScript does', () => {
 });
 
 describe('an iteration', () => {
-  const cases = [false, true].flatMap((reverse) => [1, 3, 200].map((count) => ({ reverse, count })));
+  const cases = [false, true].flatMap((reverse) =>
+    [1, 3, 200].map((count) => ({ reverse, count })));
   test.each(cases)('goes on behind the last key: %o', ({ reverse, count }) => {
     const seed = newSeed();
     const random = randomFrom(seed);

@@ -25,8 +25,8 @@ const SPARE = 4096;
 const BATCHED = 9;
 const BATCH = 8;
 /** Caches that hold less than this, granules, are not emptied before the arena grows. */
-const FEW = 512;
-const FEW_SHIFT = 9;
+const FEW = 64;
+const FEW_SHIFT = 11;
 /** Caches may hold this part of the arena. */
 const LEFT_SHIFT = 2;
 const LEFT_LEAST = 2 ** 16;

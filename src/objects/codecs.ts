@@ -2,6 +2,7 @@
  * Slots of every kind but `any` and `optional`: numbers, bool, date, text, bytes, references and
  * collections.
  */
+import { isDate, isUint8Array } from 'node:util/types';
 import { BYTES, ELEMENT, ROLE, ROLE_MASK } from '../layout-objects.ts';
 import type { Codec, KeyCodec, OrderedCodec } from './codec.ts';
 import { type Core, isHandle, misfit, tagOf } from './core.ts';
@@ -144,7 +145,7 @@ function boolCodec(kind: Kind): OrderedCodec<boolean> {
 
 function dateCodec(kind: Kind): OrderedCodec<Date> {
   return mapped(kind, numbersOf(kind, 'f64'), (ms) => new Date(ms), (value) => {
-    if (!(value instanceof Date)) throw misfit(kind, value);
+    if (!isDate(value)) throw misfit(kind, value);
     return value.getTime();
   });
 }
@@ -234,7 +235,7 @@ function textCodec(core: Core, kind: Kind): OrderedCodec<string> {
 function bytesCodec(core: Core, kind: Kind): Codec<Uint8Array> {
   const { memory, pins } = core;
   const make = (value: Uint8Array) => {
-    if (!(value instanceof Uint8Array)) throw misfit(kind, value);
+    if (!isUint8Array(value)) throw misfit(kind, value);
     if (kind.length !== undefined && value.length !== kind.length) throw misfit(kind, value);
     return newBytes(memory, value, ELEMENT.u8);
   };

@@ -17,6 +17,7 @@ import { discardAll } from './discard.ts';
 import { type Handle, refOf } from './handles.ts';
 import { any, list, map, set } from './kinds.ts';
 import type { PersistentList, PersistentMap, PersistentSet } from './persistent.ts';
+import { isPlainObject } from './realms.ts';
 
 type Shape = 'object' | 'list' | 'map' | 'set';
 
@@ -189,14 +190,7 @@ function shapeOf(value: object): Shape | null {
   if (Array.isArray(value)) return 'list';
   if (isMap(value)) return 'map';
   if (isSet(value)) return 'set';
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null || isForeign(prototype as object)
-    ? 'object' : null;
-}
-
-/** Is it the Object.prototype of another realm, of node:vm for instance, or of a REPL? */
-function isForeign(prototype: object): boolean {
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+  return isPlainObject(value) ? 'object' : null;
 }
 
 function unfit(value: object): string {

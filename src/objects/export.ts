@@ -37,10 +37,13 @@ const CHARACTERS = 2 ** 16;
 const STEADY = 100;
 
 /** The lines of a heap whose root is the block `root`, 0 = it has none. See ObjectHeap. */
-export function* exportLines(
+export function exportLines(
   core: Core, types: Iterable<Type>, root: number,
 ): IterableIterator<string> {
-  const walk = new Walk(core, types, root);
+  return linesOf(new Walk(core, types, root), types);
+}
+
+function* linesOf(walk: Walk, types: Iterable<Type>): IterableIterator<string> {
   yield JSON.stringify({ $format: FORMAT, version: FORMAT_VERSION });
   for (const type of types) if (type.layout !== null) yield walk.lineOfType(type, type.layout);
   walk.findFromRoot();
@@ -96,6 +99,7 @@ class Walk {
 
   /** Numbers what the root refers to. */
   findFromRoot(): void {
+    this.#assertSame();
     if (this.#root !== 0) for (const _ of this.#pieces(this.#handleAt(0)));
   }
 
@@ -205,20 +209,23 @@ class Walk {
 
   /** Reads what is in the heap, if it still is. */
   #look<T>(id: number, work: () => T): T {
-    const core = this.#core;
-    core.assertUsable();
-    if (stampOf(core) !== this.#stamp) {
-      throw new RegionError('ERR_STALE',
-        `heap '${core.name}' was collected, compacted, cleared or rolled back while it was ` +
-          'exported; begin again');
-    }
+    this.#assertSame();
     try {
-      return core.peek(work);
+      return this.#core.peek(work);
     } catch (error) {
       if (!isTooLong(error)) throw error;
       throw new RegionError('ERR_BAD_SIZE',
         `object ${id} holds a value that is too long for a line of text`, error);
     }
+  }
+
+  #assertSame(): void {
+    const core = this.#core;
+    core.assertUsable();
+    if (stampOf(core) === this.#stamp) return;
+    throw new RegionError('ERR_STALE',
+      `heap '${core.name}' was collected, compacted, cleared or rolled back while it was ` +
+        'exported; begin again');
   }
 }
 

@@ -6,6 +6,7 @@ import { type HashTable, tableOf } from './hash.ts';
 import type { Kind } from './kinds.ts';
 import { bindMap } from './map.ts';
 import type { Views } from './memory.ts';
+import { isPlainObject } from './realms.ts';
 import { bindSet } from './set.ts';
 
 /** A new map or set; where that fails, nothing is left of it. */
@@ -30,9 +31,7 @@ function create(core: Core, type: Type, value: unknown): number {
 function entriesOf({ kind }: Type, value: unknown): Iterable<unknown> {
   if (typeof value !== 'object' || value === null) throw misfit(kind as Kind, value);
   if (Symbol.iterator in value) return value as Iterable<unknown>;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain = prototype === null || prototype === Object.prototype;
-  if (!isPlain || kind?.name !== 'map') throw misfit(kind as Kind, value);
+  if (!isPlainObject(value) || kind?.name !== 'map') throw misfit(kind as Kind, value);
   return Object.entries(value);
 }
 

@@ -2,6 +2,7 @@
  * Lists by their values: finding one, and bringing all into an order. What is put in order are the
  * bits of the slots: nothing is made or given up.
  */
+import { isDate } from 'node:util/types';
 import { RegionError } from '../errors.ts';
 import type { KeyCodec } from './codec.ts';
 import { dataOf, type ListShape, tellMoved } from './list-elements.ts';
@@ -41,7 +42,7 @@ function mayHold(codec: KeyCodec, value: unknown): boolean {
 }
 
 function isSame(a: unknown, b: unknown): boolean {
-  if (a instanceof Date && b instanceof Date) return Object.is(a.getTime(), b.getTime());
+  if (isDate(a) && isDate(b)) return Object.is(a.getTime(), b.getTime());
   return a === b || (Number.isNaN(a) && Number.isNaN(b));
 }
 

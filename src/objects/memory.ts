@@ -94,8 +94,8 @@ export class Memory {
   }
 
   /**
-   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
-   * under way, which goes from block to block.
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection
+   * is under way, which goes from block to block.
    */
   stretch(ref: number, bytes: number): boolean {
     return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;

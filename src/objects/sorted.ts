@@ -5,11 +5,12 @@
 import { RegionError } from '../errors.ts';
 import { ROLE, TREE } from '../layout-objects.ts';
 import { count, flag, type Reader, readOptions } from '../options.ts';
-import { type Bound, type Core, type Family, isHandle, misfit, tagOf, type Type } from './core.ts';
+import { type Bound, type Core, type Family, misfit, tagOf, type Type } from './core.ts';
 import { type Group, type HandleClass, STALE } from './handles.ts';
 import type { Kind } from './kinds.ts';
 import type { PersistentSorted, Range } from './persistent.ts';
 import { toPlain } from './plain.ts';
+import { isPlainObject } from './realms.ts';
 import { Tree } from './tree.ts';
 import type { Probe } from './tree-keys.ts';
 import { nodesOf } from './tree-nodes.ts';
@@ -222,9 +223,7 @@ function pairsOf(type: Type, value: unknown): Iterable<unknown> {
   const kind = type.kind as { key: Kind } & Kind;
   if (typeof value === 'object' && value !== null) {
     if (Symbol.iterator in value) return value as Iterable<unknown>;
-    const proto: unknown = Object.getPrototypeOf(value);
-    const isPlain = !isHandle(value) && (proto === Object.prototype || proto === null);
-    if (isPlain && kind.key.name === 'str') return Object.entries(value);
+    if (isPlainObject(value) && kind.key.name === 'str') return Object.entries(value);
   }
   throw misfit(kind, value);
 }

@@ -7,6 +7,7 @@
  *
  * Numbers are keys as in Map: -0 is 0, NaN is one key; it comes last.
  */
+import { isDate } from 'node:util/types';
 import type { Codec } from './codec.ts';
 import { compareNumbers, fitsNumber } from './codecs.ts';
 import { type Core, misfit } from './core.ts';
@@ -23,7 +24,7 @@ export interface TreeKeys<P = Probe> {
   readonly isHinted?: true;
   /** What is searched for. ERR_SCHEMA where the value is no key of the kind. */
   probe(value: unknown): P;
-  /** The same for the bound of a range, which need not be a possible key; null where it has no place. */
+  /** The same for the bound of a range, which need not be a possible key; null = no place. */
   bound(value: unknown): P | null;
   /** What a program sees of a key. */
   keyOf(probe: P): unknown;
@@ -101,10 +102,10 @@ function dateKeys(core: Core, kind: Kind): TreeKeys<number> {
   return {
     ...numbers(core.codecOf(f64)),
     probe(value) {
-      if (!(value instanceof Date)) throw misfit(kind, value);
+      if (!isDate(value)) throw misfit(kind, value);
       return value.getTime();
     },
-    bound: (value) => value instanceof Date ? value.getTime() : null,
+    bound: (value) => isDate(value) ? value.getTime() : null,
     keyOf: (probe) => new Date(probe),
   };
 }
