@@ -247,7 +247,8 @@ describe('a collector', () => {
         marked.add(block);
         work.push(block);
       };
-      memory.watcher = { born: (block) => marked.add(block), dropped: mark, kept: mark, settle() {} };
+      memory.watcher = { born: (block) => marked.add(block), dropped: mark, kept: mark,
+        settle() {} };
       for (let i = 0; work.length > 0; i++) {
         if (i % 4 === 0) {
           const block = work.splice(random(work.length), 1)[0];
