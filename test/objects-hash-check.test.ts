@@ -251,7 +251,8 @@ describe('a collector', () => {
         marked.add(block);
         work.push(block);
       };
-      memory.watcher = { born: (block) => marked.add(block), dropped: mark, kept: mark, settle() {} };
+      memory.watcher = { born: (block) => marked.add(block), dropped: mark, kept: mark,
+        settle() {} };
       for (let i = 0; i < unseen; i++) change(during);
       for (let i = 0; work.length > 0; i++) {
         if (i % 4 === 0) {
