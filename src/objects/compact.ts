@@ -4,7 +4,7 @@
  * size, the highest blocks first, until it has none that lies lower.
  *
  * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A
- * whole collection then leads every reference past them and frees them, which is what it does anyway. So
+ * whole collection then leads every reference past them and frees them, as it always does. So
  * one pass is: move, collect, give back; there are several, since places that become free in one
  * serve blocks of other sizes in the next.
  *
