@@ -3,8 +3,8 @@
  * end is given back. The method decides where a block can go: it is asked for a place of the same
  * size, the highest blocks first, until it has none that lies lower.
  *
- * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A whole
- * collection then leads every reference past them and frees them, which is what it does anyway. So
+ * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A
+ * whole collection then leads every reference past them and frees them, which is what it does anyway. So
  * one pass is: move, collect, give back; there are several, since places that become free in one
  * serve blocks of other sizes in the next.
  *
