@@ -363,22 +363,3 @@ test('a collection under way sees all that stays, whatever moves meanwhile', () 
   }
   expect(leavesOf(core, map).length).toBeGreaterThan(1);
 });
-
-test('an iteration goes on where blocks were moved', () => {
-  const core = newCore();
-  const map: Loose = newSorted(core, u32, u32, Array.from({ length: 200 }, (_, i) => [i, i]));
-  const keys = map.keys();
-  for (let i = 0; i < 50; i++) keys.next();
-  const leaves = nodesIn(core, map);
-  const branch = leaves[0];
-  // As compaction does: the first leaf lies elsewhere, and where it was is something else.
-  const from = leaves[1];
-  const words = core.memory.room(from) / 4;
-  const to = core.memory.alloc(words * 4);
-  const { i32 } = core.memory.views(from);
-  i32.copyWithin(core.memory.word(to), core.memory.word(from), core.memory.word(from) + words);
-  put(core, branch, childWord(core, branch, from), to);
-  i32.fill(-1, core.memory.word(from), core.memory.word(from) + words);
-  core.memory.moves += 1;
-  expect([...keys]).toEqual(Array.from({ length: 150 }, (_, i) => i + 50));
-});

@@ -7,6 +7,7 @@ import { bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, optional, so
 import type { PersistentSorted, Range } from '../src/objects/persistent.ts';
 import { compareText, loadText, newText, sharedUnits, unitAt } from '../src/objects/text.ts';
 import { expectCode } from './support/expect-code.ts';
+import { newHeap } from './support/heaps.ts';
 import { newSeed, often, type Random, randomFrom } from './support/oracle.ts';
 import { findings, leavesOf, newCore, newSorted } from './support/sorted-maps.ts';
 
@@ -232,6 +233,22 @@ describe('an iteration', () => {
     expect([...keys]).toEqual([3]);
     map.set(4, 4);
     expect(keys.next()).toEqual({ value: undefined, done: true });
+  });
+
+  test.each([false, true])('goes on where compaction moved the leaves; reverse: %s', (reverse) => {
+    const { heap } = newHeap();
+    const all = Array.from({ length: 2000 }, (_, i) => i);
+    heap.root.set('junk', Array.from({ length: 20_000 }, (_, i) => i));
+    const map = heap.create(sorted(u32, str), all.map((i) => [i, `value ${i}`] as const));
+    heap.root.set('map', map);
+    const given = map.entries({ reverse });
+    const expected = all.map((i) => reverse ? 1999 - i : i).map((i) => [i, `value ${i}`]);
+    for (let i = 0; i < 700; i++) expect(given.next().value).toEqual(expected[i]);
+    heap.root.delete('junk');
+    expect(heap.compact().moved).toBeGreaterThan(1000);
+    // Lies where the map was.
+    heap.root.set('more', Array.from({ length: 50_000 }, () => 7));
+    expect([...given]).toEqual(expected.slice(700));
   });
 
   test('is over where the map was cleared, and goes on where it was filled again', () => {

@@ -50,8 +50,6 @@ export class Memory {
   readonly #views: Views[] = [];
   /** The collector, while it works. */
   watcher: Watcher | null = null;
-  /** How often blocks were moved: a place that is kept from one call to the next is void then. */
-  moves = 0;
 
   constructor(region: Region) {
     this.region = region;

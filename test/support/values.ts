@@ -17,7 +17,9 @@ const trees = fc.letrec<{ value: unknown }>((tie) => ({
 
 /** Trees, then references between their containers. */
 export const graphs = fc.tuple(trees, fc.array(fc.tuple(fc.nat(), fc.nat()), { maxLength: 4 }))
-  .map(([value, links]) => {
+  .map(([tree, links]) => {
+    // fast-check keeps what it made, and may give it again.
+    const value: unknown = structuredClone(tree);
     const containers = containersIn(value);
     if (containers.length === 0) return value;
     for (const [from, to] of links) {
@@ -39,4 +41,36 @@ function containersIn(value: unknown): object[] {
   const inside = value instanceof Map || value instanceof Set ? [...value.values()]
     : Object.values(value);
   return [value, ...inside.flatMap(containersIn)];
+}
+
+/**
+ * A graph as lines, one for each container in the order they are met: equal where the graphs are,
+ * order and identity included. (deepStrictEqual gives up on some cycles, v8.serialize tells the
+ * integer 1 from the float 1.)
+ */
+export function picture(root: unknown): string[] {
+  const met = new Map<object, number>();
+  const all: object[] = [];
+  const tell = (value: unknown): string => {
+    if (typeof value !== 'object' || value === null) {
+      return Object.is(value, -0) ? '-0' : `${typeof value} ${String(value)}`;
+    }
+    const name = className(value);
+    if (value instanceof Date) return `Date ${value.getTime()}`;
+    if (ArrayBuffer.isView(value)) return `${name} ${[...value as Uint8Array].map(tell).join()}`;
+    if (!met.has(value)) met.set(value, all.push(value));
+    return `#${met.get(value)}`;
+  };
+  const lines = [tell(root)];
+  for (const one of all) {
+    const entries = one instanceof Map ? [...one].flat() : one instanceof Set ? [...one]
+      : Object.entries(one).flat();
+    lines.push(`${className(one)} ${entries.map(tell).join(', ')}`);
+  }
+  return lines;
+}
+
+/** A property may be called `constructor`, too. */
+function className(value: object): string {
+  return (Object.getPrototypeOf(value) as { constructor: { name: string } }).constructor.name;
 }
