@@ -158,8 +158,11 @@ describe.skipIf(noShim !== null)('a process that is killed', () => {
 function killedAfter(path: string, ms: number): Promise<void> {
   const child = spawn(process.execPath, [CHILD, 'work', path],
     { stdio: ['ignore', 'pipe', 'inherit'] });
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), ms));
-    child.once('exit', () => resolve());
+    child.once('exit', (code, signal) => {
+      if (signal === 'SIGKILL') resolve();
+      else reject(new Error(`the writer ended with ${code}`));
+    });
   });
 }

@@ -29,7 +29,8 @@ const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'a
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
   'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
   'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
-  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE', 'HEAD', 'LIST'] as const;
+  'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE', 'HEAD', 'LIST', 'ELEMENTS',
+  'HASH', 'ENTRIES', 'ENTRY', 'BUCKETS', 'TREE', 'NODE'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {

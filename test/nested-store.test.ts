@@ -167,7 +167,7 @@ function killAfterReports(path: string, reports: number): Promise<number> {
       if (text.split('\n').length > reports) writer.kill('SIGKILL');
     });
     writer.on('error', reject);
-    writer.on('exit', (code, signal) => {
+    writer.on('close', (code, signal) => {
       if (signal !== 'SIGKILL') reject(new Error(`the writer ended with ${code}`));
       else resolve(Number(text.split('\n').at(-2)));
     });

@@ -242,10 +242,11 @@ test.each([0x7ff80006, 0x7ff80009, 0x7fffffff])('O7: an any holds no value: %i',
   expectFindings(['O7', addressOf(item)]);
 });
 
-test.each([ANY.nan, ANY.undefined, ANY.null, ANY.false, ANY.true, 0, -1])('O7: it does: %i', (code) => {
-  setField('loose', code, 1);
-  expectFindings();
-});
+test.each([ANY.nan, ANY.undefined, ANY.null, ANY.false, ANY.true, 0, -1])('O7: it does: %i',
+  (code) => {
+    setField('loose', code, 1);
+    expectFindings();
+  });
 
 describe('O8: signposts', () => {
   test('in a circle', () => {

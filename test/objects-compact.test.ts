@@ -1,11 +1,14 @@
 /** Compaction: what moves, what stays, what is smaller afterwards. */
 import { describe, expect, test } from 'vitest';
+import { heap as heapDiscipline } from '../src/disciplines/heap.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { slab } from '../src/methods/slab.ts';
 import type { Handle } from '../src/objects/handles.ts';
+import { heapIn } from '../src/objects/heap.ts';
 import { array, bytes, f64, list, map, ref, str, u32 } from '../src/objects/kinds.ts';
 import { type Persistent, struct } from '../src/objects/struct.ts';
+import { createRegion } from '../src/region/region.ts';
 import { expectCode } from './support/expect-code.ts';
 import { Node, World } from './support/graphs.ts';
 import { newHeap } from './support/heaps.ts';
@@ -55,9 +58,10 @@ describe.each(METHODS)('random graphs in %s', (_, method) => {
     heap.collect({ handles: false });
     const before = region.stat().extent;
     heap.compact();
-    const { extent, busyBytes } = region.stat();
-    expect(extent).toBeLessThan(before / 4);
-    expect(extent).toBeLessThan(busyBytes * 1.25 + 256 * 1024);
+    // The state of debug takes up to 256 KiB.
+    const { extent, busyBytes, paddedBytes = busyBytes } = region.stat();
+    expect(extent).toBeLessThan(before / 3);
+    expect(extent).toBeLessThan(paddedBytes * 1.25 + 384 * 1024);
     expect(Array.from(all, (one) => [one?.id, one?.text])).toEqual(texts);
     expect(all.at(7)).toBe(handle);
     expect(handle?.text).toBe(text);
@@ -113,8 +117,9 @@ test('maps find objects by reference after these moved', () => {
   const Item = struct('Item', { id: u32 });
   const gone = Array.from({ length: 3000 }, (_, id) => heap.create(Item, { id }));
   const kept = Array.from({ length: 300 }, (_, id) => heap.create(Item, { id }));
-  heap.root.set('ids', heap.create(map(ref(Item), u32), kept.map((item) => [item, item.id] as const)));
-  heap.root.set('mixed', new Map<unknown, unknown>(kept.map((item) => [item, item.id])));
+  const pairs = kept.map((item) => [item, item.id] as const);
+  heap.root.set('ids', heap.create(map(ref(Item), u32), pairs));
+  heap.root.set('mixed', new Map<unknown, unknown>(pairs));
   heap.collect({ handles: false });
   expect(gone[0]).toSatisfy((one: Handle) => one.$at < 0);
   const before = kept.map((one) => (one as unknown as Handle).$at);
@@ -157,6 +162,30 @@ test('objects of an older form, led past their signposts', () => {
     found = found?.next as Persistent<typeof New> | null;
   }
   expect(found).toBe(null);
+});
+
+test('a full heap is compacted without asking the program for room', () => {
+  let asked = 0;
+  const region = createRegion(heapDiscipline({ capacity: '1MiB' }), slab, { on: {
+    noMemory() {
+      asked += 1;
+      return 'fail';
+    },
+  } });
+  const heap = heapIn(region, { now: () => 0 });
+  const all = heap.create(list(str), []);
+  heap.root.set('all', all);
+  expectCode('ERR_NO_SPACE', () => {
+    for (let i = 0; ; i++) all.push('x'.repeat(i % 700));
+  });
+  for (let i = 0; i < all.length; i++) all.splice(i, 1);
+  const texts = [...all];
+  asked = 0;
+  expect(heap.compact().moved).toBeGreaterThan(100);
+  expect(asked).toBe(0);
+  expect([...all]).toEqual(texts);
+  expect(heap.check()).toEqual([]);
+  expect(region.check()).toEqual([]);
 });
 
 test('an empty heap, a closed one', () => {

@@ -147,6 +147,26 @@ describe('as Array', () => {
     expect(outer.join(';')).toBe('1,2;3');
   });
 
+  test('toJS and JSON: deep copies', () => {
+    const { heap: own } = newHeap();
+    const nested = own.create(list(list(u32)), [[1, 2], [3]]);
+    const copy = nested.toJS() as number[][];
+    expect(copy).toEqual([[1, 2], [3]]);
+    copy[0].push(9);
+    expect([...nested.at(0)!]).toEqual([1, 2]);
+    expect(JSON.stringify({ nested })).toBe('{"nested":[[1,2],[3]]}');
+  });
+
+  test('iterators have what those of Array have, and stay at their end', () => {
+    const all = numbers(1, 2);
+    const values = all.values();
+    expect([...values]).toEqual([1, 2]);
+    all.push(3);
+    expect(values.next()).toEqual({ value: undefined, done: true });
+    expect(Object.getPrototypeOf(Object.getPrototypeOf(values)))
+      .toBe(Object.getPrototypeOf(Object.getPrototypeOf([].values())));
+  });
+
   test('console.log shows contents, as deep as asked, the first hundred', () => {
     expect(inspect(numbers(1, 2))).toBe('list(u32)[2] [ 1, 2 ]');
     const many = inspect(newList<number>(heap, u8, new Uint8Array(150)), { maxArrayLength: 200 });

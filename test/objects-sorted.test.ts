@@ -2,11 +2,12 @@
 import { inspect } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, optional, sorted, str, u16, u32,
-  u64, u8 } from '../src/objects/kinds.ts';
+import { any, bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, optional, sorted, str, u16,
+  u32, u64, u8 } from '../src/objects/kinds.ts';
 import type { PersistentSorted, Range } from '../src/objects/persistent.ts';
 import { compareText, loadText, newText, sharedUnits, unitAt } from '../src/objects/text.ts';
 import { expectCode } from './support/expect-code.ts';
+import { newHeap } from './support/heaps.ts';
 import { newSeed, often, type Random, randomFrom } from './support/oracle.ts';
 import { findings, leavesOf, newCore, newSorted } from './support/sorted-maps.ts';
 
@@ -58,7 +59,8 @@ class Model {
 const wholes = (bits: number, isSigned: boolean) => (random: Random) => {
   const least = isSigned ? -(2 ** (bits - 1)) : 0;
   const most = least + 2 ** bits - 1;
-  return [least, most, least + 1, 0, random(100), least + random(2 ** Math.min(bits, 31))][random(6)];
+  const some = least + random(2 ** Math.min(bits, 31));
+  return [least, most, least + 1, 0, random(100), some][random(6)];
 };
 const reals = (random: Random) => [Number.NaN, 0, -0, Number.POSITIVE_INFINITY,
   Number.NEGATIVE_INFINITY, 5e-324, -5e-324, 1.7e308, random(300), random(300) / 7, -random(300)][
@@ -90,6 +92,7 @@ const VALUES: readonly (readonly [Kind, (random: Random) => unknown])[] = [
   [u32, (random) => random(1000)], [str, words], [f64, reals],
   [optional(u8), (random) => random(3) === 0 ? undefined : random(256)],
   [u8, (random) => random(256)],
+  [any, (random) => [words(random), random(9), null, undefined, 2n ** 70n][random(5)]],
 ];
 
 describe.each(KEYS)('keys of $name', (kind, newKey) => {
@@ -196,7 +199,8 @@ test('texts are compared as JavaScript does', () => {
 });
 
 describe('an iteration', () => {
-  const cases = [false, true].flatMap((reverse) => [1, 3, 200].map((count) => ({ reverse, count })));
+  const cases = [false, true].flatMap((reverse) =>
+    [1, 3, 200].map((count) => ({ reverse, count })));
   test.each(cases)('goes on behind the last key: %o', ({ reverse, count }) => {
     const seed = newSeed();
     const random = randomFrom(seed);
@@ -230,6 +234,22 @@ describe('an iteration', () => {
     expect([...keys]).toEqual([3]);
     map.set(4, 4);
     expect(keys.next()).toEqual({ value: undefined, done: true });
+  });
+
+  test.each([false, true])('goes on where compaction moved the leaves; reverse: %s', (reverse) => {
+    const { heap } = newHeap();
+    const all = Array.from({ length: 2000 }, (_, i) => i);
+    heap.root.set('junk', Array.from({ length: 20_000 }, (_, i) => i));
+    const map = heap.create(sorted(u32, str), all.map((i) => [i, `value ${i}`] as const));
+    heap.root.set('map', map);
+    const given = map.entries({ reverse });
+    const expected = all.map((i) => reverse ? 1999 - i : i).map((i) => [i, `value ${i}`]);
+    for (let i = 0; i < 700; i++) expect(given.next().value).toEqual(expected[i]);
+    heap.root.delete('junk');
+    expect(heap.compact().moved).toBeGreaterThan(1000);
+    // Lies where the map was.
+    heap.root.set('more', Array.from({ length: 50_000 }, () => 7));
+    expect([...given]).toEqual(expected.slice(700));
   });
 
   test('is over where the map was cleared, and goes on where it was filled again', () => {

@@ -30,7 +30,7 @@ for (const [method, order] of [[best, 'any'], [last, 'newest']] as const) {
     order,
     sizes: 'any',
     discipline: 'sealed',
-    open: (dir, capacity = '64MiB') =>
+    open: (dir, capacity = '16MiB') =>
       sealed(join(dir, REGION_FILE), KEY, parseSize(capacity, 'capacity')),
     reopens: true,
     shrinks: true,

@@ -314,16 +314,20 @@ describe('death of the writer', () => {
 });
 
 /**
- * Runs the child until `ms` after its first report, kills it, returns the last count it reported.
+ * Runs the child until `ms` after its second report, which is 100 steps behind the first one; kills
+ * it, returns the last count it reported.
  */
 function killAfter(script: string, path: string, ms: number): Promise<number> {
   return new Promise((done, failed) => {
     const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     let errors = '';
+    let isDoomed = false;
     child.stdout.on('data', (chunk) => {
-      if (output === '') setTimeout(() => child.kill('SIGKILL'), ms);
       output += chunk;
+      if (isDoomed || output.split('\n').length <= 2) return;
+      isDoomed = true;
+      setTimeout(() => child.kill('SIGKILL'), ms);
     });
     child.stderr.on('data', (chunk) => {
       errors += chunk;

@@ -94,6 +94,17 @@ describe('imports', () => {
     expect(cycles).toEqual([]);
   });
 
+  test('a verb loads its own file, and a store only when it has one', () => {
+    const heavy = (file: string) => loadedBy(file)
+      .filter((name) => /^src\/(store|region|methods|disciplines|trace|study)\//.test(name));
+    for (const name of ['main', 'ls', 'inspect', 'blocks', 'check', 'compact', 'checkpoint']) {
+      expect([name, heavy(`src/cli/${name}.ts`)]).toEqual([name, []]);
+    }
+    expect(heavy('src/cli/trace.ts').filter((name) => !name.startsWith('src/trace/'))).toEqual([]);
+    expect(heavy('src/cli/open-region.ts').filter((name) => /catalog/.test(name))).toEqual([]);
+    expect(heavy('src/cli/open-store.ts')).toContain('src/store/catalog.ts');
+  });
+
   test('only the index re-exports; no default and star exports', () => {
     const from = product.filter((file) => file !== 'src/index.ts')
       .flatMap((file) => hits(file, /^export .* from '/));
@@ -116,6 +127,16 @@ function hasValueImport(file: string, target: string): boolean {
   const name = target.split('/').at(-1) as string;
   const line = read(file).split(';\n').find((text) => text.includes(`/${name}'`));
   return line !== undefined && !/import type|export type/.test(line);
+}
+
+/** What a file imports before it runs, and what those import. */
+function loadedBy(file: string, known = new Set<string>()): string[] {
+  if (known.has(file)) return [];
+  known.add(file);
+  for (const target of importsOf(file)) {
+    if (hasValueImport(file, target)) loadedBy(target, known);
+  }
+  return [...known];
 }
 
 describe('sizes', () => {

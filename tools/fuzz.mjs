@@ -18,7 +18,8 @@ const { values } = parseArgs({
 });
 const SUITES = ['best-model', 'slab-model', 'conformance', 'roots', 'disciplines', 'last', 'region',
   'compressed', 'compressed-damage', 'nested', 'debug',
-  'debug-cuts', 'shared', 'shared-cut', 'store-damage'];
+  'debug-cuts', 'shared', 'shared-cut', 'store-damage',
+  'objects-collect', 'objects-collect-steps', 'objects-compact', 'objects-check'];
 const vitest = join(root, 'node_modules', '.bin', 'vitest');
 const until = Date.now() + Number(values.minutes) * 60_000;
 const first = Number(values.seed);

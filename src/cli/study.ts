@@ -80,9 +80,10 @@ async function act(console: Console, paths: string[], options: Options): Promise
   if (options.svg !== undefined) write(options.svg, '');
   if (options.save !== undefined) folderFor(options.save);
   let dir = '';
-  const drop = () => rmSync(dir, { recursive: true, force: true });
+  const drop = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   const interrupt = () => {
-    if (dir !== '') drop();
+    // Last, behind what kills the trial that runs: it may be writing there.
+    if (dir !== '') process.once('exit', drop);
     process.exit(130);
   };
   // Before there is something that an interrupt could leave behind.

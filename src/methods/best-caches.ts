@@ -38,7 +38,7 @@ export function cachedUpTo(words: Int32Array, s: number, most: number): number {
  * they did.
  */
 export function mergeCaches(words: Int32Array, s: number, few: number): boolean {
-  const much = (words[s + TOP] as number) >>> GRANULES;
+  const much = Math.min(words[s + TOP] as number, words.length >>> 2) >>> GRANULES;
   const held = cachedUpTo(words, s, Math.max(few, much));
   if (held <= few) return false;
   if (held > much) sweep(words, s);

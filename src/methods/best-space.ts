@@ -25,8 +25,8 @@ const SPARE = 4096;
 const BATCHED = 9;
 const BATCH = 8;
 /** Caches that hold less than this, granules, are not emptied before the arena grows. */
-const FEW = 512;
-const FEW_SHIFT = 9;
+const FEW = 64;
+const FEW_SHIFT = 11;
 /** Caches may hold this part of the arena. */
 const LEFT_SHIFT = 2;
 const LEFT_LEAST = 2 ** 16;
@@ -99,15 +99,33 @@ export function moveMap(words: Int32Array, s: number, at: number, n: number): vo
   release(words, s, old >>> 2, oldSize);
 }
 
+/** A live block of n granules, wherever there is room; 0 = no space. */
+export function obtain(words: Int32Array, s: number, arena: Arena, n: number): number {
+  const at = carve(words, s, n);
+  return at !== 0 ? at : grow(words, s, arena, n);
+}
+
+/** What the caches hold is free memory too; the arena grows where that does not help. */
+function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
+  let at = 0;
+  const few = FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
+  if (mergeCaches(words, s, few)) at = carve(words, s, n);
+  if (at !== 0) return at;
+  const isRoom = coverTo(words, s, arena, words[s + TOP] as number)
+    && extendBy(words, s, arena, n);
+  if (isRoom) at = carve(words, s, n);
+  return at === 0 && mergeCaches(words, s, 0) ? carve(words, s, n) : at;
+}
+
 /**
- * A live block of n granules, wherever there is room; 0 = no space. Of a small size some more are
+ * A live block of n granules, if there is one without growth, else 0. Of a small size some more are
  * cut than the one that was asked for, for its cache: a split costs as much as ten blocks from a
  * cache.
  *
  * One function on purpose: V8 counts what it inlines into `alloc` against inlining `alloc`, and
  * does not inline what has more than 460 bytes of bytecode.
  */
-export function carve(words: Int32Array, s: number, arena: Arena, n: number): number {
+function carve(words: Int32Array, s: number, n: number): number {
   const map = words[s + MAP] as number;
   const cover = words[s + COVER] as number;
   const w = findFree(words, s, n);
@@ -118,7 +136,7 @@ export function carve(words: Int32Array, s: number, arena: Arena, n: number): nu
   if (m < n) {
     at = top;
     room = (words[s + END] as number) - top;
-    if (n > room || top + REACH > cover) return grow(words, s, arena, n);
+    if (n > room || top + REACH > cover) return 0;
   }
   let taken = n;
   if (n < BATCHED && room > n) {
@@ -154,14 +172,6 @@ export function tidyCaches(words: Int32Array, s: number): void {
   const part = (words[s + TOP] as number) >>> LEFT_SHIFT;
   mergeCaches(words, s, part);
   words[s + REST] = Math.max(part, LEFT_LEAST);
-}
-
-function grow(words: Int32Array, s: number, arena: Arena, n: number): number {
-  const few = FEW + ((words[s + TOP] as number) >>> FEW_SHIFT);
-  if (mergeCaches(words, s, few)) return carve(words, s, arena, n);
-  const isRoom = coverTo(words, s, arena, words[s + TOP] as number)
-    && extendBy(words, s, arena, n);
-  return isRoom || mergeCaches(words, s, 0) ? carve(words, s, arena, n) : 0;
 }
 
 /** A block takes in what lies behind it; the place of its new end is bounded already. */

@@ -36,11 +36,11 @@ import { dropLive, isLive, setBoundary, setLive, sizeAt, sizeWord } from './best
 import { clearBest, layEmpty, rebuildBest, settleBest, trimBest } from './best-rebuild.ts';
 import {
   bump,
-  carve,
   coverTo,
   dropEnd,
   extendBy,
   growTo,
+  obtain,
   setEnd,
   shrinkTo,
   tidyCaches,
@@ -66,16 +66,16 @@ function granulesFor(size: number): number {
 
 function allocSlow(words: Int32Array, s: number, arena: Arena, size: number): number {
   if (size > CACHED_BYTES) return allocLarge(words, s, arena, size);
-  return carve(words, s, arena, (size + 15) >>> 4);
+  return obtain(words, s, arena, (size + 15) >>> 4);
 }
 
 function allocLarge(words: Int32Array, s: number, arena: Arena, size: number): number {
   const n = Math.ceil(size / GRANULE);
   if (n > MAX_GRANULES) return 0;
-  const at = carve(words, s, arena, n);
+  const at = obtain(words, s, arena, n);
   if (at !== 0 || n < WORTH_SETTLING) return at;
   settleBest(words, s);
-  return carve(words, s, arena, n);
+  return obtain(words, s, arena, n);
 }
 
 /** Frees a live block of more than 32 granules, or when it is time to look through the caches. */

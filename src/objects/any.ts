@@ -161,7 +161,7 @@ function equalsBlock(core: Core, ref: number, value: unknown): boolean {
   }
   if (typeof value !== 'object') return false;
   const handle = handleIn(value);
-  if (handle !== null) return core.refOf(handle) === ref;
+  if (handle !== null) return core.leadsTo(ref, core.refOf(handle));
   if (isDate(value)) {
     return roleAt(memory, ref) === ROLE.moment && Object.is(momentAt(memory, ref), timeOf(value));
   }

@@ -307,7 +307,7 @@ function refCodec(core: Core, kind: Kind): KeyCodec<unknown> {
     ...sharing(core.memory, refOf),
     hash: (value) => mix(refOf(value)),
     hashNow: ({ i32 }, base, i) => mix(i32[base + i]),
-    equals: ({ i32 }, base, i, value) => i32[base + i] === refOf(value),
+    equals: ({ i32 }, base, i, value) => core.leadsTo(i32[base + i], refOf(value)),
   };
 }
 

@@ -9,8 +9,8 @@
  * of an object that nothing else refers to, by `scan`. From then on nobody can get at what has no
  * mark. Before someone looks at all blocks, what was noted is freed (`settle`).
  *
- * Blocks are noted in address order and freed in the opposite one, since methods give what was freed
- * last first, and low addresses are those that do not keep a region large.
+ * Blocks are noted in address order and freed in the opposite one, as methods give first what was
+ * freed last, and low addresses are those that do not keep a region large.
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE_MASK, SEGMENT_SHIFT } from '../layout-objects.ts';
@@ -117,6 +117,8 @@ class Cycle implements Watcher {
   #bytes = 0;
   readonly #core: Core;
   readonly #marker: Marker;
+  /** Did the program go on while it was marked? */
+  #isInterrupted = false;
   /** Blocks to be freed; null while marking. */
   #condemned: Marks | null = null;
   /** Where the survey goes on; null = it is done. */
@@ -138,7 +140,10 @@ class Cycle implements Watcher {
   /** true = the collection is done. */
   step(isOver: () => boolean): boolean {
     if (this.#condemned === null) {
-      if (!this.#marker.drain(isOver)) return false;
+      if (!this.#marker.drain(isOver)) {
+        this.#isInterrupted = true;
+        return false;
+      }
       this.#endMarking();
       if (isOver()) return false;
     }
@@ -175,26 +180,33 @@ class Cycle implements Watcher {
   /** What a program holds. */
   #reachHeld(): void {
     const { pins } = this.#core;
-    if (this.withHandles) for (const handle of this.#held()) this.#marker.reach(refOf(handle));
+    if (this.withHandles) this.#eachHeld((handle) => this.#marker.reach(refOf(handle)));
     for (const ref of pins) this.#marker.reach(ref);
   }
 
-  *#held(): IterableIterator<Handle> {
-    yield* this.#core.handles;
-    for (const cursor of this.#core.cursors) if (cursor.$at !== STALE) yield cursor;
+  #eachHeld(visit: (handle: Handle) => void): void {
+    const { handles, cursors } = this.#core;
+    handles.each(visit);
+    for (const cursor of cursors) if (cursor.$at !== STALE) visit(cursor);
   }
 
   #endMarking(): void {
     const { handles, memory } = this.#core;
     this.#core.epoch += 1;
-    this.#reachHeld();
-    this.#marker.drain(NEVER);
-    for (const handle of this.withHandles ? [] : this.#held()) {
-      if (this.marks.has(refOf(handle))) continue;
-      handles.expire(refOf(handle));
-      handle.$at = STALE;
+    if (this.#isInterrupted) {
+      this.#reachHeld();
+      this.#marker.drain(NEVER);
     }
-    if (this.#marker.movedKeys) rehash(this.#core, this.marks);
+    const { marks } = this;
+    if (!this.withHandles) {
+      this.#eachHeld((handle) => {
+        const ref = refOf(handle);
+        if (marks.has(ref)) return;
+        handles.expire(ref);
+        handle.$at = STALE;
+      });
+    }
+    if (this.#marker.movedKeys) rehash(this.#core, marks);
     this.#condemned = new Marks(memory.region);
   }
 

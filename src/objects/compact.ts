@@ -3,15 +3,14 @@
  * end is given back. The method decides where a block can go: it is asked for a place of the same
  * size, the highest blocks first, until it has none that lies lower.
  *
- * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A whole
- * collection then leads every reference past them and frees them, which is what it does anyway. So
+ * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A
+ * whole collection then leads every reference past them and frees them, as it always does. So
  * one pass is: move, collect, give back; there are several, since places that become free in one
  * serve blocks of other sizes in the next.
  *
  * Blocks with a live view, and the head of the heap, which is its first block, stay where they are.
  * Only private memory changes: a crash before the next checkpoint leaves the old heap.
  */
-import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
 import { FORWARD, GRANULE_MASK, ROLE, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
 import { spaceOf } from '../region/calls.ts';
@@ -114,11 +113,11 @@ class Places {
     const granules = Math.ceil(bytes / GRANULE);
     if (this.#exhausted.has(granules)) return 0;
     for (;;) {
-      const to = this.#alloc(bytes);
+      const to = this.#alloc(ref, bytes);
       if (to !== 0 && to >>> 0 < ref >>> 0) return to;
       const isBehind = to === 0 || this.#isBehind(to, bytes);
       // What was freed last is offered first: what lies behind is kept as well, if it is small.
-      if (isBehind && bytes > MOST_BEHIND) this.#core.memory.free(to);
+      if (to !== 0 && isBehind && bytes > MOST_BEHIND) this.#free(to);
       else if (to !== 0) this.#plug(to, bytes);
       if (!isBehind) continue;
       this.#exhausted.add(granules);
@@ -132,7 +131,7 @@ class Places {
     while (this.#plugs !== 0) {
       const ref = this.#plugs;
       this.#plugs = memory.tag(ref);
-      memory.free(ref);
+      this.#free(ref);
     }
   }
 
@@ -150,14 +149,20 @@ class Places {
     this.#plugs = ref;
   }
 
-  /** 0 = no room: then the heap stays as large as it is. */
-  #alloc(bytes: number): number {
-    try {
-      return this.#core.memory.alloc(bytes);
-    } catch (error) {
-      if (!(error instanceof RegionError)) throw error;
-      return 0;
+  /**
+   * From the segments themselves: the region would ask the program for room, and the program might
+   * look at a heap whose blocks are half moved. 0 = there is none.
+   */
+  #alloc(ref: number, bytes: number): number {
+    for (let segment = 0; segment <= ref >>> SEGMENT_SHIFT; segment++) {
+      const granule = this.#parts[segment]?.blocks.alloc(bytes) ?? 0;
+      if (granule !== 0) return (segment << SEGMENT_SHIFT) | granule;
     }
+    return 0;
+  }
+
+  #free(ref: number): void {
+    this.#parts[ref >>> SEGMENT_SHIFT]?.blocks.free(ref & GRANULE_MASK);
   }
 }
 

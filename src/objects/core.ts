@@ -97,6 +97,8 @@ export class Core {
   epoch = 0;
   /** The same where they moved, or all went. */
   moves = 0;
+  /** Has a struct of the heap had other fields? Only then are there signposts. */
+  evolved = false;
   /** Calls under way in which code of the program may run while what is new has no place yet. */
   building = 0;
   /** How often a collection was begun or went on: what nothing referred to may be gone. */
@@ -248,6 +250,16 @@ export class Core {
   /** Classes are made again: types changed. */
   forgetClasses(): void {
     this.#classes = [];
+  }
+
+  /** Does a reference lead to this object, over signposts as well? */
+  leadsTo(stored: number, ref: number): boolean {
+    return stored === ref || (this.evolved && stored !== 0 && this.endOf(stored) === ref);
+  }
+
+  /** The object a reference leads to. ERR_CORRUPT where signposts lead to nowhere. */
+  endOf(ref: number): number {
+    return (this.memory.tag(ref) & ROLE_MASK) === ROLE.forward ? this.#next(ref) : ref;
   }
 
   /** Where an object is now that moved, perhaps more than once. */

@@ -8,9 +8,9 @@
  * the collector has led every reference past it.
  */
 import { RegionError } from '../errors.ts';
-import { FORWARD, ROLE, ROLE_MASK, ROLE_SHIFT } from '../layout-objects.ts';
+import { ANY, FORWARD, ROLE, ROLE_MASK, ROLE_SHIFT } from '../layout-objects.ts';
 import { placeOf } from './accessors.ts';
-import { type Core, tagOf, type Type } from './core.ts';
+import { type Core, type SlotVisitor, tagOf, type Type } from './core.ts';
 import { inlineView, setInline } from './inline.ts';
 import { refOf } from './handles.ts';
 import { type Kind, textOf } from './kinds.ts';
@@ -204,9 +204,39 @@ export function upgradeAll(core: Core, table: TypeTable, only: Type | null): num
  * Where the heap finds things by reference all are, since an object that moves would not be found.
  */
 export function takeOver(core: Core, table: TypeTable): void {
-  if (table.hasReferenceKeys()) upgradeAll(core, table, null);
+  if (table.hasReferenceKeys() && upgradeAll(core, table, null) > 0) settleKeys(core, table);
   const old = [...core.handles].filter(({ $bound }) => table.isOutdated($bound.type));
   for (const handle of old) changeOne(core, table, refOf(handle));
+}
+
+/** Maps and sets find objects that moved by where these are now, not by their signposts. */
+function settleKeys(core: Core, table: TypeTable): void {
+  const { memory } = core;
+  const headers: { ref: number; type: Type }[] = [];
+  for (const { address, busy } of memory.region.blocks()) {
+    const ref = refAt(address);
+    const tag = busy ? memory.tag(ref) : 0;
+    const role = tag & ROLE_MASK;
+    if (role !== ROLE.hash && role !== ROLE.entries) continue;
+    const type = table.at(tag >>> ROLE_SHIFT);
+    const key = type.kind?.key?.name;
+    if (key !== 'ref' && key !== 'any') continue;
+    if (role === ROLE.hash) headers.push({ ref, type });
+    else core.familyOf(type).slots(core, type, memory.views(ref), memory.word(ref), 0, lead(core));
+  }
+  for (const { ref, type } of headers) core.familyOf(type).moved?.(core, type, ref);
+}
+
+/** Leads the reference in a slot past its signposts. */
+function lead(core: Core): SlotVisitor {
+  const { memory } = core;
+  return ({ i32 }, index, isAny) => {
+    const ref = i32[index];
+    if ((isAny && i32[index + 1] !== ANY.ref) || memory.held(ref) < 0) return;
+    if ((memory.tag(ref) & ROLE_MASK) !== ROLE.forward) return;
+    i32[index] = core.endOf(ref);
+    memory.dropped(ref);
+  };
 }
 
 function changeOne(core: Core, table: TypeTable, ref: number): void {

@@ -17,7 +17,7 @@ function create(core: Core, type: Type, value: unknown): number {
   try {
     const { size, length } = (value ?? {}) as { size?: unknown; length?: unknown };
     const count = size ?? length ?? (Array.isArray(entries) ? entries.length : 0);
-    if (typeof count === 'number') table.expect(ref, count);
+    if (Number.isSafeInteger(count)) table.expect(ref, count as number);
     if (table.shape.value === null) for (const key of entries) add(table, ref, key, undefined);
     else for (const pair of entries) addPair(type, table, ref, pair);
     return ref;
@@ -30,7 +30,8 @@ function create(core: Core, type: Type, value: unknown): number {
 /** Values of a set, pairs of a map. ERR_SCHEMA where that is not what was given. */
 function entriesOf({ kind }: Type, value: unknown): Iterable<unknown> {
   if (typeof value !== 'object' || value === null) throw misfit(kind as Kind, value);
-  if (Symbol.iterator in value) return value as Iterable<unknown>;
+  const { [Symbol.iterator]: iterate } = value as Partial<Iterable<unknown>>;
+  if (typeof iterate === 'function') return value as Iterable<unknown>;
   if (!isPlainObject(value) || kind?.name !== 'map') throw misfit(kind as Kind, value);
   return Object.entries(value);
 }

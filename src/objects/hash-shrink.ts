@@ -83,6 +83,7 @@ function closeGaps(shape: HashShape, ref: number): void {
   for (let i = 0; i < count; i++) {
     const chunk = words[word + i];
     if (chunk === 0) continue;
+    // A collection may have looked at one part of the directory and not at the other.
     memory.dropped(chunk);
     words[word + i] = 0;
     words[word + kept++] = chunk;
@@ -99,7 +100,6 @@ function becomeSingle(shape: HashShape, ref: number, field: number): void {
   const at = memory.word(ref) + field;
   const directory = i32[at];
   i32[at] = memory.views(directory).i32[directoryWord(shape, directory)];
-  memory.dropped(i32[at]);
   giveUp(shape, directory);
 }
 

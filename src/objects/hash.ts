@@ -85,8 +85,8 @@ export class HashTable {
   }
 
   /**
-   * Number of the entry of a key, which is normal; it is the found one then. Or -1. Where entries lie
-   * is spelled out here, not asked of the shape for each: 20 ns against 35.
+   * Number of the entry of a key, which is normal; it is the found one then. Or -1. Where entries
+   * lie is spelled out here, not asked of the shape for each: 20 ns against 35.
    */
   find(ref: number, hash: number, key: unknown): number {
     const { shape } = this;

@@ -13,9 +13,9 @@ export interface HeapCount {
 /** Garbage that was not collected yet counts as what it was: only a collection tells. */
 export interface HeapStat {
   /**
-   * Objects by struct, `Task`, and collections by kind, `list(str)`, in the order in which the types
-   * were made. Bytes are those of the blocks that handles stand for, and of the parts of collections,
-   * but not of what either refers to.
+   * Objects by struct, `Task`, and collections by kind, `list(str)`, in the order in which the
+   * types were made. Bytes are those of the blocks that handles stand for, and of the parts of
+   * collections, but not of what either refers to.
    */
   readonly types: ReadonlyMap<string, HeapCount>;
   /** Strings that are not empty, bytes and typed arrays, big integers, dates in fields `any`. */

@@ -5,8 +5,8 @@
  * that the stack holds one piece for each such block that lies inside another.
  *
  * A program may go on between two steps (collect.ts). What was reachable when marking began is
- * marked: whoever takes a reference out of a slot tells (`reach`). New blocks are marked, and looked
- * into as well (`born`), since slots are moved into them bit by bit.
+ * marked: whoever takes a reference out of a slot tells (`reach`). New blocks are marked, and
+ * looked into as well (`born`), since slots are moved into them bit by bit.
  *
  * With `leads`, references to a block that moved (ROLE.forward) are led to where it is, and the
  * signpost is not marked. That writes to slots; a program must not go on in between then.

@@ -50,8 +50,6 @@ export class Memory {
   readonly #views: Views[] = [];
   /** The collector, while it works. */
   watcher: Watcher | null = null;
-  /** How often blocks were moved: a place that is kept from one call to the next is void then. */
-  moves = 0;
 
   constructor(region: Region) {
     this.region = region;
@@ -94,8 +92,8 @@ export class Memory {
   }
 
   /**
-   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection is
-   * under way, which goes from block to block.
+   * Lengthens or shortens a block where it is. False where that cannot be, and while a collection
+   * is under way, which goes from block to block.
    */
   stretch(ref: number, bytes: number): boolean {
     return this.watcher === null && this.region.resize(addressAt(ref), bytes, IN_PLACE) !== 0;

@@ -193,15 +193,22 @@ function compareWide(memory: Memory, ref: number, text: string): number {
 export function sharedUnits(memory: Memory, ref: number, text: string, most: number): number {
   const { i32 } = memory.views(ref);
   const word = (ref & GRANULE_MASK) << WORD_SHIFT;
-  const isBytes = ref !== 0 && (i32[word] & ROLE_MASK) === ROLE.latin1;
-  const mine = isBytes ? '' : loadText(memory, ref) ?? '';
-  const length = isBytes ? i32[word] >>> ROLE_SHIFT : mine.length;
-  const end = Math.min(length, text.length, most);
+  const tag = i32[word];
+  if (ref === 0 || (tag & ROLE_MASK) !== ROLE.latin1) return sharedWide(memory, ref, text, most);
+  let end = tag >>> ROLE_SHIFT;
+  if (text.length < end) end = text.length;
+  if (most < end) end = most;
   const from = word + TEXT.bytes;
   for (let i = 0; i < end; i++) {
-    const unit = isBytes ? (i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff : mine.charCodeAt(i);
-    if (unit !== text.charCodeAt(i)) return i;
+    if (text.charCodeAt(i) !== ((i32[from + (i >> 2)] >>> ((i & 3) << 3)) & 0xff)) return i;
   }
+  return end;
+}
+
+function sharedWide(memory: Memory, ref: number, text: string, most: number): number {
+  const mine = ref === 0 ? '' : loadText(memory, ref) ?? '';
+  const end = Math.min(mine.length, text.length, most);
+  for (let i = 0; i < end; i++) if (text.charCodeAt(i) !== mine.charCodeAt(i)) return i;
   return end;
 }
 

@@ -93,7 +93,7 @@ function checkLeaf(check: Check, ref: number, { level, low, high }: Place): numb
   const { nodes, report } = check;
   check.leaves.push(ref);
   if (check.depth === -1) check.depth = level;
-  if (check.depth !== level) report('T3', ref, `a leaf at level ${level}, another at ${check.depth}`);
+  if (check.depth !== level) report('T3', ref, `at level ${level}, others at ${check.depth}`);
   const { keys } = nodes;
   const found = keysIn(check, ref);
   for (const [i, key] of found.entries()) {
@@ -157,7 +157,8 @@ function keysIn(check: Check, ref: number): (Probe | null)[] {
 }
 
 /** `skip` units are common to all texts of a node, and each hint says how its text goes on. */
-function checkHints({ core: { memory }, nodes, report }: Check, ref: number, found: readonly (Probe | null)[]) {
+function checkHints(check: Check, ref: number, found: readonly (Probe | null)[]): void {
+  const { core: { memory }, nodes, report } = check;
   if (nodes.keys.isHinted !== true || found.length === 0) return;
   const views = memory.views(ref);
   const hints = hintsAt(views, memory.word(ref) + NODE.keys);
@@ -174,7 +175,8 @@ function checkHints({ core: { memory }, nodes, report }: Check, ref: number, fou
 function checkLinks({ nodes, leaves, report }: Check): void {
   for (const [i, leaf] of leaves.entries()) {
     const next = leaves[i + 1] ?? 0;
-    if (nodes.nextOf(leaf) !== next) report('T7', leaf, `${nodes.nextOf(leaf)} is next, not ${next}`);
+    const said = nodes.nextOf(leaf);
+    if (said !== next) report('T7', leaf, `${said} is next, not ${next}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * How a sorted map takes an entry in. All nodes that a split needs are allocated before the first of
- * them is linked: a call that fails leaves the tree as it was.
+ * How a sorted map takes an entry in. All nodes that a split needs are allocated before the first
+ * of them is linked: a call that fails leaves the tree as it was.
  *
  * A full node is split in the middle. But where an entry is added at an end of the tree, the node
  * there stays as full as it is, and the entry gets one of its own: keys that come in order leave

@@ -6,8 +6,8 @@
  *
  * They lie behind the references of the keys: `skip`, then a word for each key. `skip` gets smaller
  * when a text comes that has less in common, which needs no look into the others, and larger when a
- * node is split. A key that is found costs one look into a leaf's texts, not six (a million random
- * keys: 0.9 against 2.1 µs).
+ * node is split. A key that is found costs one look into a leaf's texts, not five, which saves a
+ * third of the time of a search among 10^5 to 10^6 keys in random order, for 5 to 7 bytes an entry.
  */
 import { NODE } from '../layout-objects.ts';
 import type { Memory, Views } from './memory.ts';
@@ -58,12 +58,12 @@ export function findHinted(
       else return found === 0 ? mid : Number.NaN;
     }
   }
-  // Nothing of this holds where the text does not begin as all others do; then they are on one side.
+  // That holds where the text begins as all others do; else they are on one side of it.
   if (skip === 0 || sharedUnits(memory, i32[base], text, skip) === skip) return ~low;
   return compareText(memory, i32[base], text) < 0 ? ~count : ~0;
 }
 
-/** The hint for a text that comes to `count` others; they are made to have in common what it has. */
+/** The hint for a text that comes to `count` others, whose `skip` is what it has in common too. */
 export function admit(
   memory: Memory, views: Views, base: number, count: number, text: string,
 ): number {

@@ -24,7 +24,7 @@ export interface TreeKeys<P = Probe> {
   readonly isHinted?: true;
   /** What is searched for. ERR_SCHEMA where the value is no key of the kind. */
   probe(value: unknown): P;
-  /** The same for the bound of a range, which need not be a possible key; null where it has no place. */
+  /** The same for the bound of a range, which need not be a possible key; null = no place. */
   bound(value: unknown): P | null;
   /** What a program sees of a key. */
   keyOf(probe: P): unknown;

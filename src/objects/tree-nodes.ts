@@ -1,10 +1,10 @@
 /**
- * The nodes of sorted maps: how many entries one has room for, where its slots lie, and moving slots
- * between them. A slot that moves is copied, bit by bit: what it refers to goes with it.
+ * The nodes of sorted maps: how many entries one has room for, where its slots lie, and moving
+ * slots between them. A slot that moves is copied, bit by bit: what it refers to goes with it.
  *
- * A collection under way has to see every reference that was there when it began (memory.ts). A node
- * that is given up stays as it is and is seen; one that gives a part of its slots to a new node tells
- * of all of them before (`tell`), as the new one counts as seen.
+ * A collection under way has to see every reference that was there when it began (memory.ts). A
+ * node that is given up stays as it is and is seen; one that gives a part of its slots to a new
+ * node tells of all of them before (`tell`), as the new one counts as seen.
  */
 import { ANY, NODE, NODE_BYTES, ROLE } from '../layout-objects.ts';
 import type { Codec } from './codec.ts';
@@ -118,7 +118,7 @@ class Nodes {
     return room;
   }
 
-  /** Words of `room` keys, their hints included; an even number, so that what follows is aligned. */
+  /** Words of `room` keys, hints included; an even number, so that what follows is aligned. */
   #keyWords(room: number): number {
     const words = ((room * this.#keyWidth + 7) >>> 3) << 1;
     return this.#isHinted ? words + hintWords(room) : words;
@@ -223,8 +223,8 @@ class Nodes {
     const [goal, target] = [memory.views(to), memory.word(to)];
     const count = goal.i32[target + NODE.count];
     this.#pourKeys(source, word + NODE.keys, i, goal, target + NODE.keys, count, n);
-    this.moveValues(source, this.valuesAt(source, word), i, goal, this.valuesAt(goal, target), count,
-      n);
+    const [base, end] = [this.valuesAt(source, word), this.valuesAt(goal, target)];
+    this.moveValues(source, base, i, goal, end, count, n);
     goal.i32[target + NODE.count] = count + n;
   }
 
@@ -273,8 +273,8 @@ class Nodes {
   }
 
   /**
-   * Puts a key between those of a node that has room; the count stays. `from`, `at` = where its slot
-   * is; `probe` = the key, where it is known.
+   * Puts a key between those of a node that has room; the count stays. `from`, `at` = where its
+   * slot is; `probe` = the key, where it is known.
    */
   insertKey(views: Views, word: number, place: number, from: Views, at: number, probe?: Probe) {
     const { memory } = this;

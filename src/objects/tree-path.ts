@@ -1,6 +1,7 @@
 /**
- * The way from the root of a sorted map to a leaf. The branches of the last descent are kept, for what
- * splits and joins nodes afterwards; no way is longer than TREE_LEVELS, whatever the region holds.
+ * The way from the root of a sorted map to a leaf. The branches of the last descent are kept, for
+ * what splits and joins nodes afterwards; no way is longer than TREE_LEVELS, whatever the region
+ * holds.
  */
 import { NODE, TREE_LEVELS } from '../layout-objects.ts';
 import type { RegionError } from '../errors.ts';

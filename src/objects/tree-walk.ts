@@ -1,7 +1,7 @@
 /**
- * Iterating over a sorted map. An iteration keeps the place of the next entry, and the last key it
- * gave: where the map changed meanwhile it searches that key again and goes on behind it. Forward,
- * the next leaf is linked; backward it is searched for, once a leaf.
+ * Iterating over a sorted map. An iteration keeps the place of the next entry, and the last key
+ * it gave: where the map changed meanwhile, or blocks were moved, it searches that key again and
+ * goes on behind it. Forward, the next leaf is linked; backward it is searched for, once a leaf.
  */
 import { NODE, TREE } from '../layout-objects.ts';
 import type { Handle } from './handles.ts';
@@ -68,11 +68,11 @@ export class Walk implements IterableIterator<unknown> {
     const { $at, $bound } = this.#handle;
     if (this.#left === 0) return { value: undefined, done: true };
     if ($at < 0) throw $bound.core.stale();
-    const { keys, values, memory } = this.#tree.nodes;
+    const { keys, values, core } = this.#tree.nodes;
     const changes = $bound.views.i32[$at + TREE.changes];
-    if (this.#leaf === 0 || changes !== this.#changes || memory.moves !== this.#moves) {
+    if (this.#leaf === 0 || changes !== this.#changes || core.moves !== this.#moves) {
       this.#changes = changes;
-      this.#moves = memory.moves;
+      this.#moves = core.moves;
       this.#seek($bound.views.i32[$at + TREE.root]);
     } else if (this.#place === this.#stop) this.#turn($bound.views.i32[$at + TREE.root]);
     if (this.#leaf === 0) {

@@ -1,10 +1,10 @@
 /**
- * Sorted maps as B+trees (Comer, The Ubiquitous B-Tree, 1979): entries in leaves, which are linked in
- * the order of their keys; branches hold what parts their children, keys of their own. A text that
- * parts two leaves is the shortest one that does, a copy that belongs to the branch.
+ * Sorted maps as B+trees (Comer, The Ubiquitous B-Tree, 1979): entries in leaves, which are linked
+ * in the order of their keys; branches hold what parts their children, keys of their own. A text
+ * that parts two leaves is the shortest one that does, a copy that belongs to the branch.
  *
- * A new value and a new key are made in slots outside the region, and all nodes are allocated, before
- * anything is linked: what fails leaves the tree as it was.
+ * A new value and a new key are made in slots outside the region, and all nodes are allocated,
+ * before anything is linked: what fails leaves the tree as it was.
  *
  * Invariants, reported by tree-check.ts:
  *   T1 the head is sane: there is a root where there are entries, and only there
@@ -69,7 +69,7 @@ export class Tree {
   /** ERR_SCHEMA, ERR_NO_SPACE: then all is as it was. */
   set(views: Views, head: number, probe: Probe, value: unknown): void {
     const { values } = this.nodes;
-    // First of all: what is copied into the heap may run code of the program that changes this tree.
+    // First of all: what is copied into the heap may run code of the program, which uses the tree.
     values.init(SPARE, VALUE, 0, value);
     let isOther: boolean;
     try {

@@ -107,6 +107,7 @@ export class TypeTable implements Types {
 
   #learn(type: Type): void {
     this.#all[type.id] = type;
+    if (type.layout?.previous !== undefined) this.#core.evolved = true;
     this.#named.set(type.isPlain ? PLAIN_NAME : type.text, type);
   }
 

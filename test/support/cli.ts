@@ -21,7 +21,7 @@ export function cli(args: readonly string[], env: Record<string, string> = {}): 
     encoding: 'utf8',
     env: { ...process.env, ...env },
     maxBuffer: 256 * 1024 * 1024,
-    timeout: 60_000,
+    timeout: 120_000,
   });
   return { status, stdout, stderr };
 }

@@ -3,15 +3,18 @@
  * JavaScript. What is reachable is worked out from the latter, by a walk of its own.
  */
 import { expect } from 'vitest';
-import { refAt } from '../../src/objects/memory.ts';
+import { heap } from '../../src/disciplines/heap.ts';
 import { HEAD, HEAD_ROOT, ROLE, ROLE_MASK } from '../../src/layout-objects.ts';
+import { slab } from '../../src/methods/slab.ts';
 import type { Handle } from '../../src/objects/handles.ts';
-import type { ObjectHeap } from '../../src/objects/heap.ts';
+import { heapIn, type ObjectHeap } from '../../src/objects/heap.ts';
 import { any, list, map, optional, ref, set, sorted, str, u32 } from '../../src/objects/kinds.ts';
+import { refAt } from '../../src/objects/memory.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
 import { loadText } from '../../src/objects/text.ts';
-import type { Region } from '../../src/types.ts';
-import type { Random } from './oracle.ts';
+import { createRegion } from '../../src/region/region.ts';
+import type { Method, Region } from '../../src/types.ts';
+import { newSeed, type Random, randomFrom } from './oracle.ts';
 
 export const Node = struct('Node', {
   id: u32,
@@ -330,3 +333,11 @@ const CHANGES: readonly Change[] = [
     handle.loose = kind >= 3 ? plain : given;
   },
 ];
+
+/** A heap whose clock goes on by one at each look: a step of `budgetMs: n` looks n times. */
+export function tickingHeap(method: Method = slab): { heap: ObjectHeap; world: World } {
+  const region = createRegion(heap({ capacity: '256MiB' }), method, { name: 'app' });
+  let time = 0;
+  const made = heapIn(region, { now: () => time++ });
+  return { heap: made, world: new World(made, region, randomFrom(newSeed())) };
+}

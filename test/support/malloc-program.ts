@@ -23,7 +23,7 @@ export function program(text: string, options?: string, args: readonly string[] 
   if (options === undefined) delete env.REGIONSTORE_OPTIONS;
   const { status, signal, stdout, stderr } = spawnSync(process.execPath,
     [...args, '--input-type=module', '--eval', `${ALL}\n${text}`],
-    { cwd: root, encoding: 'utf8', env, timeout: 60_000 });
+    { cwd: root, encoding: 'utf8', env, timeout: 120_000 });
   return { status, signal, stdout, stderr };
 }
 
