@@ -172,7 +172,7 @@ if (LAST.directory + SLOT_GRANULES / 2 ** LAST_SLAB_SHIFT !== LAST.words) {
 /**
  * State of the method `slab`: offsets in words from its first granule. `pages` is how many there
  * are, `due` the number at which empty ones are looked for; `sealed` is 1 while none is empty;
- * `hidden` holds granules; `heads` the first free block of each class, by its size in granules;
+ * `hidden` holds granules; `heads` the first listed group of each class, by its size in granules;
  * `directory` has a word per MiB of the window: the word index of its table, negative while sealed,
  * 0 = no page lies there. A heap of `best` follows.
  */
@@ -193,22 +193,25 @@ export const SLAB_HIDDEN = 40;
 export const SLAB_CLASSES = 16;
 /** Granules of a page of slab: its blocks have one size. */
 export const SLAB_PAGE = { granules: 256, shift: 8 } as const;
-/** The table of a MiB: which MiB it is, then an entry per page. */
-export const SLAB_TABLE = { chunk: 0, entries: 4, words: 2308, shift: 16 } as const;
-/** What a table says of a page: its kind, then a bit per granule. */
-export const SLAB_ENTRY = { kind: 0, bits: 1, words: 9 } as const;
+/** The table of a MiB: which MiB it is, a kind per page, then its groups of 32 granules. */
+export const SLAB_TABLE = { chunk: 0, kinds: 4, groups: 260, words: 4356, shift: 16 } as const;
+/** A group: a bit per granule, set where a free block starts; the next group of the list. */
+export const SLAB_GROUP = { free: 0, next: 1, words: 2, granules: 32 } as const;
+/** The first group of a list: the word with its bits; its last granule, by which it is named. */
+export const SLAB_HEAD = { word: 0, last: 1, words: 2 } as const;
 /** Kind of a page: its class, whether it has hidden blocks. 0 = no page lies there. */
 export const SLAB_KIND = { class: 31, guarded: 32 } as const;
-/** Words of a free block: the next one of its class, the complement of that. */
-export const SLAB_FREE = { next: 0, check: 1 } as const;
 
 if (SLAB.hidden + SLAB_HIDDEN > SLAB.heads) throw new Error('layout: hidden blocks of slab');
-if (SLAB.heads + SLAB_KIND.class >= SLAB.directory) throw new Error('layout: classes');
+if (SLAB.heads + SLAB_HEAD.words * (SLAB_CLASSES + 1) > SLAB.directory) {
+  throw new Error('layout: classes');
+}
 if (SLAB.directory + SLOT_GRANULES / 2 ** SLAB_TABLE.shift !== SLAB.words) {
   throw new Error('layout: directory of slab');
 }
-if (SLAB_TABLE.entries + SLAB_ENTRY.words * 2 ** (SLAB_TABLE.shift - SLAB_PAGE.shift)
-  !== SLAB_TABLE.words) throw new Error('layout: table of slab');
+if (SLAB_TABLE.kinds + 2 ** (SLAB_TABLE.shift - SLAB_PAGE.shift) !== SLAB_TABLE.groups
+  || SLAB_TABLE.groups + SLAB_GROUP.words * 2 ** SLAB_TABLE.shift / SLAB_GROUP.granules
+    !== SLAB_TABLE.words) throw new Error('layout: table of slab');
 
 // ---- regions shared by threads -----------------------------------------------------------------
 

@@ -133,7 +133,7 @@ describe('making one', () => {
     ['an iterator', set(u32), [3, 3, 4].values(), [3, 4]],
     ['a Set', set(str), new Set(['a']), ['a']],
     ['lists', map(u8, list(str)), [], []],
-    ['what tells a wrong size', set(u32), { size: 1.5, [Symbol.iterator]: () => [1].values() }, [1]],
+    ['a wrong size', set(u32), { size: 1.5, [Symbol.iterator]: () => [1].values() }, [1]],
   ])('of %s', (_name, kind, value, entries) => {
     const hash = newHash(opened, kind, value);
     expect([...hash]).toEqual(entries);

@@ -2,8 +2,8 @@
 import { inspect } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, optional, sorted, str, u16, u32,
-  u64, u8 } from '../src/objects/kinds.ts';
+import { any, bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, optional, sorted, str, u16,
+  u32, u64, u8 } from '../src/objects/kinds.ts';
 import type { PersistentSorted, Range } from '../src/objects/persistent.ts';
 import { compareText, loadText, newText, sharedUnits, unitAt } from '../src/objects/text.ts';
 import { expectCode } from './support/expect-code.ts';
@@ -92,6 +92,7 @@ const VALUES: readonly (readonly [Kind, (random: Random) => unknown])[] = [
   [u32, (random) => random(1000)], [str, words], [f64, reals],
   [optional(u8), (random) => random(3) === 0 ? undefined : random(256)],
   [u8, (random) => random(256)],
+  [any, (random) => [words(random), random(9), null, undefined, 2n ** 70n][random(5)]],
 ];
 
 describe.each(KEYS)('keys of $name', (kind, newKey) => {

@@ -6,7 +6,6 @@
  */
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
-import { checkHeapIn, isHeap } from '../objects/heap.ts';
 import type { StoreFinding } from '../store/check.ts';
 import type { Store } from '../store/store.ts';
 import type { Finding } from '../types.ts';
@@ -77,13 +76,8 @@ function findingsOf(target: Target, names: readonly string[], pages: boolean): R
     const isWanted = ({ region }: Row) => names.length === 0 || names.includes(region ?? '');
     return storeFindings(target.store, pages).filter(isWanted);
   }
-  return subjects.flatMap(({ name, region }) => {
-    const found = region.check();
-    if (found.length === 0 && isHeap(region)) {
-      found.push(...checkHeapIn(region, { now: () => performance.now() }));
-    }
-    return found.map((finding) => rowOf(finding, name));
-  });
+  return subjects.flatMap((subject) =>
+    subject.check().map((finding) => rowOf(finding, subject.name)));
 }
 
 function rowOf(finding: Finding, region: string | null): Row {

@@ -7,7 +7,6 @@
  *   after: the same, givenBack }], givenBack, checkpoint: its id | null }
  */
 import type { Command } from 'commander';
-import { heapIn, isHeap } from '../objects/heap.ts';
 import type { Region } from '../types.ts';
 import type { Target } from './target.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
@@ -65,11 +64,10 @@ function compacted(
 ): Report {
   const regions: Row[] = [];
   const total = target.count(names);
-  for (const { name, region } of target.subjects(names)) {
+  for (const { name, region, heap } of target.subjects(names)) {
     console.progress.step('compacting region', regions.length, total);
     const before = useOf(region);
-    const givenBack = isHeap(region)
-      ? heapIn(region, { now: () => performance.now() }).compact().bytes : region.compact();
+    const givenBack = heap()?.compact().bytes ?? region.compact();
     regions.push({ name, before, after: useOf(region), givenBack });
   }
   const givenBack = regions.reduce((sum, row) => sum + row.givenBack, 0);

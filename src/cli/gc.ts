@@ -7,7 +7,6 @@
  */
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
-import { heapIn, isHeap } from '../objects/heap.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
 import type { Target } from './target.ts';
 import { type Common, type Console, document, onTarget, type Report, unsafeOption, verb }
@@ -56,13 +55,13 @@ function collected(
 ): Report {
   const heaps: Row[] = [];
   const total = target.count(names);
-  for (const { name, region } of target.subjects(names)) {
-    if (!isHeap(region)) {
+  for (const { name, region, heap: heapOf } of target.subjects(names)) {
+    const heap = heapOf();
+    if (heap === null) {
       if (names.length === 0) continue;
       throw new RegionError('ERR_MISMATCH', `'${name}' is a region, not a heap of objects`);
     }
     console.progress.step('collecting heap', heaps.length, total);
-    const heap = heapIn(region, { now: () => performance.now() });
     const { objects, bytes, ms } = heap.collect({ handles: false });
     heaps.push({ name, objects, bytes, ms, liveBytes: region.stat().busyBytes });
   }

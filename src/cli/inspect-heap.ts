@@ -1,8 +1,6 @@
-/** What `inspect` shows of a heap of objects: how much of each type there is, and its named values. */
-import { isHandle } from '../objects/core.ts';
-import { heapIn, isHeap } from '../objects/heap.ts';
+/** What `inspect` shows of a heap of objects: how much there is of each type, its named values. */
+import type { ObjectHeap } from '../objects/heap.ts';
 import type { HeapCount } from '../objects/heap-stat.ts';
-import type { Region } from '../types.ts';
 import { type Column, humanSize, type Paint, printable, table } from './table.ts';
 
 export interface HeapView {
@@ -36,22 +34,14 @@ const ROOT_COLUMNS: readonly Column<NamedValue>[] = [
 /** Named values that the text form shows. */
 const SHOWN = 20;
 
-/** null where there is no heap in the region. */
-export function heapViewOf(region: Region): HeapView | null {
-  if (!isHeap(region)) return null;
-  const heap = heapIn(region, { now: () => performance.now() });
+export function heapViewOf(heap: ObjectHeap | null): HeapView | null {
+  if (heap === null) return null;
   const { types, texts, bytes, bigints, moments } = heap.stat();
   const others = Object.entries({ texts, bytes, bigints, dates: moments });
   const lines = [...types, ...others].map(([name, { count, bytes: size }]: [string, HeapCount]) =>
     ({ name, count, bytes: size }));
-  const root = [...heap.root].map(([name, value]) => ({ name, type: typeOf(value) }));
+  const root = [...heap.root].map(([name, value]) => ({ name, type: heap.typeOf(value) }));
   return { types: lines.filter(({ count }) => count > 0), root };
-}
-
-function typeOf(value: unknown): string {
-  if (isHandle(value)) return value.$bound.type.text;
-  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
-  return value.constructor.name;
 }
 
 export function* heapText(

@@ -86,13 +86,13 @@ export function inspect(program: Command, console: Console): void {
       }));
 }
 
-function rowOf({ name, kind, region }: Subject): Row {
+function rowOf({ name, kind, region, heap }: Subject): Row {
   const { id, method } = region;
   const stat = region.stat();
   const { freeBytes, largestFree } = stat;
   const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
   const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
-  return { name, id, kind, method, ...stat, fragmentation, roots, heap: heapViewOf(region) };
+  return { name, id, kind, method, ...stat, fragmentation, roots, heap: heapViewOf(heap()) };
 }
 
 function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { attachRegion, openRegion } from '../region/region.ts';
 import { privateFile, writableFile } from './direct-file.ts';
+import { subjectOf } from './subject.ts';
 import { type Access, known, type Subject, type Target } from './target.ts';
 
 export function openAlone(path: string, access: Access): Target {
@@ -9,7 +10,7 @@ export function openAlone(path: string, access: Access): Target {
   const region = access.mode === 'read'
     ? openRegion(privateFile(path), { name })
     : openRegion(writableFile(path), { name });
-  return regionTarget(path, { name, kind: 'region', region });
+  return regionTarget(path, subjectOf(name, 'region', region));
 }
 
 /** Not put in order first: nothing but checking and closing it is safe. */
@@ -18,7 +19,7 @@ export function openAsItStands(path: string): Target {
   const name = basename(path);
   try {
     const { region } = attachRegion(discipline, null, name);
-    return regionTarget(path, { name, kind: 'region', region });
+    return regionTarget(path, subjectOf(name, 'region', region));
   } catch (error) {
     discipline.close();
     throw error;

@@ -1,6 +1,7 @@
 /** Opens a store for a verb, or a file of its regions: the store with that region. */
 import { RegionError } from '../errors.ts';
 import { openStore, regionIn, type Store } from '../store/store.ts';
+import { subjectOf } from './subject.ts';
 import { type Access, known, type Target } from './target.ts';
 
 /** `regionId` names the only region that is asked for; null = all. */
@@ -28,7 +29,7 @@ function storeTarget(store: Store, own: string | null): Target {
     *subjects(names = []) {
       const kinds = new Map(store.regions().map(({ name, kind }) => [name, kind]));
       for (const name of chosen(names)) {
-        yield { name, kind: kinds.get(name) ?? 'region', region: regionIn(store, name) };
+        yield subjectOf(name, kinds.get(name) ?? 'region', regionIn(store, name));
       }
     },
     close(isDone) {

@@ -3,8 +3,9 @@
  * opened is in files of their own, each loaded when it is needed.
  */
 import { assert, RegionError } from '../errors.ts';
+import type { ObjectHeap } from '../objects/heap.ts';
 import type { Store } from '../store/store.ts';
-import type { Region } from '../types.ts';
+import type { Finding, Region } from '../types.ts';
 import { someOf } from './table.ts';
 
 export interface Access {
@@ -20,6 +21,10 @@ export interface Subject {
   readonly name: string;
   readonly kind: string;
   readonly region: Region;
+  /** The heap of objects in it, or null. */
+  heap(): ObjectHeap | null;
+  /** Broken invariants of the region and of the heap in it. */
+  check(): Finding[];
 }
 
 /** What DIR names, opened. */

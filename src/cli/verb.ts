@@ -1,7 +1,7 @@
 /**
  * What every verb has: DIR, --json, an example in its help, a target that is opened before and
  * closed after it, and an exit code. A verb is one file that exports one function, and one line in
- * main.ts.
+ * program.ts.
  */
 import { type Command, Option } from 'commander';
 import { openTarget } from './open.ts';

@@ -2,24 +2,25 @@
  * Checks every invariant of `slab` (slab.ts, S1–S8) over arbitrary bytes, after those of `best`:
  * reads only, loops are bounded by the number of blocks, at most LIMIT findings.
  */
-import { GRANULE, SLAB, SLAB_CLASSES, SLAB_FREE, SLAB_HIDDEN, SLAB_MAGIC, SLAB_TABLE }
+import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_MAGIC, SLAB_TABLE }
   from '../layout.ts';
 import type { Blocks, Finding } from '../types.ts';
 import {
-  bitWord,
   chunksOf,
   classAt,
   eachPage,
+  GROUP_GRANULES,
+  groupWord,
   hasEmptyPage,
+  headOf,
   isGuarded,
-  isLive,
   isSoundKind,
   isStart,
   kindWord,
   PAGE_BYTES,
   PAGE_GRANULES,
+  tableAt,
   tableOf,
-  visibleStarts,
 } from './slab-pages.ts';
 import { isRemains, isTableBlock, strayBit } from './slab-rebuild.ts';
 
@@ -29,7 +30,7 @@ interface Check {
   readonly words: Int32Array;
   readonly s: number;
   readonly large: Blocks;
-  /** Free blocks that no list was seen to hold yet. */
+  /** Groups with free blocks that no list was seen to lead to yet, by their last granule. */
   readonly free: Set<number>;
   readonly found: (id: string, granule: number, detail: string) => void;
 }
@@ -59,7 +60,9 @@ export function checkSlab(
   checkRemains(check);
   const pages = checkPages(check);
   for (let n = 0; n <= SLAB_CLASSES; n += 1) checkList(check, n);
-  for (const granule of check.free) found('S6', granule, 'a free block is in no list');
+  for (const last of check.free) {
+    found('S6', last - GROUP_GRANULES + 1, 'a group with free blocks is in no list');
+  }
   checkCounts(check, pages);
   checkHidden(check);
 }
@@ -112,31 +115,27 @@ function checkPage({ words, s, free, found }: Check, page: number, table: number
   if (isGuarded(kind) !== isWanted) {
     found('S3', page, 'the page says that blocks in it are hidden, or not, and is mistaken');
   }
-  for (let from = page; from < page + PAGE_GRANULES; from += 32) {
-    let left = visibleStarts(words, s, kind, from) & ~words[bitWord(table, from)];
-    while (left !== 0) {
-      const at = 31 - Math.clz32(left);
-      left ^= 1 << at;
-      free.add(from + at);
-    }
+  for (let at = page; at < page + PAGE_GRANULES; at += GROUP_GRANULES) {
+    if (words[groupWord(table, at)] !== 0) free.add(at + GROUP_GRANULES - 1);
   }
 }
 
-/** Every block is taken out of `free` when it is met, so that no list can lead in a circle. */
+/** Every group is taken out of `free` when it is met, so that no list can lead in a circle. */
 function checkList({ words, s, free, found }: Check, n: number): void {
+  const head = headOf(s, n);
+  const first = words[head + SLAB_HEAD.last];
+  const word = first === 0 ? 0 : groupWord(tableAt(words, s, first), first);
+  if (words[head + SLAB_HEAD.word] !== word) {
+    found('S5', s >>> 2, `class ${n}: its first group is at word ${word}, which is not said`);
+  }
   let before = s >>> 2;
-  for (let at = words[s + SLAB.heads + n]; at !== 0; ) {
-    if (!free.delete(at) || classAt(words, s, at) !== n) {
-      found('S5', before, `class ${n}: its list leads to ${at}, which is no free block of it`);
+  for (let last = first; last !== 0; ) {
+    if (!free.delete(last) || classAt(words, s, last) !== n) {
+      found('S5', before, `class ${n}: its list leads to ${last}, no group with free blocks of it`);
       return;
     }
-    const next = words[(at << 2) + SLAB_FREE.next];
-    if (words[(at << 2) + SLAB_FREE.check] !== ~next) {
-      found('S5', at, `class ${n}: the block says twice what is next, and not the same`);
-      return;
-    }
-    before = at;
-    at = next;
+    before = last - GROUP_GRANULES + 1;
+    last = words[groupWord(tableAt(words, s, last), last) + SLAB_GROUP.next];
   }
 }
 
@@ -159,9 +158,13 @@ function checkHidden({ words, s, found }: Check): void {
     found('S8', s >>> 2, `a gap behind ${count} hidden blocks`);
   }
   for (const [i, place] of places.slice(0, count).entries()) {
-    const isBlock = place > 0 && isStart(words, s, place) && !isLive(words, s, place);
+    const isBlock = place > 0 && isStart(words, s, place) && !isFree(words, s, place);
     if (!isBlock || places.indexOf(place) !== i) {
       found('S8', place > 0 ? place : s >>> 2, `${place} is no hidden block, or listed twice`);
     }
   }
+}
+
+function isFree(words: Int32Array, s: number, granule: number): boolean {
+  return (words[groupWord(tableAt(words, s, granule), granule)] & (1 << granule)) !== 0;
 }

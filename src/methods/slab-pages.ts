@@ -1,25 +1,29 @@
 /**
  * Pages of `slab` and the tables that know them: where blocks start in a page, what its bits say,
- * where pages come from and how their free blocks are listed. Pages are named by their first
- * granule, tables by their first word.
+ * where pages come from and how groups with free blocks are listed. Pages are named by their first
+ * granule, groups by any of theirs or their last one, tables by their first word.
  *
  * `words` is the whole window, `s` the index of the first state word.
  */
-import { GRANULE, SLAB, SLAB_CLASSES, SLAB_ENTRY, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_PAGE,
+import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_KIND, SLAB_PAGE,
   SLAB_TABLE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 
 const { pages: PAGES, due: DUE, sealed: SEALED, heads: HEADS, hidden: HIDDEN } = SLAB;
-const { chunk: CHUNK, entries: ENTRIES, shift: CHUNK_SHIFT, words: TABLE_WORDS } = SLAB_TABLE;
-const { kind: KIND, bits: BITS, words: ENTRY_WORDS } = SLAB_ENTRY;
+const { chunk: CHUNK, kinds: KINDS, groups: GROUPS, words: TABLE_WORDS } = SLAB_TABLE;
+const CHUNK_SHIFT = SLAB_TABLE.shift;
+const { next: NEXT, words: GROUP_WORDS } = SLAB_GROUP;
+const { word: WORD, last: LAST, words: HEAD_WORDS } = SLAB_HEAD;
 const { class: CLASS_MASK, guarded: GUARDED } = SLAB_KIND;
 const DIRECTORY = SLAB.directory;
 const PAGE_SHIFT = SLAB_PAGE.shift;
 export const PAGE_GRANULES = SLAB_PAGE.granules;
 export const PAGE_BYTES = PAGE_GRANULES * GRANULE;
 export const TABLE_BYTES = TABLE_WORDS * 4;
-/** Words of the bitmap of a page. */
-const BIT_WORDS = PAGE_GRANULES / 32;
+const GROUP_SHIFT = 5;
+export const GROUP_GRANULES = SLAB_GROUP.granules;
+/** Groups of a page. */
+const GROUP_COUNT = PAGE_GRANULES / GROUP_GRANULES;
 /** Pages of a chunk: what one table knows. */
 const CHUNK_PAGES = 2 ** (CHUNK_SHIFT - PAGE_SHIFT);
 const CHUNKS = SLAB.words - DIRECTORY;
@@ -27,11 +31,11 @@ const CHUNKS = SLAB.words - DIRECTORY;
 const DUE_SHIFT = 5;
 const DUE_LEAST = 32;
 
-/** By class and word of the bitmap: where blocks start. */
-const STARTS = new Int32Array((CLASS_MASK + 1) * BIT_WORDS);
+/** By kind and group: where blocks start that are not hidden; of guarded pages not one is known. */
+export const STARTS = new Int32Array((CLASS_MASK + 1) * 2 * GROUP_COUNT);
 for (let n = 1; n <= SLAB_CLASSES; n += 1) {
   for (let at = 0; at + n <= PAGE_GRANULES; at += n) {
-    STARTS[n * BIT_WORDS + (at >>> 5)] |= 1 << at;
+    STARTS[n * GROUP_COUNT + (at >>> GROUP_SHIFT)] |= 1 << at;
   }
 }
 
@@ -52,13 +56,18 @@ export function tableAt(words: Int32Array, s: number, granule: number): number {
 
 /** The word with the kind of the page of a granule that `table` knows. */
 export function kindWord(table: number, granule: number): number {
-  const page = (granule >>> PAGE_SHIFT) & (CHUNK_PAGES - 1);
-  return table + ENTRIES + KIND + page * ENTRY_WORDS;
+  return table + KINDS + ((granule >>> PAGE_SHIFT) & (CHUNK_PAGES - 1));
 }
 
-/** The word with the bit of a granule that `table` knows. */
-export function bitWord(table: number, granule: number): number {
-  return kindWord(table, granule) + BITS + ((granule >>> 5) & (BIT_WORDS - 1));
+/** The word with the free bits of the group of a granule that `table` knows. */
+export function groupWord(table: number, granule: number): number {
+  const group = (granule >>> GROUP_SHIFT) & (CHUNK_PAGES * GROUP_COUNT - 1);
+  return table + GROUPS + group * GROUP_WORDS;
+}
+
+/** The pair of words that leads to the list of a class. */
+export function headOf(s: number, n: number): number {
+  return s + HEADS + n * HEAD_WORDS;
 }
 
 /** Granules of the blocks in the page of a granule; 0 = it lies in no page. */
@@ -76,9 +85,10 @@ export function isGuarded(kind: number): boolean {
   return (kind & GUARDED) !== 0;
 }
 
-/** Bits of the word of a granule that are starts of blocks of a kind, hidden ones included. */
+/** Bits of the group of a granule that are starts of blocks of a kind, hidden ones included. */
 export function startsOf(kind: number, granule: number): number {
-  return STARTS[(kind & CLASS_MASK) * BIT_WORDS + ((granule >>> 5) & (BIT_WORDS - 1))];
+  const group = (granule >>> GROUP_SHIFT) & (GROUP_COUNT - 1);
+  return STARTS[(kind & CLASS_MASK) * GROUP_COUNT + group];
 }
 
 /** The same without the hidden ones. */
@@ -100,7 +110,13 @@ export function isStart(words: Int32Array, s: number, granule: number): boolean 
 
 export function isLive(words: Int32Array, s: number, granule: number): boolean {
   const table = tableAt(words, s, granule);
-  return table !== 0 && (words[bitWord(table, granule)] & (1 << granule)) !== 0;
+  return table !== 0 && (liveIn(words, s, table, granule) & (1 << granule)) !== 0;
+}
+
+/** Bits of the group of a granule where live blocks start. */
+export function liveIn(words: Int32Array, s: number, table: number, granule: number): number {
+  const starts = visibleStarts(words, s, words[kindWord(table, granule)], granule);
+  return starts & ~words[groupWord(table, granule)];
 }
 
 /** Is the block of `best` that starts here a table? A table says whose it is. */
@@ -109,11 +125,13 @@ export function isTable(words: Int32Array, s: number, granule: number): boolean 
   return chunk >>> 0 < CHUNKS && granule > 0 && tableOf(words, s, chunk) === granule << 2;
 }
 
-/** No block of the page is live, none hidden. */
+/** No block of the page is live, none hidden: all are free. */
 function isEmptyPage(words: Int32Array, table: number, page: number): boolean {
-  const from = bitWord(table, page);
-  for (let w = from; w < from + BIT_WORDS; w += 1) if (words[w] !== 0) return false;
-  return !isGuarded(words[kindWord(table, page)]);
+  const kind = words[kindWord(table, page)];
+  for (let at = page; at < page + PAGE_GRANULES; at += GROUP_GRANULES) {
+    if (words[groupWord(table, at)] !== startsOf(kind, at)) return false;
+  }
+  return true;
 }
 
 /** Visits tables and pages, the highest first, until `visit` returns true. */
@@ -126,42 +144,36 @@ export function eachPage(
     const table = tableOf(words, s, chunk);
     if (table === 0) continue;
     for (let i = CHUNK_PAGES - 1; i >= 0; i -= 1) {
-      if (words[table + ENTRIES + i * ENTRY_WORDS + KIND] === 0) continue;
+      if (words[table + KINDS + i] === 0) continue;
       if (visit((chunk << CHUNK_SHIFT) + (i << PAGE_SHIFT), table)) return true;
     }
   }
   return false;
 }
 
-/** A block that is not live comes first in the list of its class, at word `head`. */
-function listBlock(words: Int32Array, head: number, granule: number): void {
-  const next = words[head];
-  words[(granule << 2) + SLAB_FREE.next] = next;
-  words[(granule << 2) + SLAB_FREE.check] = ~next;
-  words[head] = granule;
+/** A group comes first in the list of its class. */
+function listGroup(words: Int32Array, s: number, table: number, granule: number): void {
+  const head = headOf(s, words[kindWord(table, granule)] & CLASS_MASK);
+  const word = groupWord(table, granule);
+  words[word + NEXT] = words[head + LAST];
+  words[head + WORD] = word;
+  words[head + LAST] = granule | (GROUP_GRANULES - 1);
 }
 
-/** The blocks of a page that are not live come first in the list of its class, ascending. */
+/** The groups of a page that have free blocks come first in the list of its class, ascending. */
 function listPage(words: Int32Array, s: number, table: number, page: number): void {
-  const kind = words[kindWord(table, page)];
-  const head = s + HEADS + (kind & CLASS_MASK);
-  for (let from = page + PAGE_GRANULES - 32; from >= page; from -= 32) {
-    let left = visibleStarts(words, s, kind, from) & ~words[bitWord(table, from)];
-    while (left !== 0) {
-      const bit = 31 - Math.clz32(left);
-      left ^= 1 << bit;
-      listBlock(words, head, from + bit);
-    }
+  for (let at = page + PAGE_GRANULES - GROUP_GRANULES; at >= page; at -= GROUP_GRANULES) {
+    if (words[groupWord(table, at)] !== 0) listGroup(words, s, table, at);
   }
 }
 
 /**
- * Lists all free blocks again, the lowest first; empty pages, and tables that know no page, go back
- * to `large`. It is not sealed then.
+ * Lists all groups with free blocks again, the lowest first; empty pages, and tables that know no
+ * page, go back to `large`. It is not sealed then.
  */
 export function relist(words: Int32Array, s: number, large: Blocks): void {
   unseal(words, s);
-  words.fill(0, s + HEADS, s + HEADS + SLAB_CLASSES + 1);
+  words.fill(0, headOf(s, 0), headOf(s, SLAB_CLASSES + 1));
   let count = 0;
   eachPage(words, s, (page, table) => {
     if (isEmptyPage(words, table, page)) {
@@ -185,9 +197,7 @@ function nextDue(pages: number): number {
 function giveTable(words: Int32Array, s: number, large: Blocks, chunk: number): void {
   const table = tableOf(words, s, chunk);
   if (table === 0) return;
-  for (let w = table + ENTRIES; w < table + TABLE_WORDS; w += ENTRY_WORDS) {
-    if (words[w + KIND] !== 0) return;
-  }
+  for (let w = table + KINDS; w < table + GROUPS; w += 1) if (words[w] !== 0) return;
   words[s + DIRECTORY + chunk] = 0;
   large.free(table >>> 2);
 }
@@ -217,37 +227,58 @@ function turn(words: Int32Array, s: number, sealed: number): void {
   }
 }
 
-/** Takes the first block of a list, whether it is sealed or not; 0 = there is none. */
+/**
+ * The lowest free block of the first group listed, whether it is sealed or not; 0 = none is. A list
+ * that leads nowhere is dropped.
+ */
 export function takeListed(words: Int32Array, s: number, n: number): number {
-  const granule = words[s + HEADS + n];
-  const next = words[(granule << 2) + SLAB_FREE.next];
-  const table = granule > 0 ? tableAt(words, s, granule) : 0;
-  if (table === 0 || words[(granule << 2) + SLAB_FREE.check] !== ~next) {
-    if (granule !== 0) words[s + HEADS + n] = 0;
+  const head = headOf(s, n);
+  const last = words[head + LAST];
+  const table = last > 0 ? tableAt(words, s, last) : 0;
+  const word = words[head + WORD];
+  const isSound = table !== 0 && word === groupWord(table, last) && classAt(words, s, last) === n;
+  const free = isSound ? words[word] : 0;
+  if (free === 0) {
+    if (last !== 0 || word !== 0) words.fill(0, head, head + HEAD_WORDS);
     return 0;
   }
-  words[bitWord(table, granule)] |= 1 << granule;
-  words[s + HEADS + n] = next;
-  return granule;
+  const lowest = free & -free;
+  words[word] = free ^ lowest;
+  if (free === lowest) leaveGroup(words, s, n);
+  return last - Math.clz32(lowest);
 }
 
-/** Frees a live block while it is sealed: the page may be empty now. false = it is not live. */
-export function freeSealed(words: Int32Array, s: number, granule: number): boolean {
+/** The first group of a list is full: the next one comes first. */
+export function leaveGroup(words: Int32Array, s: number, n: number): void {
+  const head = headOf(s, n);
+  const next = words[words[head + WORD] + NEXT];
+  const table = next > 0 ? tableAt(words, s, next) : 0;
+  words[head + WORD] = table === 0 ? 0 : groupWord(table, next);
+  words[head + LAST] = table === 0 ? 0 : next;
+}
+
+/**
+ * Frees a live block where that takes more: in a page with hidden blocks, or while it is sealed,
+ * as the page may be empty now. false = it is not live.
+ */
+export function freeGuarded(words: Int32Array, s: number, granule: number): boolean {
   const table = tableAt(words, s, granule);
-  const w = bitWord(table, granule);
-  if (table === 0 || (words[w] & (1 << granule)) === 0) return false;
-  words[w] &= ~(1 << granule);
-  listBlock(words, s + HEADS + (words[kindWord(table, granule)] & CLASS_MASK), granule);
-  if (isEmptyPage(words, table, granule & ~(PAGE_GRANULES - 1))) unseal(words, s);
+  if (table === 0 || !isSoundKind(words[kindWord(table, granule)])) return false;
+  if (!isLive(words, s, granule)) return false;
+  const word = groupWord(table, granule);
+  const free = words[word];
+  words[word] = free | (1 << granule);
+  if (free === 0) listGroup(words, s, table, granule);
+  if (isEmptyPage(words, table, granule & -PAGE_GRANULES)) unseal(words, s);
   return true;
 }
 
-/** Lists free blocks of a class, which has none; false = no page is to be had. */
+/** Lists groups of a class, which has none; false = no page is to be had. */
 export function refill(words: Int32Array, s: number, large: Blocks, n: number): boolean {
   if (words[s + PAGES] >= words[s + DUE]) {
     if (hasEmptyPage(words, s)) relist(words, s, large);
     else words[s + DUE] = nextDue(words[s + PAGES]);
-    if (words[s + HEADS + n] !== 0) return true;
+    if (words[headOf(s, n) + WORD] !== 0) return true;
   }
   return takePage(words, s, large, n);
 }
@@ -263,6 +294,9 @@ function takePage(words: Int32Array, s: number, large: Blocks, n: number): boole
   if (table === 0) {
     large.free(page);
     return false;
+  }
+  for (let at = page; at < page + PAGE_GRANULES; at += GROUP_GRANULES) {
+    words[groupWord(table, at)] = startsOf(n, at);
   }
   words[kindWord(table, page)] = n;
   words[s + PAGES] += 1;

@@ -5,10 +5,11 @@
 import { SLAB, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC, SLAB_TABLE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 import {
-  bitWord,
   chunksOf,
   classAt,
   eachPage,
+  GROUP_GRANULES,
+  groupWord,
   isSoundKind,
   isStart,
   isTable,
@@ -23,12 +24,12 @@ import {
   unseal,
 } from './slab-pages.ts';
 
-/** The first granule of a chunk with a bit in its word where no block can start; -1 = none. */
+/** The first group of a chunk in a page with a bit where no block can start; -1 = none. */
 export function strayBit(words: Int32Array, table: number, chunk: number): number {
   const first = chunk << SLAB_TABLE.shift;
-  for (let from = first; from < first + (1 << SLAB_TABLE.shift); from += 32) {
-    const kind = words[kindWord(table, from)];
-    if ((words[bitWord(table, from)] & ~startsOf(kind, from)) !== 0) return from;
+  for (let at = first; at < first + (1 << SLAB_TABLE.shift); at += GROUP_GRANULES) {
+    const kind = words[kindWord(table, at)];
+    if (kind !== 0 && (words[groupWord(table, at)] & ~startsOf(kind, at)) !== 0) return at;
   }
   return -1;
 }
@@ -59,11 +60,11 @@ export function rebuildSlab(words: Int32Array, s: number, large: Blocks): boolea
   return true;
 }
 
-/** What is listed as hidden is not live, and its page says that it holds some. */
+/** What is listed as hidden is not free, and its page says that it holds some. */
 export function guard(words: Int32Array, s: number, granule: number): void {
   const table = tableAt(words, s, granule);
   words[kindWord(table, granule)] |= SLAB_KIND.guarded;
-  words[bitWord(table, granule)] &= ~(1 << granule);
+  words[groupWord(table, granule)] &= ~(1 << granule);
 }
 
 function isSoundChunk(words: Int32Array, s: number, large: Blocks, chunk: number): boolean {

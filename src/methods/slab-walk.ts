@@ -5,8 +5,9 @@
 import { GRANULE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
 import {
-  bitWord,
   classAt,
+  GROUP_GRANULES,
+  groupWord,
   isLive,
   isTable,
   kindWord,
@@ -39,14 +40,14 @@ function walkPage(
   const table = tableAt(words, s, page);
   const kind = words[kindWord(table, page)];
   const bytes = classAt(words, s, page) * GRANULE;
-  for (let from = page; from < page + PAGE_GRANULES; from += 32) {
-    const live = words[bitWord(table, from)];
+  for (let from = page; from < page + PAGE_GRANULES; from += GROUP_GRANULES) {
+    const free = words[groupWord(table, from)];
     let left = visibleStarts(words, s, kind, from);
-    if (from < first) left &= first - from < 32 ? -1 << first : 0;
+    if (from < first) left &= first - from < GROUP_GRANULES ? -1 << first : 0;
     while (left !== 0) {
       const lowest = left & -left;
       left ^= lowest;
-      if (visit(from + 31 - Math.clz32(lowest), bytes, (live & lowest) !== 0)) return true;
+      if (visit(from + 31 - Math.clz32(lowest), bytes, (free & lowest) === 0)) return true;
     }
   }
   return false;

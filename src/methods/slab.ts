@@ -1,60 +1,62 @@
 /**
  * slab: size classes without block headers (after Bonwick, The Slab Allocator, USENIX 1994). Blocks
- * of up to 256 bytes lie in pages of 4 KiB that hold blocks of one size, in steps of 16 bytes; a
- * bit per granule says whether a live block starts there, a word per page which size it holds; both
- * lie together in the table of a MiB. Larger blocks, the pages and the tables are blocks of `best`,
- * which manages what follows the state of slab.
+ * of up to 256 bytes lie in pages of 4 KiB that hold blocks of one size, in steps of 16 bytes. A
+ * page is divided into groups of 32 granules, with a bit per granule that says whether a free block
+ * starts there; a word per page says which size it holds; all of them lie together in the table of
+ * a MiB. Larger blocks, the pages and the tables are blocks of `best`, which manages what follows
+ * the state of slab.
  *
- * Free blocks of a class are linked, the last freed one is the next one given. Pages that became
- * empty are looked for when there are a thirty-second part more pages than the last time, and
- * before a call fails; all lists are then made again from the bits, the lowest block first. Where
- * none was found the heap is sealed: calls that fail look no more, and `free` looks at its page.
+ * Groups of a class that have free blocks are linked: blocks come from the first one, the lowest
+ * first; where a block is freed in a group that had none, that group comes first. So a call touches
+ * two or three words, no block, and a list only where a group fills up or no longer is full. Pages
+ * that became empty are looked for when there are a thirty-second part more pages than the last
+ * time, and before a call fails; all lists are then made again from the bits, the lowest group
+ * first. Where none was found the heap is sealed: calls that fail look no more, and `free` looks at
+ * its page.
  *
  * Ground truth is `best`'s, the directory of tables, the kinds of pages, the bits and which blocks
  * are hidden; the lists can be derived (`rebuild`). Order of writes, so that this holds at every
  * instant of a shared mapping:
  *   alloc, free   one bit, in one store;
- *   page, table   a live block of `best` of a size that no other block has, then its kind or its
- *                 place in the directory, in one store; these go first;
- *   hide          the entry among the hidden, then the bit.
+ *   page, table   a live block of `best` of a size that no other block has, its bits, then its kind
+ *                 or its place in the directory, in one store; these go first;
+ *   hide          the entry among the hidden, whose blocks are neither free nor live.
  *
  * Invariants, reported by `check` (slab-check.ts) beside those of `best`:
  *   S1 the state is sane: its magic is there
  *   S2 the directory names live blocks of `best` of the size of a table, which say whose they are;
  *      each block of that size, or of a page's, is one
  *   S3 a kind is 0, or that of a page; guarded where a hidden block is in it
- *   S4 no bit is set where no block can start
- *   S5 the list of a class holds free blocks of that class, each once, each saying twice what is
- *      next
- *   S6 every free block is listed
+ *   S4 in pages no bit is set where no block can start
+ *   S5 the list of a class leads to groups of that class with free blocks, to each once
+ *   S6 every group with free blocks is listed
  *   S7 the number of pages; all tables are sealed or none; while they are no page is empty
- *   S8 hidden blocks are listed without gaps, each once, where blocks can start, not live
+ *   S8 hidden blocks are listed without gaps, each once, where blocks can start, not free
  */
 import { assert } from '../errors.ts';
-import { GRANULE, SLAB, SLAB_CLASSES, SLAB_ENTRY, SLAB_FREE, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC,
-  SLAB_PAGE, SLAB_TABLE } from '../layout.ts';
+import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_MAGIC, SLAB_PAGE,
+  SLAB_TABLE } from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
 import { countInto } from './count.ts';
 import { checkSlab } from './slab-check.ts';
-import { classAt, freeSealed, hasEmpty, isLive, isTable, PAGE_BYTES, refill, relist, TABLE_BYTES,
-  takeListed } from './slab-pages.ts';
+import { classAt, freeGuarded, hasEmpty, isLive, isTable, leaveGroup, PAGE_BYTES, refill, relist,
+  STARTS, TABLE_BYTES, takeListed } from './slab-pages.ts';
 import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
 import { startOfSlab, walkSlab } from './slab-walk.ts';
 
-// Copies: V8 folds constants of this module into the code, imported ones it loads and tests.
-const { heads: HEADS, directory: DIRECTORY } = SLAB;
-const { entries: ENTRIES, shift: CHUNK_SHIFT } = SLAB_TABLE;
-const { bits: BITS, words: ENTRY_WORDS } = SLAB_ENTRY;
-const { check: CHECK } = SLAB_FREE;
-const MOST = SLAB_CLASSES;
+// Copies: V8 folds constants of this module into the code, imported ones it loads and tests. Few in
+// the hot paths: what is inlined in one place has to have less than 920 bytes of code.
+const { kinds: KINDS, groups: GROUPS, shift: CHUNK_SHIFT } = SLAB_TABLE;
+const POSSIBLE = STARTS;
 const MOST_BYTES = SLAB_CLASSES * GRANULE;
-const CLASS_MASK = SLAB_KIND.class + 0;
-assert(SLAB_ENTRY.kind === 0, 'the hot paths of slab know where the kind is');
 const CHUNK_MASK = SLAB.words - SLAB.directory - 1;
-const BIT_MASK = SLAB_PAGE.granules / 32 - 1;
 const PAGE_SHIFT = SLAB_PAGE.shift + 0;
 const PAGE_MASK = 2 ** (SLAB_TABLE.shift - SLAB_PAGE.shift) - 1;
+const GROUP_MASK = 2 ** SLAB_TABLE.shift / SLAB_GROUP.granules - 1;
+assert(SLAB_GROUP.granules === 32 && SLAB_PAGE.granules === 256 && SLAB_GROUP.free === 0
+  && SLAB_GROUP.next === 1 && SLAB_GROUP.words === 2 && SLAB_HEAD.word === 0 && SLAB_HEAD.last === 1
+  && SLAB_HEAD.words === 2, 'what the hot paths of slab take for granted');
 
 export const slab: Method = {
   name: 'slab',
@@ -90,104 +92,104 @@ function largeSize(size: number): number {
 }
 
 class Slabs implements Blocks {
-  readonly #words: Int32Array;
-  /** Index of the first word of the state. */
-  readonly #s: number;
+  declare readonly words: Int32Array;
+  /** Index of the first word of the state, and of parts of it. */
+  declare readonly s: number;
+  declare readonly heads: number;
+  declare readonly directory: number;
   /** Blocks above the classes, pages and tables. */
-  readonly #large: Blocks;
+  declare readonly large: Blocks;
 
+  /** Fields that are set once, and not declared empty before: V8 folds them. */
   constructor(arena: Arena) {
-    this.#words = arena.words;
-    this.#s = (arena.start * 4) | 0;
-    this.#large = best.attach(largeArena(arena));
+    this.words = arena.words;
+    this.s = (arena.start * 4) | 0;
+    this.heads = (arena.start * 4 + SLAB.heads) | 0;
+    this.directory = (arena.start * 4 + SLAB.directory) | 0;
+    this.large = best.attach(largeArena(arena));
   }
 
   alloc(size: number): number {
     if (size <= MOST_BYTES) {
-      const words = this.#words;
-      const s = this.#s;
-      const list = (s + HEADS + ((size + 15) >>> 4)) | 0;
-      const head = words[list] as number;
-      if (head > 0) {
-        const next = words[head << 2] as number;
-        const table = words[s + DIRECTORY + ((head >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
-        // What was written to a block after it was freed must not lead anywhere.
-        if (table > 0 && (words[(head << 2) | CHECK] as number) === ~next) {
-          const entry = table + ENTRIES + ((head >>> PAGE_SHIFT) & PAGE_MASK) * ENTRY_WORDS;
-          const w = (entry + BITS + ((head >>> 5) & BIT_MASK)) | 0;
-          words[w] = (words[w] as number) | (1 << head);
-          words[list] = next;
-          return head;
-        }
+      const words = this.words;
+      const head = (this.heads + (((size + 15) >>> 4) << 1)) | 0;
+      const word = words[head] as number;
+      if (word > 0) {
+        const free = words[word] as number;
+        const rest = free & (free - 1);
+        const at = ((words[head + 1] as number) - Math.clz32(free ^ rest)) | 0;
+        words[word] = rest;
+        return rest !== 0 ? at : this.#leave(size, free, at) | 0;
       }
     }
-    return this.#allocSlow(size);
+    return this.#allocSlow(size) | 0;
   }
 
   free(at: number): boolean {
-    const words = this.#words;
-    const s = this.#s;
-    const table = words[s + DIRECTORY + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
-    if (table <= 0) return this.#freeLater(at);
-    const entry = (table + ENTRIES + ((at >>> PAGE_SHIFT) & PAGE_MASK) * ENTRY_WORDS) | 0;
-    const kind = words[entry] as number;
-    if (kind === 0) return this.#freeLarge(at);
-    const w = (entry + BITS + ((at >>> 5) & BIT_MASK)) | 0;
-    const bits = words[w] as number;
+    const words = this.words;
+    const table = words[this.directory + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
+    if (table <= 0) return this.#freeOther(at);
+    const kind = words[table + KINDS + ((at >>> PAGE_SHIFT) & PAGE_MASK)] as number;
+    const group = at >>> 5;
+    const word = (table + GROUPS + ((group & GROUP_MASK) << 1)) | 0;
+    const free = words[word] as number;
     const bit = 1 << at;
-    if ((bits & bit) === 0) return false;
-    const list = (s + HEADS + (kind & CLASS_MASK)) | 0;
-    const next = words[list] as number;
-    words[w] = bits ^ bit;
-    words[at << 2] = next;
-    words[(at << 2) | CHECK] = ~next;
-    words[list] = at;
+    if (((POSSIBLE[(kind << 3) | (group & 7)] as number) & ~free & bit) === 0) {
+      return this.#freeOther(at);
+    }
+    words[word] = free | bit;
+    if (free === 0) {
+      const head = (this.heads + (kind << 1)) | 0;
+      words[word + 1] = words[head + 1] as number;
+      words[head] = word;
+      words[head + 1] = at | 31;
+    }
     return true;
   }
 
   align(size: number, alignment: number): number {
     const step = alignment / GRANULE;
     const n = Math.max(1, Math.ceil(size / alignment)) * step;
-    if (n <= MOST) {
+    if (n <= SLAB_CLASSES) {
       // Slots of a class that is a multiple of the alignment lie at multiples of it.
       const granule = this.alloc(n * GRANULE);
       if (granule === 0 || (granule & (step - 1)) === 0) return granule;
       this.free(granule);
     }
-    const granule = this.#large.align(largeSize(size), alignment);
+    const granule = this.large.align(largeSize(size), alignment);
     if (granule !== 0 || !this.#givePages()) return granule;
-    return this.#large.align(largeSize(size), alignment);
+    return this.large.align(largeSize(size), alignment);
   }
 
   resize(granule: number, size: number): boolean {
     const usable = this.#slotBytes(granule);
-    if (usable === 0) return this.#large.resize(granule, largeSize(size));
+    if (usable === 0) return this.large.resize(granule, largeSize(size));
     return size <= usable;
   }
 
   sizeOf(granule: number): number {
-    return this.#slotBytes(granule) || this.#large.sizeOf(granule);
+    return this.#slotBytes(granule) || this.large.sizeOf(granule);
   }
 
   startOf(granule: number): number {
-    return startOfSlab(this.#words, this.#s, this.#large, granule);
+    return startOfSlab(this.words, this.s, this.large, granule);
   }
 
   hide(granule: number): void {
-    const words = this.#words;
+    const words = this.words;
     const usable = this.#slotBytes(granule);
-    if (usable === 0) this.#large.hide(granule);
+    if (usable === 0) this.large.hide(granule);
     if (usable <= 0) return;
     let i = 0;
-    const from = this.#s + SLAB.hidden;
+    const from = this.s + SLAB.hidden;
     while (i < SLAB_HIDDEN && words[from + i] !== 0) i += 1;
     assert(i < SLAB_HIDDEN, 'more blocks are hidden than an arena of method slab has places for');
     words[from + i] = granule;
-    guard(words, this.#s, granule);
+    guard(words, this.s, granule);
   }
 
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from?: number): void {
-    walkSlab(this.#words, this.#s, this.#large, visit, from);
+    walkSlab(this.words, this.s, this.large, visit, from);
   }
 
   stat(into: BlockStat): void {
@@ -195,28 +197,28 @@ class Slabs implements Blocks {
   }
 
   check(report: Parameters<Blocks['check']>[0]): void {
-    checkSlab(this.#words, this.#s, this.#large, report);
+    checkSlab(this.words, this.s, this.large, report);
   }
 
   trim(): void {
-    relist(this.#words, this.#s, this.#large);
-    this.#large.trim();
+    relist(this.words, this.s, this.large);
+    this.large.trim();
   }
 
   clear(): void {
-    clearSlab(this.#words, this.#s, this.#large);
+    clearSlab(this.words, this.s, this.large);
   }
 
   rebuild(): boolean {
-    return rebuildSlab(this.#words, this.#s, this.#large);
+    return rebuildSlab(this.words, this.s, this.large);
   }
 
   /** Large blocks; small ones where no list serves. */
   #allocSlow(size: number): number {
     if (size > MOST_BYTES) {
-      const granule = this.#large.alloc(largeSize(size));
+      const granule = this.large.alloc(largeSize(size));
       if (granule !== 0 || !this.#givePages()) return granule;
-      return this.#large.alloc(largeSize(size));
+      return this.large.alloc(largeSize(size));
     }
     const n = (size + 15) >>> 4 || 1;
     const granule = this.#allocSmall(n);
@@ -224,37 +226,58 @@ class Slabs implements Blocks {
   }
 
   #allocSmall(n: number): number {
-    const words = this.#words;
-    const s = this.#s;
+    const words = this.words;
+    const s = this.s;
     const listed = takeListed(words, s, n);
     if (listed !== 0) return listed;
-    if (refill(words, s, this.#large, n)) return takeListed(words, s, n);
-    return this.#large.alloc(n * GRANULE);
+    if (refill(words, s, this.large, n)) return takeListed(words, s, n);
+    return this.large.alloc(n * GRANULE);
   }
 
-  /** What no table knows, or none that is open. */
-  #freeLater(at: number): boolean {
-    if (classAt(this.#words, this.#s, at) === 0) return this.#freeLarge(at);
-    return freeSealed(this.#words, this.#s, at);
+  /** The first group of a list has no more free blocks than `at`, or not even that: damaged. */
+  #leave(size: number, free: number, at: number): number {
+    if ((free | 0) === 0) return this.#allocSlow(size);
+    const words = this.words;
+    const head = (this.heads + (((size + 15) >>> 4) << 1)) | 0;
+    const next = words[(words[head] as number) + 1] as number;
+    const table = words[this.directory + ((next >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
+    if (next === 0 || table <= 0) leaveGroup(words, this.s, (size + 15) >>> 4);
+    else {
+      words[head] = table + GROUPS + (((next >>> 5) & GROUP_MASK) << 1);
+      words[head + 1] = next;
+    }
+    return at;
   }
 
-  #freeLarge(at: number): boolean {
-    return !isTable(this.#words, this.#s, at) && this.#large.free(at);
+  /** What is in no page, or in one where more is to be done, or no block. */
+  #freeOther(at: number): boolean {
+    const words = this.words;
+    const table = words[this.directory + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
+    const kind = table <= 0 ? table : words[table + KINDS + ((at >>> PAGE_SHIFT) & PAGE_MASK)];
+    if (kind !== 0 && classAt(words, this.s, at) !== 0) return freeGuarded(words, this.s, at);
+    return !isTable(words, this.s, at) && this.large.free(at);
   }
 
   /** Pages without blocks go back to `best`. true = there were some. */
   #givePages(): boolean {
-    if (!hasEmpty(this.#words, this.#s)) return false;
-    relist(this.#words, this.#s, this.#large);
+    if (!hasEmpty(this.words, this.s)) return false;
+    relist(this.words, this.s, this.large);
     return true;
   }
 
   /** Usable bytes of the block in a page that starts here, -1 = none does, 0 = it is no page. */
-  #slotBytes(granule: number): number {
-    const words = this.#words;
-    const s = this.#s;
-    const n = classAt(words, s, granule);
-    if (n === 0) return isTable(words, s, granule) ? -1 : 0;
-    return isLive(words, s, granule) ? n * GRANULE : -1;
+  #slotBytes(at: number): number {
+    const words = this.words;
+    const table = words[this.directory + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
+    if (table > 0) {
+      const kind = words[table + KINDS + ((at >>> PAGE_SHIFT) & PAGE_MASK)] as number;
+      const group = at >>> 5;
+      const starts = POSSIBLE[(kind << 3) | (group & 7)] as number;
+      const free = words[table + GROUPS + ((group & GROUP_MASK) << 1)] as number;
+      if ((starts & ~free & (1 << at)) !== 0) return kind * GRANULE;
+    }
+    const n = classAt(words, this.s, at);
+    if (n === 0) return isTable(words, this.s, at) ? -1 : 0;
+    return isLive(words, this.s, at) ? n * GRANULE : -1;
   }
 }

@@ -9,8 +9,8 @@
  * of an object that nothing else refers to, by `scan`. From then on nobody can get at what has no
  * mark. Before someone looks at all blocks, what was noted is freed (`settle`).
  *
- * Blocks are noted in address order and freed in the opposite one, since methods give first what
- * was freed last, and low addresses are those that do not keep a region large.
+ * Blocks are noted in address order and freed in the opposite one, as methods give first what was
+ * freed last, and low addresses are those that do not keep a region large.
  */
 import { RegionError } from '../errors.ts';
 import { GRANULE_MASK, SEGMENT_SHIFT } from '../layout-objects.ts';

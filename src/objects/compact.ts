@@ -4,9 +4,9 @@
  * size, the highest blocks first, until it has none that lies lower.
  *
  * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A
- * whole collection then leads every reference past them and frees them, which is what it does
- * anyway. So one pass is: move, collect, give back; there are several, since places that become
- * free in one serve blocks of other sizes in the next.
+ * whole collection then leads every reference past them and frees them, as it always does. So
+ * one pass is: move, collect, give back; there are several, since places that become free in one
+ * serve blocks of other sizes in the next.
  *
  * Blocks with a live view, and the head of the heap, which is its first block, stay where they are.
  * Only private memory changes: a crash before the next checkpoint leaves the old heap.

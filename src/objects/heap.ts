@@ -14,7 +14,7 @@ import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { type Collected, Collector, type CollectOptions } from './collect.ts';
 import { compact, type Compacted } from './compact.ts';
-import { Core } from './core.ts';
+import { Core, isHandle } from './core.ts';
 import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
@@ -88,6 +88,11 @@ export interface ObjectHeap {
    * is; never throws for damage. `region.check()` checks the blocks below.
    */
   check(): Finding[];
+  /**
+   * What a value of this heap is: the name of its struct, the kind of a collection, or what
+   * JavaScript calls it: `Task`, `list(str)`, `string`, `Date`.
+   */
+  typeOf(value: unknown): string;
   /** What is in it, garbage that was not collected yet included. Reads the tags of all blocks. */
   stat(): HeapStat;
   /**
@@ -284,6 +289,12 @@ class Heap implements ObjectHeap {
   upgrade(): number {
     this.#core.assertUsable();
     return upgradeAll(this.#core, this.#table, null);
+  }
+
+  typeOf(value: unknown): string {
+    if (isHandle(value)) return value.$bound.type.text;
+    if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
+    return value.constructor?.name ?? 'object';
   }
 
   clear(): void {

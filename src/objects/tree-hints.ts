@@ -6,8 +6,8 @@
  *
  * They lie behind the references of the keys: `skip`, then a word for each key. `skip` gets smaller
  * when a text comes that has less in common, which needs no look into the others, and larger when a
- * node is split. A key that is found costs one look into a leaf's texts, not five: a third of the
- * time of a search among 10^5 to 10^6 keys in random order, for 5 to 7 bytes an entry.
+ * node is split. A key that is found costs one look into a leaf's texts, not five, which saves a
+ * third of the time of a search among 10^5 to 10^6 keys in random order, for 5 to 7 bytes an entry.
  */
 import { NODE } from '../layout-objects.ts';
 import type { Memory, Views } from './memory.ts';

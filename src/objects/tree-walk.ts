@@ -1,7 +1,7 @@
 /**
- * Iterating over a sorted map. An iteration keeps the place of the next entry, and the last key it
- * gave: where the map changed meanwhile, or blocks were moved, it searches that key again and goes on
- * behind it. Forward, the next leaf is linked; backward it is searched for, once a leaf.
+ * Iterating over a sorted map. An iteration keeps the place of the next entry, and the last key
+ * it gave: where the map changed meanwhile, or blocks were moved, it searches that key again and
+ * goes on behind it. Forward, the next leaf is linked; backward it is searched for, once a leaf.
  */
 import { NODE, TREE } from '../layout-objects.ts';
 import type { Handle } from './handles.ts';
