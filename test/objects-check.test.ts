@@ -110,6 +110,8 @@ describe('O2: the types', () => {
     const types = blockAt(head()[HEAD.types]);
     types[DIRECTORY.entries] = 0;
     expectFindings(['O2', region.addressOf(types)]);
+    types[DIRECTORY.entries] = 0x7fffffff;
+    expectFindings(['O3', region.addressOf(types)], ['O2', region.addressOf(types)]);
   });
 });
 

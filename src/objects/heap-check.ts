@@ -121,7 +121,8 @@ class HeapCheck {
 
   #isDescribed(ref: number): boolean {
     const { memory } = this.#core;
-    if (ref === 0 || memory.held(ref) < (memory.tag(ref) >>> ROLE_SHIFT)) return false;
+    const room = ref === 0 ? -1 : memory.held(ref);
+    if (room < 0 || room < (memory.tag(ref) >>> ROLE_SHIFT)) return false;
     const text = loadText(memory, ref);
     return text !== null && /^\{"(struct|kind)":".*\}$/s.test(text);
   }
