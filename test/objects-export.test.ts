@@ -12,7 +12,7 @@ import { newHeap } from './support/heaps.ts';
 import { newSeed, often } from './support/oracle.ts';
 import { graphs, picture } from './support/values.ts';
 
-const { list, str, u32 } = kinds;
+const { list, ref, str, u32 } = kinds;
 const anything = kinds.any;
 
 /** The same graph, order and identity included. */
@@ -51,6 +51,22 @@ describe('out and in again', () => {
       '{"$root":[["t",{"$ref":1,"$type":"Task"}],["n",{"$date":"1970-01-01T00:00:00.000Z"}]],' +
         '"objects":2,"names":2}',
     ]);
+  });
+
+  test('a struct that is called object is none', () => {
+    const { heap } = newHeap();
+    const Odd = struct('object', { x: u32, next: ref({ name: 'object', fields: {} }) });
+    heap.root.set('odd', heap.create(Odd, { x: 1 }));
+    heap.root.set('plain', { x: 1 });
+    const lines = [...heap.exportLines()];
+    const again = imported(lines);
+    expect([...again.exportLines()]).toEqual(lines);
+    expect(contents(again)).toEqual(new Map<string, unknown>(
+      [['odd', { x: 1, next: null }], ['plain', { x: 1 }]]));
+    expect(lines.filter((line) => line.includes('"$type":"{}"'))).toHaveLength(2);
+    const reference = '"next":{"$ref":2,"$type":"{}"}';
+    const mixed = lines.map((line) => line.replace('"next":null', reference));
+    expectCode('ERR_SCHEMA', () => imported(mixed));
   });
 
   test('a heap nobody touched', () => {

@@ -2,6 +2,7 @@
  * Fields of objects: every kind takes its values and gives them back to the bit, refuses all others
  * by name, and leaves its neighbours alone.
  */
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { slab } from '../src/methods/slab.ts';
 import type { Handle } from '../src/objects/handles.ts';
@@ -368,4 +369,29 @@ describe('create', () => {
     }
     expectCode('ERR_STALE', () => task.keep());
   });
+});
+
+describe('looking at an object', () => {
+  test('changes nothing: collections that nobody asked for stay unset', () => {
+    const { heap, region } = newHeap('1MiB');
+    const Holder = struct('Holder', { items: list(u32), names: map(str, u32) });
+    const holder = heap.create(Holder);
+    const before = region.stat().busyBlocks;
+    expect(inspect(holder)).toBe('Holder { items: [], names: Map(0) {} }');
+    expect(holder.toJS()).toEqual({ items: [], names: new Map() });
+    expect(region.stat().busyBlocks).toBe(before);
+  });
+});
+
+test('what lies inside an object takes only numbers of its kind', () => {
+  const { heap } = newHeap('1MiB');
+  const Holder = struct('Holder', { whole: array(u8, 2), big: array(u64, 1), raw: bytes(2) });
+  const holder = heap.create(Holder, { whole: [1, 2], big: [3n], raw: new Uint8Array([4, 5]) });
+  const before = holder.toJS();
+  for (const [name, value] of [['whole', [1.5, 0]], ['whole', [256, 0]], ['whole', [-1, 0]],
+    ['whole', ['1', 0]], ['big', [-1n]], ['big', [2n ** 64n]], ['big', [1]], ['raw', [256, 0]]]) {
+    const loose = holder as unknown as Record<string, unknown>;
+    expectCode('ERR_SCHEMA', () => { loose[name as string] = value; });
+  }
+  expect(holder.toJS()).toEqual(before);
 });

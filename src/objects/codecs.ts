@@ -295,7 +295,9 @@ function refCodec(core: Core, kind: Kind): KeyCodec<unknown> {
   const target = targetOf(kind);
   const refOf = (value: unknown) => {
     if (value === null) return 0;
-    if (!isHandle(value) || value.$bound.type.text !== target) throw misfit(kind, value);
+    if (!isHandle(value)) throw misfit(kind, value);
+    const { text, layout } = value.$bound.type;
+    if (layout === null || text !== target) throw misfit(kind, value);
     return core.refOf(value);
   };
   return {

@@ -5,7 +5,7 @@
  *   {"$type":"Task","fields":{"id":"u32","title":"str","parent":"ref(Task)"}}     types of structs
  *   {"$id":1,"$type":"Task","fields":{"id":1,"title":"write","parent":null}}      an object
  *   {"$id":2,"$type":"list(str)","items":["a","b"]}                               also sets
- *   {"$id":3,"$type":"map(str,u32)","entries":[["a",1]]}      also sorted maps; `object` = plain
+ *   {"$id":3,"$type":"map(str,u32)","entries":[["a",1]]}      also sorted maps; {} = plain
  *   {"$root":[["inbox",{"$ref":1,"$type":"Task"}]],"objects":3,"names":1}         the last line
  *
  * What is long takes several lines: all but the last end in `"more":true`, all but the first begin
@@ -51,15 +51,22 @@ function* linesOf(walk: Walk, types: Iterable<Type>): IterableIterator<string> {
   yield* walk.rootLines();
 }
 
+/** The type of plain objects in the text form; a struct may be called `object`. */
+export const PLAIN = '{}';
+
 /** Names of types in the text form: old types of a struct have a number. */
 export function namesOfTypes(types: Iterable<Type>): Map<Type, string> {
   const all = [...types];
   return new Map(all.map((type) => {
-    if (type.layout === null) return [type, type.text];
+    if (type.layout === null) return [type, nameOfCollection(type)];
     const versions = all.filter((one) => one.layout !== null && one.text === type.text);
     const place = versions.indexOf(type) + 1;
     return [type, place === versions.length ? type.text : `${type.text}@${place}`];
   }));
+}
+
+function nameOfCollection({ isPlain, text }: Type): string {
+  return isPlain ? PLAIN : text;
 }
 
 class Walk {
@@ -204,7 +211,7 @@ class Walk {
 
   /** A type that was recorded meanwhile has no former ones. */
   #nameOf(type: Type): string {
-    return this.#names.get(type) ?? type.text;
+    return this.#names.get(type) ?? nameOfCollection(type);
   }
 
   /** Reads what is in the heap, if it still is. */

@@ -4,6 +4,7 @@
  */
 import { RegionError } from '../errors.ts';
 import type { Core, Type } from './core.ts';
+import { PLAIN } from './export.ts';
 import { type Kind, parseKind, textOf } from './kinds.ts';
 import { type Field, type Layout, layOut } from './record-layout.ts';
 import { type Plan, planOf } from './records.ts';
@@ -79,7 +80,7 @@ export class ImportedTypes {
 
   #collection(name: string): Type | null {
     const { types } = this.#core;
-    if (name === 'object') return types.plain();
+    if (name === PLAIN) return types.plain();
     const kind = parseKind(name);
     const isOne = kind !== null && COLLECTIONS.has(kind.name) && textOf(kind) === name;
     return isOne ? types.ofKind(kind) : null;

@@ -263,7 +263,8 @@ class Import {
     if (id !== 0) {
       const found = this.#types.find(name);
       // A former type of a struct has the text of the struct, too.
-      if (expected === '' || found.text === expected) return this.#objectOf(id, found);
+      const fits = expected === '' || (found.text === expected && !found.isPlain);
+      if (fits) return this.#objectOf(id, found);
       throw new RegionError('ERR_SCHEMA', `${name} does not fit kind ${textOf(kind)}`);
     }
     if (name === textOf(ROOT_KIND)) return this.#rootMap;

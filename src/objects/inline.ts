@@ -1,4 +1,5 @@
 /** What lies inside objects: `bytes(n)` and `array(f64, n)`, seen as typed arrays. */
+import { fitsNumber } from './codecs.ts';
 import { misfit } from './core.ts';
 import type { Kind } from './kinds.ts';
 import type { Memory } from './memory.ts';
@@ -23,16 +24,23 @@ export function inlineView(memory: Memory, ref: number, { kind, at }: Field): Nu
 /** Copies what was given; it must be as long. ERR_SCHEMA, the field unchanged. */
 export function setInline(memory: Memory, ref: number, field: Field, value: unknown): void {
   const { kind } = field;
-  const isBig = kind.of?.name === 'i64' || kind.of?.name === 'u64';
-  if (!isListOf(value, isBig ? 'bigint' : 'number', kind)) throw misfit(kind, value);
+  if (!isListOf(value, kind)) throw misfit(kind, value);
   const view = inlineView(memory, ref, field);
   (view as { set(from: ArrayLike<unknown>): void }).set(value);
 }
 
-function isListOf(value: unknown, type: string, kind: Kind): value is ArrayLike<unknown> {
+/** As many as the kind says, and each one fits. */
+function isListOf(value: unknown, { of, length }: Kind): value is ArrayLike<unknown> {
   if (!Array.isArray(value) && !ArrayBuffer.isView(value)) return false;
   const list = value as unknown as ArrayLike<unknown>;
-  if (list.length !== kind.length) return false;
-  for (let i = 0; i < list.length; i++) if (typeof list[i] !== type) return false;
+  const name = of?.name ?? 'u8';
+  const fits = BIG[name] ?? ((one: unknown) => fitsNumber(name, one));
+  if (list.length !== length) return false;
+  for (let i = 0; i < list.length; i++) if (!fits(list[i])) return false;
   return true;
 }
+
+const BIG: Readonly<Record<string, (one: unknown) => boolean>> = {
+  i64: (one) => typeof one === 'bigint' && BigInt.asIntN(64, one) === one,
+  u64: (one) => typeof one === 'bigint' && BigInt.asUintN(64, one) === one,
+};

@@ -86,6 +86,16 @@ function emptyFor({ layout, isPlain, kind }: Type): Copy {
   return layout !== null || isPlain ? {} : emptyOf(kind as Kind);
 }
 
+/** The fields of an object, one level deep: what nobody asked for yet is empty, and stays unset. */
+export function fieldsOf(source: Handle): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const field of source.$bound.type.layout?.fields ?? []) {
+    fields[field.name] = isUnset(source, field) ? emptyOf(field.kind)
+      : (source as unknown as Record<string, unknown>)[field.name];
+  }
+  return fields;
+}
+
 function emptyOf(kind: Kind): Copy {
   if (kind.name === 'optional') return emptyOf(kind.of as Kind);
   if (kind.name === 'list') return [];

@@ -10,7 +10,7 @@ import type { Codec } from './codec.ts';
 import { type Bound, type Core, type Family, tagOf, type Type } from './core.ts';
 import { type Group, type Handle, type HandleClass, refOf, STALE } from './handles.ts';
 import { setInline } from './inline.ts';
-import { toPlain } from './plain.ts';
+import { fieldsOf, toPlain } from './plain.ts';
 import { type Field, isInline, type Layout } from './record-layout.ts';
 import { type Inspect, show } from './show.ts';
 
@@ -43,11 +43,9 @@ class ObjectHandle {
   }
 
   [INSPECT](depth: number | null, options: object, inspect: Inspect): string {
-    const { text, layout } = this.$bound.type;
+    const { text } = this.$bound.type;
     if (this.$at === STALE) return `${text} (stale)`;
-    const fields = () => Object.fromEntries(layout?.fields.map(({ name }) =>
-      [name, (this as unknown as Record<string, unknown>)[name]]) ?? []);
-    return show(this, text, fields, depth, options, inspect);
+    return show(this, text, () => fieldsOf(this), depth, options, inspect);
   }
 }
 
