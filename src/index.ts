@@ -16,7 +16,10 @@ export { profile } from './methods/profile.ts';
 export type { ProfileOptions } from './methods/profile-state.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
+export type { Collected, CollectOptions } from './objects/collect.ts';
+export type { Compacted } from './objects/compact.ts';
 export type { Imported, ImportOptions, ObjectHeap } from './objects/heap.ts';
+export type { HeapCount, HeapStat } from './objects/heap-stat.ts';
 export { any, array, bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, list, map,
   optional, ref, set, sorted, str, u16, u32, u64, u8 } from './objects/kinds.ts';
 export type { LooseObject, PersistentList, PersistentMap, PersistentObject, PersistentSet,

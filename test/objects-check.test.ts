@@ -110,6 +110,8 @@ describe('O2: the types', () => {
     const types = blockAt(head()[HEAD.types]);
     types[DIRECTORY.entries] = 0;
     expectFindings(['O2', region.addressOf(types)]);
+    types[DIRECTORY.entries] = 0x7fffffff;
+    expectFindings(['O3', region.addressOf(types)], ['O2', region.addressOf(types)]);
   });
 });
 
@@ -292,6 +294,23 @@ describe('collections are checked by their own clauses', () => {
     blockAt(at)[TREE.count] += 1;
     expectFindings(['T8', addressAt(at)]);
   });
+});
+
+test('objects of an older form are sound, and stay as they are', () => {
+  const Old = struct('Thing', { id: u32 });
+  const old = heap.create(Old, { id: 1 });
+  heap.root.set('things', new Map<unknown, unknown>([[old, 5]]));
+  const New = struct('Thing', { id: u32, name: str });
+  const type = (old as unknown as Handle).$bound.type.id;
+  heap.create(New, {});
+  const late = heap.create(New, {});
+  (heap.root.get('things') as Map<unknown, unknown>).set(late, 6);
+  // As a program leaves it that was ended before all objects were changed.
+  region.array(Int32Array, addressOf(late), 1)[0] = tagOf(ROLE.object, type);
+  (heap.root as unknown as Handle).$bound.core.handles.expireAll();
+  const before = region.stat();
+  expect(heap.check()).toEqual([]);
+  expect(region.stat()).toEqual(before);
 });
 
 test('a thousand findings are told, no more', () => {

@@ -18,6 +18,7 @@ import type { Part } from '../region/space.ts';
 import { collectAll } from './collect.ts';
 import { type Core, tagOf } from './core.ts';
 import type { Marks } from './marks.ts';
+import { assertHashes } from './rehash.ts';
 
 export interface Compacted {
   /** Moves of blocks; a block may move more than once. */
@@ -46,6 +47,7 @@ export function compact(core: Core, head: number): Compacted {
   const start = now();
   const before = extentOf(core);
   let { marks, objects } = collectAll(core, head);
+  assertHashes(core, marks);
   core.moving();
   let moved = 0;
   let idle = 0;

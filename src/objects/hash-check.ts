@@ -38,24 +38,42 @@ export function checkHash(
     report({ id, address: addressAt(at), detail });
   };
   if (wordsOf(memory, ref) < HASH.words) return found('H1', ref, 'no room for a header');
-  const { i32 } = memory.views(ref);
-  const at = memory.word(ref);
-  const header = Object.fromEntries(Object.entries(HASH).map(([name, word]) =>
-    [name, i32[at + word]])) as unknown as Header;
-  const { size, used, room, first } = header;
-  if (!(size >= 0 && size <= used && used <= room && first >= 0 && first <= used)) {
-    return found('H1', ref, `${size} of ${used} entries in ${room} places, the first is ${first}`);
-  }
+  const header = headerAt(memory, ref);
+  const wrongCounts = wrongHeader(header);
+  if (wrongCounts !== null) return found('H1', ref, wrongCounts);
   const table = tableOf(core, type);
   const { shape } = table;
   const wrong = wrongEntries(shape, header) ?? wrongSum(shape, header);
   if (wrong !== null) return found('H2', ref, wrong);
-  const check = { table, shape, ref, header, found, alive: new Uint8Array(used) };
+  const check = { table, shape, ref, header, found, alive: new Uint8Array(header.used) };
   checkEntries(check);
   const wrongChains = wrongHeads(shape, header);
   if (wrongChains !== null) return found('H5', ref, wrongChains);
   if (count > 0 || !checkChains(check)) return;
   checkKeys(check);
+}
+
+/** What is wrong with the blocks of a hash, which may not be written to then, or null. */
+export function wrongBlocks(core: Core, type: Type, ref: number): string | null {
+  const { memory } = core;
+  if (wordsOf(memory, ref) < HASH.words) return 'no room for a header';
+  const header = headerAt(memory, ref);
+  const { shape } = tableOf(core, type);
+  return wrongHeader(header) ?? wrongEntries(shape, header) ?? wrongSum(shape, header)
+    ?? wrongHeads(shape, header);
+}
+
+function headerAt(memory: Memory, ref: number): Header {
+  const { i32 } = memory.views(ref);
+  const at = memory.word(ref);
+  return Object.fromEntries(Object.entries(HASH).map(([name, word]) =>
+    [name, i32[at + word]])) as unknown as Header;
+}
+
+function wrongHeader({ size, used, room, first }: Header): string | null {
+  const isRight = size >= 0 && size <= used && used <= room && first >= 0 && first <= used;
+  return isRight ? null
+    : `${size} of ${used} entries in ${room} places, the first is ${first}`;
 }
 
 /** Usable words of a block; -1 where there is none. */

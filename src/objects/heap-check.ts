@@ -38,8 +38,15 @@ const ANY_DEMAND = demandOf({ name: 'any' });
 /** `head` = reference of the heap's head. [] = sound. */
 export function checkHeap(core: Core, head: number): Finding[] {
   const check = new HeapCheck(core);
-  // Nothing that is read here is to leave handles or pins behind.
-  core.peek(() => check.run(head));
+  const { types } = core;
+  // What is read here is to leave no handles or pins behind, and to change no object to a new form.
+  core.types = { at: (id) => types.at(id), ofKind: (kind) => types.ofKind(kind),
+    plain: () => types.plain(), upgraded: (ref) => ref };
+  try {
+    core.peek(() => check.run(head));
+  } finally {
+    core.types = types;
+  }
   return check.findings;
 }
 
@@ -121,7 +128,8 @@ class HeapCheck {
 
   #isDescribed(ref: number): boolean {
     const { memory } = this.#core;
-    if (ref === 0 || memory.held(ref) < (memory.tag(ref) >>> ROLE_SHIFT)) return false;
+    const room = ref === 0 ? -1 : memory.held(ref);
+    if (room < 0 || room < (memory.tag(ref) >>> ROLE_SHIFT)) return false;
     const text = loadText(memory, ref);
     return text !== null && /^\{"(struct|kind)":".*\}$/s.test(text);
   }

@@ -15,6 +15,8 @@
  */
 import { ANY, DIRECTORY, FORWARD, GRANULE_MASK, HEAD, NO_VALUE, ROLE, ROLE_MASK, ROLE_SHIFT,
   SEGMENT_SHIFT, WORD_SHIFT } from '../layout-objects.ts';
+import { spaceOf } from '../region/calls.ts';
+import type { Blocks } from '../types.ts';
 import { type Core, type Family, SLOTS, type Type } from './core.ts';
 import { Marks } from './marks.ts';
 import type { Views } from './memory.ts';
@@ -55,7 +57,10 @@ export class Marker {
   readonly #families: (Family | undefined)[] = [];
   /** By type of objects: words of references, doubled, and one more where the slot is an `any`. */
   readonly #places: (Int32Array | undefined)[] = [];
+  /** By type of objects: bytes one takes. */
+  readonly #bytes: number[] = [];
   /** By segment. */
+  readonly #blocks: readonly Blocks[];
   readonly #words: (Int32Array | undefined)[] = [];
   /** Blocks that were reached and not looked into. */
   #stack = new Int32Array(1024);
@@ -80,6 +85,7 @@ export class Marker {
     this.#core = core;
     this.#leads = leads;
     this.marks = new Marks(core.memory.region);
+    this.#blocks = spaceOf(core.memory.region)?.parts.map(({ blocks }) => blocks) ?? [];
     for (let role = 0; role <= ROLE_MASK; role++) {
       this.#families.push(core.family(role));
       if (this.#families[role] !== undefined) this.#ways[role] = LOOK;
@@ -156,9 +162,13 @@ export class Marker {
     const old = bits[w];
     const bit = 1 << granule;
     if ((old & bit) !== 0) return;
+    // A third of the time of marking; without it damage would be taken for blocks, and written to.
+    const room = this.#blocks[ref >>> SEGMENT]?.sizeOf(granule) ?? -1;
+    if (room < 0) return this.#refuse(ref, 'where no block starts');
     const tag = this.#wordsOf(ref)[granule << WORDS];
     if ((tag & ROLE_BITS) === OBJECT) {
       const places = this.#places[tag >>> DETAIL] ?? this.#learn(ref, tag >>> DETAIL);
+      if (room < this.#bytes[tag >>> DETAIL]) return this.#refuse(ref, 'which is too small');
       bits[w] = old | bit;
       if (places.length === 0) return;
     } else {
@@ -280,6 +290,7 @@ export class Marker {
     if (layout === undefined || layout === null) return NO_WORDS;
     const places = placesOf(this.#core, layout).map(({ word, isAny }) => word * 2 + Number(isAny));
     this.#places[id] = Int32Array.from(places);
+    this.#bytes[id] = layout.bytes;
     return this.#places[id];
   }
 
