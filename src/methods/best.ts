@@ -2,9 +2,9 @@
  * best: approximately best fit with coalescing, deferred for small blocks; all state in the arena.
  *
  * Blocks have no headers: a map of two bits per granule says where blocks start and which of them
- * are live (best-map.ts). The last freed block of the same size is taken first (exact-size caches),
- * then the bins (best-bins.ts), then the wilderness; the caches are emptied into the bins before
- * the arena grows, and when most of them lies idle. Nobody counts what they hold.
+ * are live (best-map.ts). The last freed block of the same size is taken first (exact-size caches,
+ * best-caches.ts), then the bins (best-bins.ts), then the wilderness; the caches are emptied into
+ * the bins before the arena grows, and when most of them lies idle. Nobody counts what they hold.
  *
  * Ground truth is the map, where the map is, and which blocks are hidden; all else can be derived
  * (`rebuild`). Order of writes, so that this holds at every instant of a shared mapping:
