@@ -111,6 +111,22 @@ describe('trials', () => {
     expect(run('reopen-trial.js', 'recover', killed).stderr).toContain('nothing to recover');
   });
 
+  test.each(['heap', 'map', 'lmdb', 'sqlite'])('objects: %s', (name) => {
+    const dir = mkdtempSync(join(folder, 'objects-'));
+    const written = result<Record<string, number>>('objects-trial.js', dir, name, 500, 'write');
+    expect(Object.keys(written).sort())
+      .toEqual(['bytes', 'collect', 'iterate', 'keep', 'read', 'write']);
+    expect(Math.min(written.write ?? 0, written.read ?? 0, written.bytes ?? 0)).toBeGreaterThan(0);
+    const { ready } = result<{ ready: number }>('objects-trial.js', dir, name, 500, 'ready');
+    expect(ready).toBeGreaterThan(0);
+  });
+
+  test('objects: a field', () => {
+    const times = result<Record<string, number>>('objects-trial.js', join(folder, 'field'), 'field',
+      1000);
+    expect(Object.keys(times)).toEqual(['plain', 'field']);
+  });
+
   test('stores', () => {
     const times = result<Record<string, number>>('stores-trial.js', join(folder, 'stores'), 2);
     expect(Object.keys(times).sort())
@@ -132,6 +148,6 @@ describe('trials', () => {
     const { status, stderr } = run('main.js', '--only', 'nothing');
     expect(status).toBe(1);
     expect(stderr).toContain("there is no part 'nothing'; ");
-    expect(stderr).toContain('there are: alloc, commit, reopen, shared, stores');
+    expect(stderr).toContain('there are: alloc, commit, objects, reopen, shared, stores');
   });
 });

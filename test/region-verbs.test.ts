@@ -41,6 +41,11 @@ describe.each([best, last])('$name', (method) => {
     expect(region.check()).toEqual([]);
   });
 
+  test('who looks at a region sees what it is, not its memory', () => {
+    using region = fresh();
+    expect(Object.keys(region)).toEqual(['name', 'method', 'id', 'roots']);
+  });
+
   test('newOf and oldOf refuse what is no size, the region unchanged', () => {
     using region = fresh();
     const kept = region.strdup('kept');

@@ -25,10 +25,12 @@ export function isCached(words: Int32Array, s: number, at: number, n: number): b
 
 /** Granules the caches hold, counted until there are more than `most`. Nobody keeps this number. */
 export function cachedUpTo(words: Int32Array, s: number, most: number): number {
+  // A damaged list may be a ring, and lead anywhere.
+  const enough = Math.min(most, words.length >>> 2);
   let held = 0;
   for (let n = 1; n <= MOST_CACHED; n += 1) {
     let at = words[s + CACHES + n] as number;
-    for (; at !== 0 && held <= most; held += n) at = ~(words[(at << 2) + FREE.next] as number);
+    for (; at > 0 && held <= enough; held += n) at = ~(words[(at << 2) + FREE.next] as number);
   }
   return held;
 }

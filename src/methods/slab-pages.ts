@@ -249,7 +249,7 @@ export function takeListed(words: Int32Array, s: number, n: number): number {
 }
 
 /** The first group of a list is full: the next one comes first. */
-export function leaveGroup(words: Int32Array, s: number, n: number): void {
+function leaveGroup(words: Int32Array, s: number, n: number): void {
   const head = headOf(s, n);
   const next = words[words[head + WORD] + NEXT];
   const table = next > 0 ? tableAt(words, s, next) : 0;
@@ -258,18 +258,35 @@ export function leaveGroup(words: Int32Array, s: number, n: number): void {
 }
 
 /**
- * Frees a live block where that takes more: in a page with hidden blocks, or while it is sealed,
- * as the page may be empty now. false = it is not live.
+ * Frees what `free` cannot at once: a large block, or one in a page with hidden blocks or while it
+ * is sealed, when its page may be empty now. false = it is not live. One function on purpose, like
+ * `allocSlow`.
  */
-export function freeGuarded(words: Int32Array, s: number, granule: number): boolean {
-  const table = tableAt(words, s, granule);
-  if (table === 0 || !isSoundKind(words[kindWord(table, granule)])) return false;
-  if (!isLive(words, s, granule)) return false;
-  const word = groupWord(table, granule);
+export function freeOther(words: Int32Array, s: number, large: Blocks, at: number): boolean {
+  const table = at >>> CHUNK_SHIFT < CHUNKS ? Math.abs(words[s + DIRECTORY + (at >>> CHUNK_SHIFT)])
+    : 0;
+  const page = (at >>> PAGE_SHIFT) & (CHUNK_PAGES - 1);
+  const kind = table === 0 ? 0 : words[table + KINDS + page];
+  if (kind === 0) {
+    const chunk = words[(at << 2) + CHUNK];
+    const isTableHere = chunk >>> 0 < CHUNKS && at > 0 && tableOf(words, s, chunk) === at << 2;
+    return !isTableHere && large.free(at);
+  }
+  const group = (at >>> GROUP_SHIFT) & (CHUNK_PAGES * GROUP_COUNT - 1);
+  const word = table + GROUPS + group * GROUP_WORDS;
   const free = words[word];
-  words[word] = free | (1 << granule);
-  if (free === 0) listGroup(words, s, table, granule);
-  if (isEmptyPage(words, table, granule & -PAGE_GRANULES)) unseal(words, s);
+  const n = kind & CLASS_MASK;
+  const starts = n >= 1 && n <= SLAB_CLASSES && (kind & ~GUARDED) === n
+    ? visibleStarts(words, s, kind, at) : 0;
+  if ((starts & ~free & (1 << at)) === 0) return false;
+  words[word] = free | (1 << at);
+  if (free === 0) {
+    const head = headOf(s, n);
+    words[word + NEXT] = words[head + LAST];
+    words[head + WORD] = word;
+    words[head + LAST] = at | (GROUP_GRANULES - 1);
+  }
+  if (words[s + SEALED] !== 0 && isEmptyPage(words, table, at & -PAGE_GRANULES)) unseal(words, s);
   return true;
 }
 

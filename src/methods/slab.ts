@@ -40,7 +40,7 @@ import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
 import { countInto } from './count.ts';
 import { checkSlab } from './slab-check.ts';
-import { classAt, freeGuarded, hasEmpty, isLive, isTable, leaveGroup, PAGE_BYTES, refill, relist,
+import { classAt, freeOther, groupWord, hasEmpty, isLive, isTable, PAGE_BYTES, refill, relist,
   STARTS, TABLE_BYTES, takeListed } from './slab-pages.ts';
 import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
 import { startOfSlab, walkSlab } from './slab-walk.ts';
@@ -91,6 +91,34 @@ function largeSize(size: number): number {
   return isTaken ? ((size + GRANULE - 1) & -GRANULE) + 1 : size;
 }
 
+/**
+ * Large blocks, aligned or not; small ones where no list serves. One function on purpose, and
+ * longer than what V8 inlines, 460 bytes of code: it counts what it inlines into `alloc` against
+ * inlining that.
+ */
+function allocSlow(
+  words: Int32Array, s: number, large: Blocks, size: number, alignment: number,
+): number {
+  if (size > MOST_BYTES || alignment > GRANULE) {
+    const isTaken = (size > PAGE_BYTES - GRANULE && size <= PAGE_BYTES)
+      || (size > TABLE_BYTES - GRANULE && size <= TABLE_BYTES);
+    const bytes = isTaken ? ((size + GRANULE - 1) & -GRANULE) + 1 : size;
+    const granule = alignment > GRANULE ? large.align(bytes, alignment) : large.alloc(bytes);
+    if (granule !== 0 || !hasEmpty(words, s)) return granule;
+    relist(words, s, large);
+    return alignment > GRANULE ? large.align(bytes, alignment) : large.alloc(bytes);
+  }
+  const n = (size + 15) >>> 4 || 1;
+  let granule = takeListed(words, s, n);
+  if (granule === 0 && refill(words, s, large, n)) granule = takeListed(words, s, n);
+  if (granule === 0) granule = large.alloc(n * GRANULE);
+  if (granule !== 0 || !hasEmpty(words, s)) return granule;
+  relist(words, s, large);
+  granule = takeListed(words, s, n);
+  if (granule === 0 && refill(words, s, large, n)) granule = takeListed(words, s, n);
+  return granule !== 0 ? granule : large.alloc(n * GRANULE);
+}
+
 class Slabs implements Blocks {
   declare readonly words: Int32Array;
   /** Index of the first word of the state, and of parts of it. */
@@ -119,23 +147,27 @@ class Slabs implements Blocks {
         const rest = free & (free - 1);
         const at = ((words[head + 1] as number) - Math.clz32(free ^ rest)) | 0;
         words[word] = rest;
-        return rest !== 0 ? at : this.#leave(size, free, at) | 0;
+        if (rest !== 0) return at;
+        if ((free | 0) !== 0) {
+          this.#leave(head, words[word + 1] as number);
+          return at;
+        }
       }
     }
-    return this.#allocSlow(size) | 0;
+    return allocSlow(this.words, this.s, this.large, size, GRANULE) | 0;
   }
 
   free(at: number): boolean {
     const words = this.words;
     const table = words[this.directory + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
-    if (table <= 0) return this.#freeOther(at);
+    if (table <= 0) return freeOther(this.words, this.s, this.large, at);
     const kind = words[table + KINDS + ((at >>> PAGE_SHIFT) & PAGE_MASK)] as number;
     const group = at >>> 5;
     const word = (table + GROUPS + ((group & GROUP_MASK) << 1)) | 0;
     const free = words[word] as number;
     const bit = 1 << at;
     if (((POSSIBLE[(kind << 3) | (group & 7)] as number) & ~free & bit) === 0) {
-      return this.#freeOther(at);
+      return freeOther(this.words, this.s, this.large, at);
     }
     words[word] = free | bit;
     if (free === 0) {
@@ -156,9 +188,7 @@ class Slabs implements Blocks {
       if (granule === 0 || (granule & (step - 1)) === 0) return granule;
       this.free(granule);
     }
-    const granule = this.large.align(largeSize(size), alignment);
-    if (granule !== 0 || !this.#givePages()) return granule;
-    return this.large.align(largeSize(size), alignment);
+    return allocSlow(this.words, this.s, this.large, size, alignment);
   }
 
   resize(granule: number, size: number): boolean {
@@ -213,56 +243,13 @@ class Slabs implements Blocks {
     return rebuildSlab(this.words, this.s, this.large);
   }
 
-  /** Large blocks; small ones where no list serves. */
-  #allocSlow(size: number): number {
-    if (size > MOST_BYTES) {
-      const granule = this.large.alloc(largeSize(size));
-      if (granule !== 0 || !this.#givePages()) return granule;
-      return this.large.alloc(largeSize(size));
-    }
-    const n = (size + 15) >>> 4 || 1;
-    const granule = this.#allocSmall(n);
-    return granule !== 0 || !this.#givePages() ? granule : this.#allocSmall(n);
-  }
-
-  #allocSmall(n: number): number {
+  /** The first group of a list is full: the next one comes first. */
+  #leave(head: number, next: number): void {
     const words = this.words;
-    const s = this.s;
-    const listed = takeListed(words, s, n);
-    if (listed !== 0) return listed;
-    if (refill(words, s, this.large, n)) return takeListed(words, s, n);
-    return this.large.alloc(n * GRANULE);
-  }
-
-  /** The first group of a list has no more free blocks than `at`, or not even that: damaged. */
-  #leave(size: number, free: number, at: number): number {
-    if ((free | 0) === 0) return this.#allocSlow(size);
-    const words = this.words;
-    const head = (this.heads + (((size + 15) >>> 4) << 1)) | 0;
-    const next = words[(words[head] as number) + 1] as number;
-    const table = words[this.directory + ((next >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
-    if (next === 0 || table <= 0) leaveGroup(words, this.s, (size + 15) >>> 4);
-    else {
-      words[head] = table + GROUPS + (((next >>> 5) & GROUP_MASK) << 1);
-      words[head + 1] = next;
-    }
-    return at;
-  }
-
-  /** What is in no page, or in one where more is to be done, or no block. */
-  #freeOther(at: number): boolean {
-    const words = this.words;
-    const table = words[this.directory + ((at >>> CHUNK_SHIFT) & CHUNK_MASK)] as number;
-    const kind = table <= 0 ? table : words[table + KINDS + ((at >>> PAGE_SHIFT) & PAGE_MASK)];
-    if (kind !== 0 && classAt(words, this.s, at) !== 0) return freeGuarded(words, this.s, at);
-    return !isTable(words, this.s, at) && this.large.free(at);
-  }
-
-  /** Pages without blocks go back to `best`. true = there were some. */
-  #givePages(): boolean {
-    if (!hasEmpty(this.words, this.s)) return false;
-    relist(this.words, this.s, this.large);
-    return true;
+    const table = next === 0 ? 0 : words[this.directory + (next >>> CHUNK_SHIFT)] as number;
+    words[head + 1] = next;
+    if (table < 0) words[head] = groupWord(-table, next);
+    else words[head] = table === 0 ? 0 : table + GROUPS + (((next >>> 5) & GROUP_MASK) << 1);
   }
 
   /** Usable bytes of the block in a page that starts here, -1 = none does, 0 = it is no page. */

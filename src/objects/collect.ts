@@ -74,7 +74,7 @@ export class Collector {
     const { now } = this.#core;
     this.#core.assertIdle('collect');
     const start = now();
-    this.#core.collections += 1;
+    this.#core.epoch += 1;
     if (budgetMs === undefined || this.#cycle?.withHandles !== handles) this.abort();
     const cycle = this.#cycle ?? this.#begin(head, handles, budgetMs === undefined);
     let done = false;
@@ -192,7 +192,6 @@ class Cycle implements Watcher {
 
   #endMarking(): void {
     const { handles, memory } = this.#core;
-    this.#core.epoch += 1;
     if (this.#isInterrupted) {
       this.#reachHeld();
       this.#marker.drain(NEVER);

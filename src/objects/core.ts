@@ -93,7 +93,7 @@ export class Core {
   /** What scans show just now; no handles, since they are not found again. */
   readonly cursors = new Set<Handle>();
   readonly name: string;
-  /** Changes when references that JavaScript holds may lead elsewhere: objects moved or went. */
+  /** Changes when references that JavaScript holds may lead elsewhere: blocks moved, or may go. */
   epoch = 0;
   /** The same where they moved, or all went. */
   moves = 0;
@@ -101,8 +101,6 @@ export class Core {
   evolved = false;
   /** Calls under way in which code of the program may run while what is new has no place yet. */
   building = 0;
-  /** How often a collection was begun or went on: what nothing referred to may be gone. */
-  collections = 0;
   /** Milliseconds from anywhere on. */
   readonly now: () => number;
   /** Set once, while the heap is opened: they are read through the codecs. */

@@ -72,7 +72,7 @@ function nameOfCollection({ isPlain, text }: Type): string {
 class Walk {
   readonly #core: Core;
   readonly #root: number;
-  readonly #stamp: number;
+  readonly #epoch: number;
   readonly #names: ReadonlyMap<Type, string>;
   /** Numbers by reference, references by number. */
   readonly #ids = new NumberMap();
@@ -82,7 +82,7 @@ class Walk {
     this.#core = core;
     this.#names = namesOfTypes(types);
     this.#root = root;
-    this.#stamp = stampOf(core);
+    this.#epoch = core.epoch;
     // Number 0 is the root's.
     this.#refs.push(root);
     if (root !== 0) this.#ids.add(root, 0);
@@ -229,16 +229,11 @@ class Walk {
   #assertSame(): void {
     const core = this.#core;
     core.assertUsable();
-    if (stampOf(core) === this.#stamp) return;
+    if (core.epoch === this.#epoch) return;
     throw new RegionError('ERR_STALE',
       `heap '${core.name}' was collected, compacted, cleared or rolled back while it was ` +
         'exported; begin again');
   }
-}
-
-/** Another number where references that are kept here may lead elsewhere. */
-export function stampOf({ epoch, collections }: Core): number {
-  return epoch + collections;
 }
 
 /** What the elements of a collection are called. */

@@ -13,7 +13,7 @@ import { RegionError } from '../errors.ts';
 import { ELEMENT, ROLE_SHIFT } from '../layout-objects.ts';
 import { elementOf } from './any-blocks.ts';
 import { type Core, isHandle, misfit, type Type } from './core.ts';
-import { FORMAT, FORMAT_VERSION, partOf, stampOf } from './export.ts';
+import { FORMAT, FORMAT_VERSION, partOf } from './export.ts';
 import { expectedType, MAX_ID, readValue, type Reference } from './export-values.ts';
 import { discardAll } from './discard.ts';
 import type { Handle } from './handles.ts';
@@ -65,7 +65,7 @@ class Import {
   readonly #types: ImportedTypes;
   readonly #root: ImportedRoot;
   readonly #rootMap: PersistentMap<string, unknown>;
-  readonly #stamp: number;
+  readonly #epoch: number;
   /** Places by number; by place: the number, the reference, the line of its first mention. */
   readonly #places = new NumberMap();
   readonly #ids = new NumberList();
@@ -84,7 +84,7 @@ class Import {
     this.#types = new ImportedTypes(core, table);
     this.#rootMap = root;
     this.#root = new ImportedRoot(core, root, replace);
-    this.#stamp = stampOf(core);
+    this.#epoch = core.epoch;
   }
 
   take(text: string): void {
@@ -111,7 +111,7 @@ class Import {
   /** Frees what was made, if it is still there. */
   undo(): void {
     const core = this.#core;
-    if (stampOf(core) !== this.#stamp) return;
+    if (core.epoch !== this.#epoch) return;
     this.#root.undo();
     discardAll(core, this.#refs);
   }
@@ -119,7 +119,7 @@ class Import {
   #assertSame(): void {
     const core = this.#core;
     core.assertUsable();
-    if (stampOf(core) === this.#stamp) return;
+    if (core.epoch === this.#epoch) return;
     throw new RegionError('ERR_STALE', `heap '${core.name}' was collected, compacted, cleared or ` +
       'rolled back during an import; begin again');
   }
