@@ -6,7 +6,7 @@ import { debug } from '../src/methods/debug.ts';
 import { slab } from '../src/methods/slab.ts';
 import type { Handle } from '../src/objects/handles.ts';
 import { heapIn } from '../src/objects/heap.ts';
-import { array, bytes, f64, list, map, ref, str, u32 } from '../src/objects/kinds.ts';
+import { any, array, bytes, f64, list, map, ref, str, u32 } from '../src/objects/kinds.ts';
 import { type Persistent, struct } from '../src/objects/struct.ts';
 import { createRegion } from '../src/region/region.ts';
 import { expectCode } from './support/expect-code.ts';
@@ -69,6 +69,38 @@ describe.each(METHODS)('random graphs in %s', (_, method) => {
     expect(heap.compact().objects).toBe(0);
     expect(region.stat().extent).toBeLessThanOrEqual(extent);
   });
+});
+
+test.each([['slab', slab], ['best', best]])('%s: one of many sizes and times', (_, method) => {
+  const random = randomFrom(newSeed());
+  const Item = struct('Item', { id: u32, text: str });
+  for (let round = 0; round < often(2, 10); round++) {
+    const { heap, region } = newHeap('256MiB', method);
+    const all = heap.create(map(u32, any));
+    heap.root.set('all', all);
+    let keys: number[] = [];
+    let next = 0;
+    for (let phase = 0; phase < 4; phase++) {
+      const most = 2 ** (3 + random(9));
+      for (let i = Math.min(8000, 4e6 / most); i > 0; i--) {
+        const id = next++;
+        const text = 'x'.repeat(random(most));
+        keys.push(id);
+        all.set(id, [heap.create(Item, { id, text }), text, [text, { id }],
+          new Uint8Array(random(most) * 4)][random(4)]);
+      }
+      const gone = [10, 50, 80, 95][random(4)];
+      keys = keys.filter((key) => random(100) >= gone || !all.delete(key));
+      if (random(2) === 0) heap.collect({ handles: false });
+    }
+    heap.collect({ handles: false });
+    heap.compact();
+    const { extent, busyBytes } = region.stat();
+    expect(extent).toBeLessThan(busyBytes * 1.2 + 256 * 1024);
+    expect([...all.keys()]).toEqual(keys);
+    expect(heap.check()).toEqual([]);
+    expect(region.check()).toEqual([]);
+  }
 });
 
 const Blob = struct('Blob', { id: u32, data: bytes(), inside: array(f64, 4), name: str });

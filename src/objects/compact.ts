@@ -32,10 +32,15 @@ export interface Compacted {
 }
 
 /** Most passes, and how many of them may shrink nothing before it is enough. */
-const MOST_PASSES = 12;
-const MOST_IDLE = 2;
+const MOST_PASSES = 16;
+const MOST_IDLE = 4;
 /** Bytes of blocks that may lie behind the end of the heap during a pass, one of a size. */
 const MOST_BEHIND = 64 * 1024;
+/** Times what is taken, everything finds room. */
+const ROOMY = 1.125;
+/** Bytes of what methods make for themselves. */
+const LEAST_OWN = 4096;
+const MOST_OWN = 32 * 1024;
 const WORD_BYTES = 4;
 const SIGNPOST_BYTES = (FORWARD.to + 1) * WORD_BYTES;
 /** Words that are copied one by one; more by a call. */
@@ -93,7 +98,8 @@ function movePass(core: Core, head: number, marks: Marks): number {
 /**
  * Where blocks may go during a pass. What the method offers above a block is kept from it until the
  * pass ends, so that it offers something else. Those plugs are blocks of the heap, chained by their
- * first words, and as large as their holes allow.
+ * first words, and as large as their holes allow. Methods put blocks of their own into holes as
+ * well, which can never move: so those of their sizes are plugged before, where they are high.
  */
 class Places {
   readonly #core: Core;
@@ -108,6 +114,28 @@ class Places {
     this.#core = core;
     this.#parts = spaceOf(core.memory.region)?.parts ?? [];
     this.#ends = this.#parts.map(({ arena }) => arena.end());
+    this.#plugHigh();
+  }
+
+  /** Holes above what is needed, in which the method might put something of its own. */
+  #plugHigh(): void {
+    const { extent, freeBytes } = this.#core.memory.region.stat();
+    const needed = (extent - freeBytes) * ROOMY / GRANULE;
+    const sizes: number[] = [];
+    for (const [segment, { blocks }] of this.#parts.entries()) {
+      blocks.walk((granule, bytes, busy) => {
+        const isFit = !busy && bytes >= LEAST_OWN && bytes <= MOST_OWN;
+        if (isFit && segment * 2 ** SEGMENT_SHIFT + granule > needed) sizes.push(bytes);
+        return false;
+      });
+    }
+    const low: number[] = [];
+    for (const bytes of sizes) {
+      const ref = this.#alloc(bytes, this.#parts.length - 1);
+      if (ref >>> 0 > needed) this.#plug(ref, bytes);
+      else if (ref !== 0) low.push(ref);
+    }
+    for (const ref of low) this.#free(ref);
   }
 
   /** A new block of so many bytes below another one, or 0. */
@@ -115,7 +143,7 @@ class Places {
     const granules = Math.ceil(bytes / GRANULE);
     if (this.#exhausted.has(granules)) return 0;
     for (;;) {
-      const to = this.#alloc(ref, bytes);
+      const to = this.#alloc(bytes, ref >>> SEGMENT_SHIFT);
       if (to !== 0 && to >>> 0 < ref >>> 0) return to;
       const isBehind = to === 0 || this.#isBehind(to, bytes);
       // What was freed last is offered first: what lies behind is kept as well, if it is small.
@@ -155,8 +183,8 @@ class Places {
    * From the segments themselves: the region would ask the program for room, and the program might
    * look at a heap whose blocks are half moved. 0 = there is none.
    */
-  #alloc(ref: number, bytes: number): number {
-    for (let segment = 0; segment <= ref >>> SEGMENT_SHIFT; segment++) {
+  #alloc(bytes: number, lastSegment: number): number {
+    for (let segment = 0; segment <= lastSegment; segment++) {
       const granule = this.#parts[segment]?.blocks.alloc(bytes) ?? 0;
       if (granule !== 0) return (segment << SEGMENT_SHIFT) | granule;
     }
