@@ -114,7 +114,7 @@ export function isLive(words: Int32Array, s: number, granule: number): boolean {
 }
 
 /** Bits of the group of a granule where live blocks start. */
-export function liveIn(words: Int32Array, s: number, table: number, granule: number): number {
+function liveIn(words: Int32Array, s: number, table: number, granule: number): number {
   const starts = visibleStarts(words, s, words[kindWord(table, granule)], granule);
   return starts & ~words[groupWord(table, granule)];
 }

@@ -92,9 +92,9 @@ function largeSize(size: number): number {
 }
 
 /**
- * Large blocks, aligned or not; small ones where no list serves. One function on purpose, and
- * longer than what V8 inlines, 460 bytes of code: it counts what it inlines into `alloc` against
- * inlining that.
+ * Large blocks, aligned or not; small ones where no list serves. One function on purpose, with
+ * `largeSize` written out, and longer than what V8 inlines, 460 bytes of code: it counts what it
+ * inlines into `alloc` against inlining that.
  */
 function allocSlow(
   words: Int32Array, s: number, large: Blocks, size: number, alignment: number,
