@@ -10,17 +10,20 @@ import { describe, expect, test } from 'vitest';
 import { openStore } from '../src/store/store.ts';
 import { random as randomFrom } from '../tools/torture/random.ts';
 import { Life } from './support/object-life.ts';
+import { newSeed, often } from './support/oracle.ts';
 import { inOrder, Node, plainOf, reachable } from './support/object-world.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
-const SEED = Number(process.env.REGIONSTORE_SEED ?? 20261126);
+const SEED = newSeed();
+/** More in `npm run fuzz`, which gives a seed. */
+const TURNS = often(30, 200);
 const CHILD = join(fileURLToPath(new URL('..', import.meta.url)),
   'dist/test/support/object-life-child.js');
 
 describe('a heap and plain JavaScript', () => {
   test.each([0, 1, 2])(`hold the same, seed ${SEED} + %i`, (i) => {
     const life = new Life(temporaryDirectory(), SEED + i);
-    for (let turn = 0; turn < 40; turn++) {
+    for (let turn = 0; turn < TURNS; turn++) {
       life.turn();
       deepStrictEqual(plainOf(life.heap), inOrder(life.world), `turn ${turn}`);
       expect(life.heap.check(), `turn ${turn}`).toEqual([]);

@@ -19,7 +19,10 @@ const { values } = parseArgs({
 const SUITES = ['best-model', 'slab-model', 'conformance', 'roots', 'disciplines', 'last', 'region',
   'compressed', 'compressed-damage', 'nested', 'debug',
   'debug-cuts', 'shared', 'shared-cut', 'store-damage',
-  'objects-collect', 'objects-collect-steps', 'objects-compact', 'objects-check'];
+  'objects-collect', 'objects-collect-steps', 'objects-compact', 'objects-check', 'objects-model',
+  'objects-hash-model', 'objects-list-model', 'objects-sorted', 'objects-sorted-damage',
+  'objects-plain', 'objects-export', 'objects-import', 'objects-any-keys', 'objects-damage',
+  'objects-fields', 'objects-text', 'objects-handles', 'objects-kinds'];
 const vitest = join(root, 'node_modules', '.bin', 'vitest');
 const until = Date.now() + Number(values.minutes) * 60_000;
 const first = Number(values.seed);
