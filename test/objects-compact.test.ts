@@ -61,7 +61,7 @@ describe.each(METHODS)('random graphs in %s', (_, method) => {
     // The state of debug takes up to 256 KiB.
     const { extent, busyBytes, paddedBytes = busyBytes } = region.stat();
     expect(extent).toBeLessThan(before / 3);
-    expect(extent).toBeLessThan(paddedBytes * 1.25 + 384 * 1024);
+    expect(extent).toBeLessThan(paddedBytes * 1.25 + 512 * 1024);
     expect(Array.from(all, (one) => [one?.id, one?.text])).toEqual(texts);
     expect(all.at(7)).toBe(handle);
     expect(handle?.text).toBe(text);
