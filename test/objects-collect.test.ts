@@ -5,12 +5,12 @@ import { HEAD, HEAD_ROOT } from '../src/layout-objects.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
 import { slab } from '../src/methods/slab.ts';
-import type { CollectOptions } from '../src/objects/collect.ts';
+import type { CollectOptions } from '../src/objects/collector/collect.ts';
 import type { Handle } from '../src/objects/handles.ts';
 import { heapIn, type ObjectHeap } from '../src/objects/heap.ts';
 import { array, bytes, f64, list, map, ref, sorted, str, u32 } from
   '../src/objects/kinds.ts';
-import { Marker } from '../src/objects/mark.ts';
+import { Marker } from '../src/objects/collector/mark.ts';
 import { refAt } from '../src/objects/memory.ts';
 import { type Persistent, struct } from '../src/objects/struct.ts';
 import { createRegion } from '../src/region/region.ts';

@@ -7,8 +7,8 @@ import { RegionError } from '../src/errors.ts';
 import { BUCKETS, DEAD, DIRECTORY, ENTRIES, ENTRY, HASH, ROLE_MASK, ROLE_SHIFT, ROOM_SHIFT }
   from '../src/layout-objects.ts';
 import { type Handle, refOf } from '../src/objects/handles.ts';
-import { tableOf } from '../src/objects/hash.ts';
-import { hashes } from '../src/objects/hash-family.ts';
+import { tableOf } from '../src/objects/hash/hash.ts';
+import { hashes } from '../src/objects/hash/hash-family.ts';
 import { map, ref, set, str, u32 } from '../src/objects/kinds.ts';
 import { addressAt, refAt } from '../src/objects/memory.ts';
 import { struct } from '../src/objects/struct.ts';

@@ -5,8 +5,8 @@ import { ANY, NODE, ROLE_MASK, ROLE_SHIFT, TREE } from '../src/layout-objects.ts
 import type { Core } from '../src/objects/core.ts';
 import { any, f64, type Kind, sorted, str, u32 } from '../src/objects/kinds.ts';
 import type { PersistentSorted, Range } from '../src/objects/persistent.ts';
-import { checkTree } from '../src/objects/tree-check.ts';
-import { nodesOf } from '../src/objects/tree-nodes.ts';
+import { checkTree } from '../src/objects/tree/tree-check.ts';
+import { nodesOf } from '../src/objects/tree/tree-nodes.ts';
 import { expectCode } from './support/expect-code.ts';
 import { newSeed, often, randomFrom } from './support/oracle.ts';
 import { findings, headOf, leavesOf, newCore, newSorted, nodesIn, typeOf } from

@@ -4,11 +4,11 @@
  */
 import { ENTRIES, FORWARD, HASH, NODE, ROLE, ROLE_MASK, ROLE_SHIFT } from '../layout-objects.ts';
 import type { Core, Type } from './core.ts';
-import { tableOf } from './hash.ts';
+import { tableOf } from './hash/hash.ts';
 import { type Kind, targetOf, textOf } from './kinds.ts';
 import type { Views } from './memory.ts';
 import type { Layout } from './record-layout.ts';
-import { nodesOf } from './tree-nodes.ts';
+import { nodesOf } from './tree/tree-nodes.ts';
 
 export interface Demand {
   /** What messages call it. */

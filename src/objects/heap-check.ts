@@ -22,12 +22,12 @@ import { classOfElement } from './any-blocks.ts';
 import type { Core, Type } from './core.ts';
 import { type Demand, demandOf, DESCRIPTION, endOf, inDirectory, OWNED, placeIn, ROOT, satisfies,
   typeAt, TYPED, TYPES } from './demand.ts';
-import { checkHash } from './hash-check.ts';
-import { checkList } from './list-check.ts';
-import { Marks } from './marks.ts';
+import { checkHash } from './hash/hash-check.ts';
+import { checkList } from './list/list-check.ts';
+import { Marks } from './collector/marks.ts';
 import { addressAt, type Views } from './memory.ts';
 import { loadText } from './text.ts';
-import { checkTree } from './tree-check.ts';
+import { checkTree } from './tree/tree-check.ts';
 
 /** More are not told one by one. */
 const MOST_FINDINGS = 1000;

@@ -12,16 +12,16 @@ import { lodge } from '../tenants.ts';
 import type { Finding, Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
-import { type Collected, Collector, type CollectOptions } from './collect.ts';
-import { compact, type Compacted } from './compact.ts';
+import { type Collected, Collector, type CollectOptions } from './collector/collect.ts';
+import { compact, type Compacted } from './collector/compact.ts';
 import { Core, isHandle } from './core.ts';
 import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
-import { exportLines } from './export.ts';
+import { exportLines } from './exchange/export.ts';
 import { checkHeap } from './heap-check.ts';
 import { type HeapStat, statOfHeap } from './heap-stat.ts';
-import { importLines } from './import.ts';
+import { importLines } from './exchange/import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
@@ -172,7 +172,15 @@ function headOf(region: Region): number | null {
       `${HEAP_VERSION}; use a newer regionstore`);
 }
 
+/** Methods that cannot serve objects: they do not free, or have not, every block. */
+const UNFIT: ReadonlySet<string> = new Set(['last', 'pool']);
+
 function layHead(region: Region): number {
+  const inner = /(\w+)\)*$/.exec(region.method)?.[1] ?? '';
+  if (UNFIT.has(inner)) {
+    throw new RegionError('ERR_MISMATCH',
+      `a heap of objects cannot lie in a region of method '${region.method}'; take slab or best`);
+  }
   if (region.stat().busyBlocks > 0) {
     throw new RegionError('ERR_MISMATCH',
       `region '${region.name}' has blocks and is no heap; give the heap a name of its own`);
@@ -299,7 +307,7 @@ class Heap implements ObjectHeap {
 
   clear(): void {
     const core = this.#core;
-    core.assertUsable();
+    core.assertIdle('clear');
     const { region } = core.memory;
     this.#leave();
     this.#forget();

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { Core, Type } from '../../src/objects/core.ts';
 import { type Handle, refOf } from '../../src/objects/handles.ts';
-import { checkHash } from '../../src/objects/hash-check.ts';
+import { checkHash } from '../../src/objects/hash/hash-check.ts';
 import type { Kind } from '../../src/objects/kinds.ts';
 import type { PersistentMap, PersistentSet } from '../../src/objects/persistent.ts';
 import { struct } from '../../src/objects/struct.ts';

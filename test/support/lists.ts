@@ -3,7 +3,7 @@ import { LIST } from '../../src/layout-objects.ts';
 import { type Handle, refOf } from '../../src/objects/handles.ts';
 import type { ObjectHeap } from '../../src/objects/heap.ts';
 import { type Kind, list, textOf } from '../../src/objects/kinds.ts';
-import { checkList } from '../../src/objects/list-check.ts';
+import { checkList } from '../../src/objects/list/list-check.ts';
 import type { PersistentList } from '../../src/objects/persistent.ts';
 import { struct } from '../../src/objects/struct.ts';
 import type { Finding } from '../../src/types.ts';
