@@ -246,13 +246,15 @@ class Heap implements ObjectHeap {
     if (typeof what === 'object' && what !== null && 'fields' in what) return this.#planFor(what);
     if (COLLECTIONS.has((what as Kind | null)?.name ?? '')) return null;
     throw new RegionError('ERR_BAD_OPTION',
-      `create: ${String(what)} is neither a struct nor a kind of collection, such as list(str)`);
+      `${String(what)} is neither a struct nor a kind of collection, such as list(str)`);
   }
 
   scan<F>(struct: Struct<F>): IterableIterator<Persistent<Struct<F>>> {
     const core = this.#core;
     core.assertUsable();
-    const { type } = this.#plans.get(struct as object) ?? this.#planFor(struct as Struct<object>);
+    const plan = this.#plans.get(struct as object) ?? this.#planOf(struct as Struct<object>);
+    if (plan === null) throw new RegionError('ERR_BAD_OPTION', 'scan: give a struct');
+    const { type } = plan;
     upgradeAll(core, this.#table, type);
     return scan(core, type) as IterableIterator<unknown> as
       IterableIterator<Persistent<Struct<F>>>;

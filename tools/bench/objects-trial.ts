@@ -184,6 +184,8 @@ async function write(dir: string, name: string, count: number): Promise<object> 
   // Once to be compiled; then whatever the loops left is collected, as in a program that lives.
   readAll(contender, Math.ceil(count / 10));
   await new Promise((resolve) => setTimeout(resolve, 10));
+  globalThis.gc?.();
+  await new Promise((resolve) => setTimeout(resolve, 50));
   const reading = timed(() => { sum = readAll(contender, count); }) * perRecord;
   const iterating = timed(() => { sum -= contender.iterate(); }) * perRecord;
   if (Math.abs(sum) > 1) throw new Error(`bench: ${name} lost something: ${sum}`);
