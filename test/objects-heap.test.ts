@@ -101,6 +101,9 @@ describe('a heap of a store', () => {
     store.checkpoint();
     store.rename('app', 'other');
     expect(heap.name).toBe('other');
+    expect(expectCode('ERR_BUSY', () => heap.create(Task, { extra: { get now() {
+      return heap.collect();
+    } } })).message).toContain("heap 'other'");
     expect(task.title).toBe('kept');
     task.title = 'changed';
     store.rollback();

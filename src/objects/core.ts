@@ -92,7 +92,6 @@ export class Core {
   readonly pins = new Pins();
   /** What scans show just now; no handles, since they are not found again. */
   readonly cursors = new Set<Handle>();
-  readonly name: string;
   /** Changes when references that JavaScript holds may lead elsewhere: blocks moved, or may go. */
   epoch = 0;
   /** The same where they moved, or all went. */
@@ -117,9 +116,12 @@ export class Core {
               codecs: (core: Core) => (kind: Kind) => Codec) {
     this.now = now;
     this.memory = new Memory(region);
-    this.name = region.name;
     this.#families = new Map(families.flatMap((one) => one.roles.map((role) => [role, one])));
     this.codecOf = codecs(this);
+  }
+
+  get name(): string {
+    return this.memory.region.name;
   }
 
   /** How blocks of a role work; undefined for those without references, and for damage. */
