@@ -4,7 +4,8 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { join } from 'node:path';
-import { openStore } from '../../src/store/store.ts';
+import type { ObjectHeap } from '../../src/objects/heap.ts';
+import { openStore, regionIn } from '../../src/store/store.ts';
 import type { Region } from '../../src/types.ts';
 import type { Marks } from './marks.ts';
 import type { Random } from './random.ts';
@@ -24,15 +25,23 @@ function digestRegion(hash: Hash, name: string, region: Region): void {
   for (const [root, address] of [...region.roots].sort()) hash.update(`root ${root} ${address}\n`);
 }
 
+/** What is found from the root of a heap, which has to be sound. */
+function digestHeap(hash: Hash, heap: ObjectHeap): void {
+  const findings = heap.check();
+  if (findings.length > 0) throw new Error(`torture: heap: ${JSON.stringify(findings[0])}`);
+  for (const line of heap.exportLines()) hash.update(`${line}\n`);
+}
+
 /** What the store holds, as a program sees it, plus its checkpoint number in clear for messages. */
 export function digestOf(store: Store): string {
   const infos = store.regions();
   if (infos.length === 0) return EMPTY_DIGEST;
   const hash = createHash('md5');
   let step = 0;
-  for (const { name } of infos) {
-    const region = store.region(name);
+  for (const { name, kind } of infos) {
+    const region = regionIn(store, name);
     digestRegion(hash, name, region);
+    if (kind === 'heap') digestHeap(hash, store.heap(name));
     step = Math.max(step, region.roots.get('step'));
   }
   return `${step}:${hash.digest('hex')}`;
@@ -66,7 +75,7 @@ const CAPACITY = 4 * 1024 * 1024;
 
 /** Every region carries the number of the checkpoint: no two checkpoints have the same content. */
 function stamp(store: Store, k: number): void {
-  for (const { name } of store.regions()) store.region(name).roots.set('step', k * 16);
+  for (const { name } of store.regions()) regionIn(store, name).roots.set('step', k * 16);
 }
 
 export function startSession(options: SessionOptions): Session {

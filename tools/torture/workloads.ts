@@ -4,6 +4,8 @@
  */
 import { constants } from 'node:os';
 import { last } from '../../src/methods/last.ts';
+import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
+import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Region } from '../../src/types.ts';
 import type { Random } from './random.ts';
 import type { Session, StoreOptions } from './session.ts';
@@ -218,6 +220,33 @@ const reopen: Workload = {
   },
 };
 
+const Item = struct('Item', { id: u32, text: str, tags: list(str), next: ref(() => Item) });
+
+/** Objects come, go and change; garbage is collected, and what lives moves together. */
+const objects: Workload = {
+  name: 'objects',
+  options: { settleBytes: 60_000, inlinePages: 6 },
+  run: (session) => {
+    session.open();
+    const { random } = session;
+    const heap = session.store.heap('objects', { capacity: '4MiB' });
+    for (let step = 0; step < 7; step++) {
+      for (let i = 0; i < 12; i++) {
+        const text = 'x'.repeat(random.int(600));
+        const name = `item ${random.int(8)}`;
+        if (random.chance(0.3)) heap.root.delete(name);
+        else {
+          const next = heap.root.get(name) as Persistent<typeof Item> | undefined;
+          heap.root.set(name, heap.create(Item, { id: i, text, tags: [name], next: next ?? null }));
+        }
+      }
+      if (step % 3 === 1) heap.collect({ handles: false });
+      if (step % 3 === 2) heap.compact();
+      session.checkpoint();
+    }
+  },
+};
+
 /** COMMIT does not sync: the last checkpoints may be lost, never torn. */
 const normal: Workload = {
   name: 'normal',
@@ -271,7 +300,7 @@ const roaming: Workload = {
 };
 
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
-  reopen, normal, roaming];
+  reopen, objects, normal, roaming];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
