@@ -9,7 +9,7 @@ import Database from 'better-sqlite3';
 import { RegionError } from '../errors.ts';
 import { CATALOG_APPLICATION, CATALOG_VERSION } from '../layout.ts';
 import type { Crc } from './record.ts';
-import { refuseBadSqlite } from './sqlite.ts';
+import { openSqlite, prepared } from './sqlite.ts';
 
 export type Sync = 'full' | 'normal' | 'off';
 
@@ -100,7 +100,7 @@ function catalogError(path: string, error: unknown): RegionError {
  */
 function makeDurable(db: Database.Database): void {
   try {
-    db.pragma('wal_checkpoint(TRUNCATE)');
+    prepared(db, 'PRAGMA wal_checkpoint(TRUNCATE)').all();
   } catch (error) {
     if (!isFull(error)) throw error;
   }
@@ -108,15 +108,15 @@ function makeDurable(db: Database.Database): void {
 
 /** A database without any table: its creation was begun and never committed. */
 function isBlank(db: Database.Database): boolean {
-  return db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  return prepared(db, 'SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
 }
 
 function createTables(db: Database.Database, fresh: FreshStore, crc: Crc): void {
   db.transaction(() => {
-    db.pragma(`application_id = ${CATALOG_APPLICATION}`);
+    db.exec(`PRAGMA application_id = ${CATALOG_APPLICATION}`);
     migrate(db);
     const row = [1, fresh.id, fresh.at, 0];
-    db.prepare('INSERT INTO store VALUES (?, ?, ?, ?, ?)').run(...row, rowCrc(row, crc));
+    prepared(db, 'INSERT INTO store VALUES (?, ?, ?, ?, ?)').run(...row, rowCrc(row, crc));
   })();
 }
 
@@ -136,16 +136,17 @@ export function guarded<T>(path: string, work: () => T): T {
 }
 
 function connect(path: string, sync: Sync): Database.Database {
-  refuseBadSqlite();
-  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
+  const db = openSqlite(path, { fileMustExist: true, timeout: BUSY_MS });
   try {
-    db.pragma('trusted_schema = OFF');
-    db.pragma('cell_size_check = ON');
-    if (statSync(path).size === 0) db.pragma('page_size = 4096');
-    const mode = db.pragma('journal_mode = WAL', { simple: true });
-    if (mode !== 'wal') throw new RegionError('ERR_IO', `${path}: no WAL on this file system`);
-    db.pragma(`synchronous = ${SYNCHRONOUS[sync]}`);
-    if (db.pragma('synchronous', { simple: true }) !== SYNCHRONOUS[sync]) {
+    db.exec('PRAGMA trusted_schema = OFF');
+    db.exec('PRAGMA cell_size_check = ON');
+    if (statSync(path).size === 0) db.exec('PRAGMA page_size = 4096');
+    db.exec('PRAGMA journal_mode = WAL');
+    if (setting(db, 'journal_mode') !== 'wal') {
+      throw new RegionError('ERR_IO', `${path}: no WAL on this file system`);
+    }
+    db.exec(`PRAGMA synchronous = ${SYNCHRONOUS[sync]}`);
+    if (setting(db, 'synchronous') !== SYNCHRONOUS[sync]) {
       throw new RegionError('ERR_IO', `${path}: SQLite did not take synchronous=${sync}`);
     }
     return db;
@@ -155,18 +156,23 @@ function connect(path: string, sync: Sync): Database.Database {
   }
 }
 
+/** What a pragma says. */
+function setting(db: Database.Database, name: string): unknown {
+  return prepared(db, `PRAGMA ${name}`).pluck().get();
+}
+
 function migrate(db: Database.Database): void {
-  const version = db.pragma('user_version', { simple: true }) as number;
+  const version = setting(db, 'user_version') as number;
   for (let from = version; from < CATALOG_VERSION; from++) MIGRATIONS[from]?.(db);
-  db.pragma(`user_version = ${CATALOG_VERSION}`);
+  db.exec(`PRAGMA user_version = ${CATALOG_VERSION}`);
 }
 
 /** The schema must be exactly ours: a trigger, a view or a foreign table is refused. */
 function verifySchema(path: string, db: Database.Database): void {
-  if (db.pragma('application_id', { simple: true }) !== CATALOG_APPLICATION) {
+  if (setting(db, 'application_id') !== CATALOG_APPLICATION) {
     throw corrupt(path, 'not a regionstore catalog');
   }
-  const version = db.pragma('user_version', { simple: true }) as number;
+  const version = setting(db, 'user_version') as number;
   if (version > CATALOG_VERSION) {
     throw new RegionError('ERR_VERSION',
       `${path} has catalog version ${version}, this regionstore reads up to ${CATALOG_VERSION}; ` +
@@ -174,7 +180,7 @@ function verifySchema(path: string, db: Database.Database): void {
   }
   if (version < CATALOG_VERSION) db.transaction(() => migrate(db))();
   const sql = 'SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL';
-  const found = db.prepare(sql).pluck().all() as string[];
+  const found = prepared(db, sql).pluck().all() as string[];
   const expected = [...SCHEMA].sort();
   if (JSON.stringify([...found].sort()) !== JSON.stringify(expected)) {
     throw corrupt(path, 'its tables are not those of a catalog');

@@ -8,6 +8,7 @@ import { RegionError } from '../errors.ts';
 import { corrupt, type FreshStore, guarded, openDatabase, rowCrc, type Sync }
   from './catalog-schema.ts';
 import type { Crc } from './record.ts';
+import { prepared, rowsOf } from './sqlite.ts';
 
 export interface RegionRow {
   /** 32 hexadecimal digits; the file is called after it. */
@@ -81,13 +82,14 @@ export class Catalog {
     this.path = path;
     this.#db = db;
     this.#crc = crc;
-    this.#begin = db.prepare('BEGIN IMMEDIATE');
-    this.#commit = db.prepare('COMMIT');
-    this.#insertCheckpoint = db.prepare('INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
-    this.#insertPart = db.prepare('INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)');
+    this.#begin = prepared(db, 'BEGIN IMMEDIATE');
+    this.#commit = prepared(db, 'COMMIT');
+    this.#insertCheckpoint = prepared(db,
+      'INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#insertPart = prepared(db, 'INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)');
     const region = 'INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)';
-    this.#upsertRegion = db.prepare(region);
-    this.#syncRegion = db.prepare('SELECT * FROM regions WHERE id = ?');
+    this.#upsertRegion = prepared(db, region);
+    this.#syncRegion = prepared(db, 'SELECT * FROM regions WHERE id = ?');
   }
 
   /**
@@ -122,43 +124,43 @@ export class Catalog {
 
   /** Sequence of the newest committed checkpoint, 0 = none yet. */
   get newest(): number {
-    const newest = this.#db.prepare('SELECT max(sequence) FROM checkpoints').pluck().get();
+    const newest = prepared(this.#db, 'SELECT max(sequence) FROM checkpoints').pluck().get();
     return (newest as number | null) ?? 0;
   }
 
   regions(): RegionRow[] {
     const columns = 'id, name, kind, method, capacity, sequence, dropped';
-    return this.#db.prepare(`SELECT ${columns} FROM regions ORDER BY name`).all() as RegionRow[];
+    return prepared(this.#db, `SELECT ${columns} FROM regions ORDER BY name`).all() as RegionRow[];
   }
 
   /** Checkpoints, oldest first. */
   checkpoints(): CheckpointRow[] {
     const columns = 'sequence, at, label, pages, bytes, regions';
     const sql = `SELECT ${columns} FROM checkpoints ORDER BY sequence`;
-    return this.#db.prepare(sql).all() as CheckpointRow[];
+    return prepared(this.#db, sql).all() as CheckpointRow[];
   }
 
   /** Checkpoints after `sequence` that still have images, oldest first. */
   pending(sequence: number): number[] {
     const sql = `SELECT sequence FROM checkpoints c WHERE sequence > ? AND (image IS NOT NULL
       OR EXISTS (SELECT 1 FROM parts p WHERE p.sequence = c.sequence)) ORDER BY sequence`;
-    return this.#db.prepare(sql).pluck().all(sequence) as number[];
+    return prepared(this.#db, sql).pluck().all(sequence) as number[];
   }
 
   /** The inline record of a checkpoint, or null. */
   image(sequence: number): Uint8Array | null {
     const sql = 'SELECT length(image) FROM checkpoints WHERE sequence = ?';
-    const bytes = this.#db.prepare(sql).pluck().get(sequence) as number | null;
+    const bytes = prepared(this.#db, sql).pluck().get(sequence) as number | null;
     if (bytes === null) return null;
     if (bytes > MAX_IMAGE_BYTES) throw corrupt(this.path, `image of checkpoint ${sequence}`);
-    const get = this.#db.prepare('SELECT image FROM checkpoints WHERE sequence = ?').pluck();
+    const get = prepared(this.#db, 'SELECT image FROM checkpoints WHERE sequence = ?').pluck();
     return get.get(sequence) as Uint8Array;
   }
 
   parts(sequence?: number): PartRow[] {
     const where = sequence === undefined ? '' : 'WHERE sequence = ?';
     const sql = `SELECT sequence, part, file, at, bytes FROM parts ${where}`;
-    const rows = this.#db.prepare(`${sql} ORDER BY sequence, part`);
+    const rows = prepared(this.#db, `${sql} ORDER BY sequence, part`);
     return (sequence === undefined ? rows.all() : rows.all(sequence)) as PartRow[];
   }
 
@@ -181,15 +183,15 @@ export class Catalog {
     this.#transact(() => {
       const store = this.#store();
       const row = [1, store.id, store.created, applied];
-      this.#db.prepare('INSERT OR REPLACE INTO store VALUES (?, ?, ?, ?, ?)')
+      prepared(this.#db, 'INSERT OR REPLACE INTO store VALUES (?, ?, ?, ?, ?)')
         .run(...row, rowCrc(row, this.#crc));
       for (const { id, sequence } of regions) {
         const region = this.#syncRegion.get(id) as RegionRow | undefined;
         if (region !== undefined) this.#writeRegion({ ...region, sequence });
       }
-      this.#db.prepare('UPDATE checkpoints SET image = NULL WHERE sequence <= ? AND image NOT NULL')
-        .run(lowWater);
-      this.#db.prepare('DELETE FROM parts WHERE sequence <= ?').run(lowWater);
+      const release = 'UPDATE checkpoints SET image = NULL WHERE sequence <= ? AND image NOT NULL';
+      prepared(this.#db, release).run(lowWater);
+      prepared(this.#db, 'DELETE FROM parts WHERE sequence <= ?').run(lowWater);
       this.#prune(lowWater, keep);
     });
     this.#applied = applied;
@@ -198,7 +200,7 @@ export class Catalog {
   /** The region's file is gone: so is its row. */
   forgetRegions(ids: readonly string[]): void {
     if (ids.length === 0) return;
-    const remove = this.#db.prepare('DELETE FROM regions WHERE id = ?');
+    const remove = prepared(this.#db, 'DELETE FROM regions WHERE id = ?');
     this.#transact(() => {
       for (const id of ids) remove.run(id);
     });
@@ -207,7 +209,8 @@ export class Catalog {
   /** SQLite's own checkpoint: everything committed is durable on return, whatever `sync` says. */
   walCheckpoint(): void {
     guarded(this.path, () => {
-      const [result] = this.#db.pragma('wal_checkpoint(FULL)') as { busy: number }[];
+      const [result] = prepared(this.#db, 'PRAGMA wal_checkpoint(FULL)').all() as
+        { busy: number }[];
       if (result?.busy === 0) return;
       throw new RegionError('ERR_BUSY', `${this.path} is being read by another process`);
     });
@@ -215,7 +218,7 @@ export class Catalog {
 
   /** Pages SQLite finds damaged, rows with a wrong checksum: one line each. */
   check(): string[] {
-    const lines = this.#db.pragma('integrity_check(100)', { simple: false }) as
+    const lines = prepared(this.#db, 'PRAGMA integrity_check(100)').all() as
       { integrity_check: string }[];
     const damage = lines.map((line) => line.integrity_check).filter((line) => line !== 'ok');
     try {
@@ -231,7 +234,7 @@ export class Catalog {
   }
 
   #store(): { id: string; created: number; applied: number; crc: number } {
-    const row = this.#db.prepare('SELECT id, created, applied, crc FROM store').get();
+    const row = prepared(this.#db, 'SELECT id, created, applied, crc FROM store').get();
     if (row === undefined) throw corrupt(this.path, 'no store row');
     return row as { id: string; created: number; applied: number; crc: number };
   }
@@ -242,7 +245,7 @@ export class Catalog {
   }
 
   #prune(lowWater: number, keep: number): void {
-    this.#db.prepare(`DELETE FROM checkpoints WHERE label IS NULL AND sequence <= ? AND sequence <
+    prepared(this.#db, `DELETE FROM checkpoints WHERE label IS NULL AND sequence <= ? AND sequence <
       (SELECT min(sequence) FROM (SELECT sequence FROM checkpoints WHERE label IS NULL
        ORDER BY sequence DESC LIMIT ?))`).run(lowWater, Math.max(1, keep));
   }
@@ -272,10 +275,9 @@ export class Catalog {
   }
 
   #verifyTable(table: string, columns: string): void {
-    const count = this.#db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+    const count = prepared(this.#db, `SELECT count(*) FROM ${table}`).pluck().get() as number;
     if (count > MAX_ROWS) throw corrupt(this.path, `${count} rows in ${table}`);
-    const rows = this.#db.prepare(`SELECT ${columns}, crc FROM ${table}`).raw().iterate();
-    for (const row of rows as Iterable<unknown[]>) {
+    for (const row of rowsOf(this.#db, `SELECT ${columns}, crc FROM ${table}`)) {
       if (row.at(-1) !== rowCrc(row.slice(0, -1), this.#crc)) {
         throw corrupt(this.path, `checksum of a row of ${table}: ${row[0]}`);
       }

@@ -7,11 +7,11 @@
 import { closeSync, constants, existsSync, openSync, readSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import type { Shim } from '../native/shim.ts';
-import { refuseBadSqlite } from './sqlite.ts';
+import { openSqlite } from './sqlite.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -76,10 +76,9 @@ function openLock(path: string, readOnly: boolean): number {
 }
 
 function lockDatabase(dir: string, fd: number, readOnly: boolean): Database.Database {
-  refuseBadSqlite();
   const path = join(dir, 'lock.db');
   if (!existsSync(path)) closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
-  const db = new Database(path, { fileMustExist: true, timeout: 0, readonly: readOnly });
+  const db = openSqlite(path, { fileMustExist: true, timeout: 0, readonly: readOnly });
   try {
     db.exec(readOnly ? 'BEGIN; SELECT * FROM sqlite_schema' : 'BEGIN EXCLUSIVE');
     return db;
