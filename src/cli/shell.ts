@@ -71,7 +71,7 @@ export function replOn(store: Store, { input, output, isAsking, isJson }: Talk):
     writer: isJson ? jsonOf : (value) => inspect(value, { colors: isAsking, depth: 3 }),
   });
   bind(server, store);
-  hideInnards(server);
+  completeFields(server);
   define(server, store);
   return server;
 }
@@ -119,15 +119,45 @@ function rootsOf(heap: ObjectHeap): Record<string, unknown> {
   return named(names, (name) => heap.root.get(name));
 }
 
-/** Completion names the fields of objects, not what handles are made of. */
-function hideInnards(server: REPLServer): void {
+/** What is bound here, by name, then properties: `roots.app.inbox.ti`. */
+const PATH = /((?:[\p{L}_$][\p{L}\p{N}_$]*\.)+)([\p{L}\p{N}_$]*)$/u;
+const NAME = /^[\p{L}_][\p{L}\p{N}_$]*$/u;
+
+/**
+ * Completion of names of heaps and roots and of fields of objects. Newer Nodes do not look behind
+ * accessors, which is right for what a program made; what is bound here is harmless to read.
+ */
+function completeFields(server: REPLServer): void {
   const { completer } = server;
-  const shown = (name: string) => !/(^|\.)\$/.test(name);
-  (server as { completer: typeof completer }).completer = (line, callback) =>
-    completer.call(server, line, (error, found) => {
-      if (error || found === undefined) callback(error ?? null, [[], line]);
-      else callback(null, [found[0].filter(shown), found[1]]);
-    });
+  (server as { completer: typeof completer }).completer = (line, callback) => {
+    const [typed = '', path = '', start = ''] = PATH.exec(line) ?? [];
+    const names = path === '' ? null : namesBehind(server.context, path.slice(0, -1).split('.'));
+    if (names === null) completer.call(server, line, callback);
+    else {
+      const found = names.filter((name) => name.startsWith(start));
+      callback(null, [found.map((name) => `${path}${name}`), typed]);
+    }
+  };
+}
+
+/** Properties of the value at a path that begins with something of ours; null = it does not. */
+function namesBehind(
+  context: Record<string, unknown>, [first = '', ...rest]: readonly string[],
+): string[] | null {
+  const ours = context.heaps as Record<string, unknown>;
+  if (!['store', 'heaps', 'regions', 'roots'].includes(first) && !(first in ours)) return null;
+  let value = context[first];
+  for (const name of rest) {
+    if (typeof value !== 'object' || value === null) return null;
+    value = (value as Record<string, unknown>)[name];
+  }
+  const names = new Set<string>();
+  for (let at = value; typeof at === 'object' && at !== null && at !== Object.prototype;
+    at = Object.getPrototypeOf(at)) {
+    for (const name of Object.getOwnPropertyNames(at)) if (NAME.test(name)) names.add(name);
+  }
+  names.delete('constructor');
+  return [...names].sort();
 }
 
 function define(server: REPLServer, store: Store): void {
