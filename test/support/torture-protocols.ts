@@ -51,7 +51,8 @@ export const PROTOCOLS: readonly Protocol[] = [
     name: 'removed, then renamed',
     safe: false,
     replace: `${writeNew} fs.fsyncSync(fd); fs.closeSync(fd);
-      if (fs.existsSync(dir + '/file')) fs.unlinkSync(dir + '/file'); ${syncFolder} ${renameNew} ${syncFolder}`,
+      if (fs.existsSync(dir + '/file')) fs.unlinkSync(dir + '/file');
+      ${syncFolder} ${renameNew} ${syncFolder}`,
   },
 ];
 
