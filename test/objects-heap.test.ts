@@ -199,6 +199,7 @@ describe('handles of another heap', () => {
 });
 
 describe('misuse', () => {
+  const Parent = struct('Parent', { child: ref(Task) });
   const { heap } = newHeap('1MiB');
   const call = heap as unknown as Record<string, (...values: unknown[]) => unknown>;
 
@@ -213,6 +214,10 @@ describe('misuse', () => {
     expectCode('ERR_SCHEMA', () => heap.create(list(str), [1] as never));
     expectCode('ERR_SCHEMA', () => heap.create(map(str, u32), { a: 'b' } as never));
     expectCode('ERR_SCHEMA', () => heap.create(sorted(u32, str), 5 as never));
+    for (const $bound of [null, 1, {}, { core: 1 }, { type: { text: 'Task' } }]) {
+      expectCode('ERR_SCHEMA', () => heap.create(Parent, { child: { $bound } } as never));
+      expectCode('ERR_SCHEMA', () => heap.create(list(ref(Task)), [{ $bound }] as never));
+    }
     expect(heap.check()).toEqual([]);
   });
 

@@ -182,7 +182,7 @@ function bigintCodec(kind: Kind): OrderedCodec<bigint> {
 }
 
 /** Slots that own the block they name: what is overwritten is freed. */
-export function owning<T>(
+function owning<T>(
   memory: Memory, make: (value: T) => number,
   free: (ref: number) => void = (ref) => memory.free(ref),
 ): Pick<Codec<T>, 'init' | 'store' | 'drop'> {
@@ -261,7 +261,7 @@ function bytesCodec(core: Core, kind: Kind): Codec<Uint8Array> {
 }
 
 /** A new block with the bytes of a typed array; 0 for none. */
-export function newBytes(memory: Memory, value: ArrayBufferView, element: number): number {
+function newBytes(memory: Memory, value: ArrayBufferView, element: number): number {
   const { buffer, byteOffset, byteLength } = value;
   if (byteLength === 0 && element === ELEMENT.u8) return 0;
   const ref = memory.alloc(BYTES.data * 4 + byteLength);

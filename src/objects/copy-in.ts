@@ -12,7 +12,7 @@
 import { isDate, isMap, isSet } from 'node:util/types';
 import { RegionError } from '../errors.ts';
 import { elementOf } from './any-blocks.ts';
-import { Core, isHandle, type Type } from './core.ts';
+import { type Core, isHandle, type Type } from './core.ts';
 import { discardAll } from './discard.ts';
 import { type Handle, refOf } from './handles.ts';
 import { any, list, map, set } from './kinds.ts';
@@ -44,10 +44,10 @@ class Container {
   }
 }
 
-/** The handle a value is, or null: an object may have a property of that name, or be a proxy. */
+/** The handle a value is, or null: it may be a proxy whose traps throw. */
 export function handleIn(value: object): Handle | null {
   try {
-    return isHandle(value) && value.$bound.core instanceof Core ? value : null;
+    return isHandle(value) ? value : null;
   } catch {
     return null;
   }

@@ -282,9 +282,10 @@ export class Core {
   }
 }
 
-/** Is it a handle of whatever heap? */
+/** Is it a handle of whatever heap? A program's object may have a property of that name. */
 export function isHandle(value: unknown): value is Handle {
-  return typeof value === 'object' && value !== null && '$bound' in value;
+  return typeof value === 'object' && value !== null
+    && (value as Partial<Handle>).$bound?.core instanceof Core;
 }
 
 /** The tag of a block of a type. */

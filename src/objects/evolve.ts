@@ -42,7 +42,7 @@ export function planFor(core: Core, table: TypeTable, struct: Struct<object>): P
 }
 
 /** Earlier types of the same struct, newest first. */
-export function ancestors(table: TypeTable, type: Type): Type[] {
+function ancestors(table: TypeTable, type: Type): Type[] {
   const found: Type[] = [];
   let { previous } = type.layout as Layout;
   while (previous !== undefined && previous < (found.at(-1) ?? type).id) {

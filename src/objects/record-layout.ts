@@ -37,7 +37,7 @@ export function inlineBytes(kind: Kind, widthOf: (kind: Kind) => number): number
 }
 
 /** Bytes of an element of a typed array. */
-export const NUMBER_BYTES = { u8: 1, i8: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, f64: 8, i64: 8,
+const NUMBER_BYTES = { u8: 1, i8: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4, f64: 8, i64: 8,
   u64: 8 } as const;
 
 /** Lies inside the object, seen through a view, not in a slot. */

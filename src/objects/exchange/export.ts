@@ -55,7 +55,7 @@ function* linesOf(walk: Walk, types: Iterable<Type>): IterableIterator<string> {
 export const PLAIN = '{}';
 
 /** Names of types in the text form: old types of a struct have a number. */
-export function namesOfTypes(types: Iterable<Type>): Map<Type, string> {
+function namesOfTypes(types: Iterable<Type>): Map<Type, string> {
   const all = [...types];
   return new Map(all.map((type) => {
     if (type.layout === null) return [type, nameOfCollection(type)];

@@ -181,7 +181,7 @@ export function moveSlots(
 }
 
 /** Zeros in slots that are not in use, where something else would be taken for a reference. */
-export function clearSlots(shape: ListShape, ref: number, from: number, to: number): void {
+function clearSlots(shape: ListShape, ref: number, from: number, to: number): void {
   if (!shape.hasRefs) return;
   const { memory, width } = shape;
   const data = dataOf(memory, ref);
@@ -225,7 +225,7 @@ export function stage(shape: ListShape, values: ArrayLike<unknown>): number {
 }
 
 /** Puts values into slots that are not in use; all of them, or none. */
-export function fillSlots(
+function fillSlots(
   shape: ListShape, ref: number, from: number, values: ArrayLike<unknown>,
 ): void {
   const { memory, codec, kind } = shape;

@@ -32,7 +32,7 @@ export function hintOf(text: string, skip: number): number {
 }
 
 /** The same for the text of a block. */
-export function hintIn(memory: Memory, ref: number, skip: number): number {
+function hintIn(memory: Memory, ref: number, skip: number): number {
   return ((unitAt(memory, ref, skip) << 16) | unitAt(memory, ref, skip + 1)) >>> 0;
 }
 

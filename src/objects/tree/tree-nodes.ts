@@ -348,7 +348,7 @@ export function moveSlots(width: Width, from: Views, base: number, i: number, to
 }
 
 /** By a loop: for the few words of a node that is faster than a call into V8. */
-export function moveWords(from: Int32Array, source: number, to: Int32Array, goal: number,
+function moveWords(from: Int32Array, source: number, to: Int32Array, goal: number,
                           n: number): void {
   if (source >= goal) for (let k = 0; k < n; k++) to[goal + k] = from[source + k];
   else for (let k = n - 1; k >= 0; k--) to[goal + k] = from[source + k];

@@ -47,6 +47,14 @@ function settle(path: TreePath, views: Views, head: number, leaf: number): void 
   lower(nodes, views, head);
 }
 
+/** Place of the left one of two neighbours that fit into one, of which one is at `place`; or -1. */
+function leftOf(
+  nodes: Nodes, parent: number, place: number, fits: (other: number) => boolean,
+): number {
+  if (place > 0 && fits(nodes.child(parent, place - 1))) return place - 1;
+  return place < nodes.countOf(parent) && fits(nodes.child(parent, place + 1)) ? place : -1;
+}
+
 /** Joins a leaf with one of its neighbours. An empty one fits into every other. */
 function joinLeaf({ nodes, branches, places }: TreePath, level: number, leaf: number): boolean {
   const parent = branches[level];
@@ -54,11 +62,8 @@ function joinLeaf({ nodes, branches, places }: TreePath, level: number, leaf: nu
   const count = nodes.countOf(leaf);
   const most = nodes.leafRoom >>> 1;
   const fits = (other: number) => count === 0 || count + nodes.countOf(other) <= most;
-  let left = place - 1;
-  if (place === 0 || !fits(nodes.child(parent, left))) {
-    left = place;
-    if (place >= nodes.countOf(parent) || !fits(nodes.child(parent, place + 1))) return false;
-  }
+  const left = leftOf(nodes, parent, place, fits);
+  if (left < 0) return false;
   const into = nodes.child(parent, left);
   const from = nodes.child(parent, left + 1);
   nodes.assertLeaves(into, from);
@@ -76,11 +81,8 @@ function joinBranch({ nodes, branches, places }: TreePath, level: number, branch
   const count = nodes.countOf(branch) + 1;
   const most = (nodes.branchRoom + 1) >>> 1;
   const fits = (other: number) => count + nodes.countOf(other) + 1 <= most;
-  let left = place - 1;
-  if (place === 0 || !fits(nodes.child(parent, left))) {
-    left = place;
-    if (place >= nodes.countOf(parent) || !fits(nodes.child(parent, place + 1))) return false;
-  }
+  const left = leftOf(nodes, parent, place, fits);
+  if (left < 0) return false;
   const into = nodes.child(parent, left);
   const from = nodes.child(parent, left + 1);
   nodes.assertBranches(into, from);
