@@ -75,15 +75,16 @@ describe('a trace', () => {
     expect(new Set(events.map(({ region }) => region))).toEqual(new Set(['buffers']));
   });
 
-  test('counts the pool of Buffer as one buffer (K1)', () => {
-    const text = `for (let i = 0; i < 50; i++) Buffer.from('a small one'); Buffer.allocUnsafe(9);
-      console.log(Buffer.from('x').buffer.byteLength)`;
+  test('counts a pool of Buffer as one buffer (K1)', () => {
+    // Node may have filled most of the first one: then there are two, and the program knows.
+    const text = `const pools = new Set([Buffer.allocUnsafe(9).buffer]);
+      for (let i = 0; i < 50; i++) pools.add(Buffer.from('a small one').buffer);
+      console.log([...pools].map((pool) => pool.byteLength).join())`;
     const { stdout, events } = traced(['--eval', text], 'sites');
     const pools = events.filter(({ site, method }) => site.includes('[eval]')
       && method.startsWith('Buffer'));
-    // Node itself may fill one before the program does.
-    expect(new Set(pools.map(({ size }) => size))).toEqual(new Set([stdout.trim()]));
-    expect(pools.length).toBeLessThanOrEqual(2);
+    expect(pools.map(({ size }) => size).join()).toBe(stdout.trim());
+    expect(pools.length).toBeGreaterThan(0);
   });
 
   test('addresses ascend and do not overlap (K2)', () => {
@@ -168,16 +169,16 @@ describe('a profile', () => {
   }
 
   test('is a table, JSON or a flame graph', () => {
-    const table = profiled('p.txt', fixture('kinds.mjs'));
+    const table = profiled('p.txt', fixture('kept.mjs'));
     expect(table).toMatch(/^live [\d,]+ bytes in \d+ blocks/);
-    expect(table).toMatch(/\n *[\d.]+ +40,013 +1 +40,013 +40,013 +1 +0 .*kinds\.mjs:13/);
-    expect(table).toMatch(/\n *[\d.]+ +2,021 +1 +2,021 +2,021 +1 +0 .*kinds\.mjs:21/);
-    const { sites } = JSON.parse(profiled('p.json', fixture('kinds.mjs')));
+    expect(table).toMatch(/\n *[\d.]+ +40,013 +1 +40,013 +40,013 +1 +0 .*kept\.mjs:3/);
+    expect(table).toMatch(/\n *[\d.]+ +2,021 +1 +2,021 +2,021 +1 +0 .*kept\.mjs:4/);
+    const { sites } = JSON.parse(profiled('p.json', fixture('kept.mjs')));
     const stacks: string[][] = sites.map(({ stack }: { stack: string[] }) => stack);
-    expect(stacks.map(([site = '']) => site.replace(/.*\//, ''))).toContain('kinds.mjs:23:new Sub');
+    expect(stacks.map(([site = '']) => site.replace(/.*\//, ''))).toContain('kept.mjs:7:new Sub');
     expect(stacks.map(({ length }) => length)).toContain(2);
-    expect(profiled('p.svg', fixture('kinds.mjs')))
-      .toMatch(/<title>&lt;top level&gt; \(\S*kinds\.mjs:13\)\n40,013 bytes/);
+    expect(profiled('p.svg', fixture('kept.mjs')))
+      .toMatch(/<title>&lt;top level&gt; \(\S*kept\.mjs:3\)\n40,013 bytes/);
   });
 
   test('counts frees and peaks by site', () => {
