@@ -32,16 +32,10 @@ export { profileOf } from './region/profile-of.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
 export { regionOf, walkRegions } from './region/windows.ts';
 export type { Sharing } from './sharing.ts';
+export type { Checkpoint, RegionInfo, RegionOptions, Store, StoreStat } from './store/api.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
-export {
-  type Checkpoint,
-  openStore,
-  type RegionInfo,
-  type RegionOptions,
-  type Store,
-  type StoreStat,
-} from './store/store.ts';
+export { openStore } from './store/store.ts';
 export {
   type LineTrace,
   lineTrace,

@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { HEAD_ROOT } from '../src/layout-objects.ts';
 import { list, map, ref, str, u32 } from '../src/objects/kinds.ts';
 import { struct } from '../src/objects/struct.ts';
-import { openStore, regionIn, type Store } from '../src/store/store.ts';
+import type { Store } from '../src/store/api.ts';
+import { openStore, regionIn } from '../src/store/store.ts';
 import { cliHere, jsonHere } from './support/cli-here.ts';
 import { temporaryDirectory } from './support/temp.ts';
 

@@ -9,7 +9,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { HEADER, RECORD, RECORD_IMAGE, RECORD_REGION, STATE } from '../src/layout.ts';
 import { crc32c } from '../src/native/crc32c.ts';
-import type { Store } from '../src/store/store.ts';
+import type { Store } from '../src/store/api.ts';
 import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, regionFile, temporaryFolder } from './support/stores.ts';
 

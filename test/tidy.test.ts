@@ -44,7 +44,7 @@ const LAYERS = [
   ['src/native/'],
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],
-  ['src/objects/'],
+  ['src/objects/', 'src/buffers/'],
   ['src/store/', 'src/trace/', 'src/profile/'],
   ['src/malloc/', 'src/study/'],
   ['src/cli/', 'src/index.ts'],

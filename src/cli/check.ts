@@ -7,7 +7,7 @@
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import type { StoreFinding } from '../store/check.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../store/api.ts';
 import type { Finding } from '../types.ts';
 import { openAsFound, openTarget } from './open.ts';
 import { type Column, counted, printable, table } from './table.ts';

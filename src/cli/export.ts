@@ -8,7 +8,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { ObjectHeap } from '../objects/heap.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../store/api.ts';
 import { type Format, formatted, writeLines } from './heap-file.ts';
 import { counted, humanSize, printable } from './table.ts';
 import { known, storeOf, type Target } from './target.ts';

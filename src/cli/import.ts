@@ -10,7 +10,7 @@ import { heap as inMemory } from '../disciplines/heap.ts';
 import { slab } from '../methods/slab.ts';
 import { heapIn, type ObjectHeap } from '../objects/heap.ts';
 import { createRegion } from '../region/region.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../store/api.ts';
 import { heapNamed } from './export.ts';
 import { readLines } from './heap-file.ts';
 import { counted, humanSize, printable } from './table.ts';

@@ -12,7 +12,7 @@
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
-import type { Checkpoint, StoreStat } from '../store/store.ts';
+import type { Checkpoint, StoreStat } from '../store/api.ts';
 import type { RegionStat } from '../types.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import type { Subject, Target } from './target.ts';

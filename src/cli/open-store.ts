@@ -1,6 +1,7 @@
 /** Opens a store for a verb, or a file of its regions: the store with that region. */
 import { RegionError } from '../errors.ts';
-import { openStore, regionIn, type Store } from '../store/store.ts';
+import type { Store } from '../store/api.ts';
+import { openStore, regionIn } from '../store/store.ts';
 import { subjectOf } from './subject.ts';
 import { type Access, known, type Target } from './target.ts';
 

@@ -10,7 +10,7 @@ import { inspect } from 'node:util';
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../store/api.ts';
 import { openTarget } from './open.ts';
 import { isoDate } from './table.ts';
 import { type Access, storeOf } from './target.ts';

@@ -4,7 +4,7 @@
  */
 import { assert, RegionError } from '../errors.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
-import type { Store } from '../store/store.ts';
+import type { Store } from '../store/api.ts';
 import type { Finding, Region } from '../types.ts';
 import { someOf } from './table.ts';
 

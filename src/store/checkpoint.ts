@@ -12,7 +12,8 @@
  */
 import type { RegionError } from '../errors.ts';
 import type { CheckpointRow, PartRow, RegionRow } from './catalog.ts';
-import type { StoreCore } from './core.ts';
+import { captureChanges, guardFile } from './capture.ts';
+import type { Entry, StoreCore } from './core.ts';
 import { systemError } from '../files.ts';
 import { decodeRecord, encodeRecord, type Record, type RegionCapture, recordBytes }
   from './record.ts';
@@ -25,14 +26,16 @@ const PART_PAGES = 4096;
 
 let buffer = new Uint8Array(64 * 1024);
 
-/** Commits what changed since the last checkpoint; without change returns that one. */
-export function takeCheckpoint(core: StoreCore, label: string | null, now: number): CheckpointRow {
+/**
+ * Commits what changed since the last checkpoint, in all regions or in `only` one; without change
+ * returns the last checkpoint.
+ */
+export function takeCheckpoint(
+  core: StoreCore, label: string | null, now: number, only: Entry | null = null,
+): CheckpointRow {
   core.assertWritable();
-  for (const file of core.files()) guardFile(core, () => file.verify());
-  const changed: RegionFile[] = [];
-  const captures = captureAll(core, changed);
   const sequence = core.sequence + 1;
-  const rows = changedRows(core, sequence);
+  const { captures, files: changed, rows } = captureChanges(core, sequence, only);
   const relabel = label !== null && label !== core.last?.label;
   const isSame = captures.length === 0 && rows.length === 0 && !relabel;
   if (isSame && core.last !== null) return core.last;
@@ -45,46 +48,6 @@ export function takeCheckpoint(core: StoreCore, label: string | null, now: numbe
   applyRecords(core, record, parts, changed);
   afterwards(core, row);
   return row;
-}
-
-function guardFile(core: StoreCore, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    throw core.poisonBy(error);
-  }
-}
-
-/** What changed, region by region; the files of those regions are added to `changed`. */
-function captureAll(core: StoreCore, changed: RegionFile[]): RegionCapture[] {
-  const captures: RegionCapture[] = [];
-  for (const { file } of core.current.values()) {
-    if (file === null) continue;
-    const capture = file.capture();
-    if (capture !== null) {
-      captures.push(capture);
-      changed.push(file);
-    }
-    // A page that stayed as it was since the last checkpoint has been compared once, which costs
-    // about what copying it again on the next write would: from here on it is given back.
-    file.relax();
-  }
-  return captures;
-}
-
-/** Rows of regions created, renamed or dropped since the last checkpoint. */
-function changedRows(core: StoreCore, sequence: number): RegionRow[] {
-  const rows: RegionRow[] = [];
-  for (const { id, name, kind, method, capacity } of core.current.values()) {
-    const before = core.committed.get(id);
-    if (before?.name === name) continue;
-    rows.push({ id, name, kind, method, capacity, sequence: before?.sequence ?? 0, dropped: null });
-  }
-  for (const entry of core.dropped.values()) {
-    const before = core.committed.get(entry.id);
-    if (before?.dropped === null) rows.push({ ...before, dropped: sequence });
-  }
-  return rows;
 }
 
 /** One record for the catalog, or parts in an image file, synced. */
@@ -144,7 +107,7 @@ function split(captures: readonly RegionCapture[]): RegionCapture[][] {
 
 function commit(
   core: StoreCore, row: CheckpointRow, record: Record | null, parts: PartRow[],
-  regions: RegionRow[],
+  regions: readonly RegionRow[],
 ): void {
   try {
     for (const { file } of core.current.values()) guardFile(core, () => file?.syncLength());
@@ -173,8 +136,11 @@ function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]):
   core.sequence = row.sequence;
   core.last = row;
   core.resetGrowth();
-  for (const region of rows) core.committed.set(region.id, region);
-  for (const entry of core.current.values()) entry.born = false;
+  for (const region of rows) {
+    core.committed.set(region.id, region);
+    const entry = core.current.get(region.name);
+    if (entry?.id === region.id) entry.born = false;
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What the stores and regions of the command line tests hold. */
-import type { Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/api.ts';
 import type { Region } from '../../src/types.ts';
 
 /** A region's name may be anything; this one would clear a terminal. */

@@ -1,6 +1,7 @@
 /** What happens to a store with a heap, turn by turn, and what it should hold after each. */
 import type { ObjectHeap } from '../../src/objects/heap.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/api.ts';
+import { openStore } from '../../src/store/store.ts';
 import { type Random, random } from '../../tools/torture/random.ts';
 import { newWorld, type PlainWorld, step } from './object-world.ts';
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
 import type { StoreOptions } from '../../src/store/open.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/api.ts';
+import { openStore } from '../../src/store/store.ts';
 
 export const MAPPERS = ['shim', 'file'] as const;
 

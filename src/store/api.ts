@@ -1,0 +1,102 @@
+/**
+ * What a program sees of a store: the interface, and the shapes of what it returns. store.ts keeps
+ * these promises.
+ */
+import type { RegionEvents } from '../events.ts';
+import type { ObjectHeap } from '../objects/heap.ts';
+import type { Finding, Method, Region } from '../types.ts';
+import type { Recovery } from './recover.ts';
+
+/** An atomic, durable state of all regions of the store. */
+export interface Checkpoint {
+  /** Increases by one with every checkpoint. */
+  readonly id: number;
+  readonly label: string | null;
+  readonly at: Date;
+  /** Bytes written for it. */
+  readonly bytes: number;
+  /** Changed pages, 4096 bytes each. */
+  readonly pages: number;
+  /** Regions that had changed pages. */
+  readonly regions: number;
+}
+
+export interface RegionInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly method: string;
+  /** Bytes. */
+  readonly capacity: number;
+  readonly extent: number;
+  /** Created since the last checkpoint. */
+  readonly born: boolean;
+}
+
+/** All sizes in bytes. */
+export interface StoreStat {
+  readonly dir: string;
+  readonly id: string;
+  readonly mapper: 'shim' | 'file';
+  readonly sync: string;
+  readonly regions: number;
+  readonly extent: number;
+  readonly capacity: number;
+  /** Newest checkpoint, and the newest whose images are durably in the region files. */
+  readonly sequence: number;
+  readonly applied: number;
+  readonly imageBytes: number;
+  /** Committed images the disk refused so far; they are written again later. */
+  readonly pendingBytes: number;
+  readonly privatePages: number;
+  readonly poisoned: string | null;
+}
+
+export interface RegionOptions {
+  method?: Method;
+  /** Address space it may grow to: bytes or '64KiB', '1GiB'. Default '4GiB'. */
+  capacity?: number | string;
+  /** Handlers of the region's events; those of an open region are replaced. */
+  on?: RegionEvents;
+}
+
+export interface Store extends Disposable {
+  readonly dir: string;
+  readonly closed: boolean;
+  /** What opening had to do; null after a clean close. */
+  readonly recovery: Recovery | null;
+  /** Opens or creates. ERR_MISMATCH when it exists with another method. */
+  region(name: string, options?: RegionOptions): Region;
+  /**
+   * Opens or creates a heap of objects, in a region of its own, of method `slab` by default. Again
+   * the same one while it is open. ERR_MISMATCH when there is a region of the name.
+   */
+  heap(name: string, options?: RegionOptions): ObjectHeap;
+  /** By name. Regions that were created since the last checkpoint are `born`. */
+  regions(): RegionInfo[];
+  has(name: string): boolean;
+  /** Durable at the next checkpoint, undone by rollback. ERR_NOT_FOUND. */
+  drop(name: string): void;
+  /** Durable at the next checkpoint, undone by rollback. ERR_NOT_FOUND, ERR_EXISTS. */
+  rename(from: string, to: string): void;
+  /**
+   * Commits every change of every region at once; durable on return (see `sync`). Without change it
+   * returns the last one, unless a new label is given. ERR_NO_SPACE and ERR_IO leave memory and the
+   * last checkpoint as they were; call again when the cause is gone.
+   */
+  checkpoint(label?: string): Checkpoint;
+  /** Oldest first: the last `history` ones and every labelled one. */
+  checkpoints(): Checkpoint[];
+  /** Every region as of the last checkpoint; those born since are gone, handles ERR_STALE. */
+  rollback(): void;
+  /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
+  check(options?: { pages?: boolean }): Finding[];
+  stat(): StoreStat;
+  /**
+   * Checkpoints what changed. When that fails with ERR_NO_SPACE, or a region's handler `close`
+   * vetoes (ERR_BUSY), the store stays open.
+   */
+  close(): void;
+  /** Closes without a checkpoint. */
+  abandon(): void;
+}
