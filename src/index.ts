@@ -32,7 +32,7 @@ export { profileOf } from './region/profile-of.ts';
 export { createRegion, openRegion, scratch, toAddress } from './region/region.ts';
 export { regionOf, walkRegions } from './region/windows.ts';
 export type { Sharing } from './sharing.ts';
-export type { Checkpoint, RegionInfo, RegionOptions, Store, StoreStat } from './store/api.ts';
+export type { RegionInfo, RegionOptions, Store, StoreStat } from './store/api.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
 export { openStore } from './store/store.ts';
@@ -53,6 +53,7 @@ export type {
   Arena,
   Blocks,
   BlockStat,
+  Checkpoint,
   Discipline,
   Finding,
   Method,

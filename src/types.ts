@@ -335,3 +335,17 @@ export interface Region extends Disposable {
   /** Gives the memory up. A store's region keeps its changes for the next checkpoint. */
   close(): void;
 }
+
+/** An atomic, durable state of all regions of the store. */
+export interface Checkpoint {
+  /** Increases by one with every checkpoint. */
+  readonly id: number;
+  readonly label: string | null;
+  readonly at: Date;
+  /** Bytes written for it. */
+  readonly bytes: number;
+  /** Changed pages, 4096 bytes each. */
+  readonly pages: number;
+  /** Regions that had changed pages. */
+  readonly regions: number;
+}

@@ -235,6 +235,17 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     expect(firsts(third.region('app'), 'big', 2000)).toEqual(full(2000, 3));
   });
 
+  test('a region that was only counted, not opened, is not taken for changed', () => {
+    const store = open(temporaryFolder(), { mapper });
+    fill(store.region('app', { capacity: '4MiB' }), 'a', 3, 7);
+    const again = reopen(store, { mapper });
+    expect(again.regions()[0]?.extent).toBeGreaterThan(0);
+    expect(again.stat().regions).toBe(1);
+    expect(again.checkpoint().id).toBe(1);
+    expect(firsts(again.region('app'), 'a', 3)).toEqual(full(3, 7));
+    again.close();
+  });
+
   test('growth beyond the dirty limit is refused until a checkpoint', () => {
     if (mapper === 'file') return;
     const store = open(temporaryFolder(), { mapper, dirtyLimit: '8MiB' });

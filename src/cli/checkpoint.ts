@@ -8,7 +8,8 @@
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
-import type { Checkpoint, Store } from '../store/api.ts';
+import type { Store } from '../store/api.ts';
+import type { Checkpoint } from '../types.ts';
 import { type Access, storeOf } from './target.ts';
 import { counted, humanSize, isoDate, printable } from './table.ts';
 import { type Common, type Console, document, onTarget, unsafeOption, verb } from './verb.ts';

@@ -4,7 +4,7 @@
  * JSON: { path, checkpoints: [{ id, label, at, bytes, pages, regions }] }
  */
 import type { Command } from 'commander';
-import type { Checkpoint } from '../store/api.ts';
+import type { Checkpoint } from '../types.ts';
 import { storeOf } from './target.ts';
 import { type Column, humanSize, isoDate, printable, table } from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';

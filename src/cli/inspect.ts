@@ -12,8 +12,8 @@
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
-import type { Checkpoint, StoreStat } from '../store/api.ts';
-import type { RegionStat } from '../types.ts';
+import type { StoreStat } from '../store/api.ts';
+import type { Checkpoint, RegionStat } from '../types.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import type { Subject, Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }

@@ -3,23 +3,10 @@
  * these promises.
  */
 import type { RegionEvents } from '../events.ts';
+import type { RecoverableBuffer } from '../buffers/buffer.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
-import type { Finding, Method, Region } from '../types.ts';
+import type { Checkpoint, Finding, Method, Region } from '../types.ts';
 import type { Recovery } from './recover.ts';
-
-/** An atomic, durable state of all regions of the store. */
-export interface Checkpoint {
-  /** Increases by one with every checkpoint. */
-  readonly id: number;
-  readonly label: string | null;
-  readonly at: Date;
-  /** Bytes written for it. */
-  readonly bytes: number;
-  /** Changed pages, 4096 bytes each. */
-  readonly pages: number;
-  /** Regions that had changed pages. */
-  readonly regions: number;
-}
 
 export interface RegionInfo {
   readonly name: string;
@@ -60,6 +47,16 @@ export interface RegionOptions {
   on?: RegionEvents;
 }
 
+export interface BufferOptions {
+  /**
+   * Bytes, or '64KiB', '1GiB'; of a buffer that exists it must be left out or be right: its size
+   * changes with `resize`.
+   */
+  size?: number | string;
+  /** Address space it may grow to. Default: four times its first size, at least 16 MiB. */
+  capacity?: number | string;
+}
+
 export interface Store extends Disposable {
   readonly dir: string;
   readonly closed: boolean;
@@ -72,6 +69,12 @@ export interface Store extends Disposable {
    * the same one while it is open. ERR_MISMATCH when there is a region of the name.
    */
   heap(name: string, options?: RegionOptions): ObjectHeap;
+  /**
+   * Opens or creates a recoverable buffer: plain bytes, committed alone or with everything else.
+   * ERR_MISMATCH when it exists with another size, or as something else; ERR_BAD_OPTION for a new
+   * one without size; ERR_NO_SPACE.
+   */
+  buffer(name: string, options?: BufferOptions): RecoverableBuffer;
   /** By name. Regions that were created since the last checkpoint are `born`. */
   regions(): RegionInfo[];
   has(name: string): boolean;
@@ -89,6 +92,21 @@ export interface Store extends Disposable {
   checkpoints(): Checkpoint[];
   /** Every region as of the last checkpoint; those born since are gone, handles ERR_STALE. */
   rollback(): void;
+  /**
+   * Runs `work` and checkpoints. When it throws, or the checkpoint fails, every region, heap and
+   * buffer is exactly as it was at entry, changes that were not committed then included, and the
+   * error goes on. Transactions nest: an inner one that throws undoes what it did, the outermost
+   * one checkpoints. Inside, `checkpoint`, `commit`, `rollback`, `restore`, `close` are ERR_BUSY. A
+   * promise is refused with ERR_BAD_OPTION. Handles to objects of a heap that was changed are stale
+   * after a throw.
+   *
+   * @example
+   * store.transaction(() => {
+   *   from.balance -= 10;
+   *   to.balance += 10;
+   * });
+   */
+  transaction<T>(work: () => T): T;
   /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
   check(options?: { pages?: boolean }): Finding[];
   stat(): StoreStat;

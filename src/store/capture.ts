@@ -2,6 +2,7 @@
  * The first step of a checkpoint: what changed since the last one, in pages and in rows of the
  * catalog. Nothing is written here.
  */
+import { RegionError } from '../errors.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import type { RegionCapture } from './record.ts';
@@ -18,7 +19,9 @@ export interface Changes {
 
 /** Changes of all regions, or of `only` one. */
 export function captureChanges(core: StoreCore, sequence: number, only: Entry | null): Changes {
-  for (const file of core.files()) guardFile(core, () => file.verify());
+  for (const file of only === null ? core.files() : [only.file]) {
+    guardFile(core, () => file?.verify());
+  }
   const captures: RegionCapture[] = [];
   const files: RegionFile[] = [];
   for (const { file } of only === null ? core.current.values() : [only]) {
@@ -47,9 +50,11 @@ export function guardFile(core: StoreCore, work: () => void): void {
 /** Rows of regions created, renamed or dropped since the last checkpoint. */
 function changedRows(core: StoreCore, sequence: number, only: Entry | null): RegionRow[] {
   const rows: RegionRow[] = [];
-  for (const { id, name, kind, method, capacity } of core.current.values()) {
+  for (const entry of only === null ? core.current.values() : [only]) {
+    const { id, name, kind, method, capacity } = entry;
     const before = core.committed.get(id);
-    if (before?.name === name || (only !== null && only.id !== id)) continue;
+    if (before?.name === name) continue;
+    if (only !== null) refuseTaken(core, only);
     rows.push({ id, name, kind, method, capacity, sequence: before?.sequence ?? 0, dropped: null });
   }
   for (const entry of only === null ? core.dropped.values() : []) {
@@ -57,4 +62,13 @@ function changedRows(core: StoreCore, sequence: number, only: Entry | null): Reg
     if (before?.dropped === null) rows.push({ ...before, dropped: sequence });
   }
   return rows;
+}
+
+/** A name that the last checkpoint gave to another region is free once that change is committed. */
+function refuseTaken(core: StoreCore, { id, name }: Entry): void {
+  for (const row of core.committed.values()) {
+    if (row.name !== name || row.dropped !== null || row.id === id) continue;
+    throw new RegionError('ERR_BUSY',
+      `'${name}' was the name of another region at the last checkpoint; checkpoint the store first`);
+  }
 }

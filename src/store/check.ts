@@ -5,13 +5,14 @@
  *   S2  every region's file is the one that was opened, and long enough
  *   S3  every page that was ever imaged matches its checksum
  *   S4  every file in the store belongs to it
- *   and those of each region (R…), its method, and the heap of objects in it (O…).
+ *   and those of each region (R…), its method, and the heap (O…) or buffer (B…) in it.
  */
 import { join } from 'node:path';
 import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
+import { checkBufferIn } from '../buffers/buffer.ts';
 import { checkHeapIn } from '../objects/heap.ts';
-import type { Finding } from '../types.ts';
+import type { Finding, Region } from '../types.ts';
 import type { StoreCore } from './core.ts';
 import { namesIn } from '../files.ts';
 
@@ -32,10 +33,8 @@ export function checkStore(
   for (const { region } of handles()) {
     const { name } = region;
     const found = region.check();
-    // A heap is built on blocks: where they are damaged, what it says would be theirs.
-    if (found.length === 0 && core.current.get(name)?.kind === 'heap') {
-      found.push(...checkHeapIn(region, { now: () => performance.now() }));
-    }
+    // Heaps and buffers are built on blocks: where those are damaged, what they say is theirs.
+    if (found.length === 0) found.push(...checkKind(core.current.get(name)?.kind, region));
     for (const finding of found) findings.push({ ...finding, region: name });
   }
   for (const entry of core.current.values()) {
@@ -54,6 +53,11 @@ export function checkStore(
     }
   }
   return findings;
+}
+
+function checkKind(kind: string | undefined, region: Region): Finding[] {
+  if (kind === 'heap') return checkHeapIn(region, { now: () => performance.now() });
+  return kind === 'buffer' ? checkBufferIn(region) : [];
 }
 
 function isKnown(core: StoreCore, name: string): boolean {

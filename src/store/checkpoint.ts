@@ -46,6 +46,7 @@ export function takeCheckpoint(
   commit(core, row, record, parts, rows);
   adopt(core, row, rows);
   applyRecords(core, record, parts, changed);
+  if (only === null) core.resetGrowth();
   afterwards(core, row);
   return row;
 }
@@ -135,7 +136,6 @@ function isCommitted(core: StoreCore, sequence: number, error: RegionError): boo
 function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]): void {
   core.sequence = row.sequence;
   core.last = row;
-  core.resetGrowth();
   for (const region of rows) {
     core.committed.set(region.id, region);
     const entry = core.current.get(region.name);

@@ -67,6 +67,8 @@ export class StoreCore {
   /** Why committed images are not in the region files yet, or null. */
   applyFailure: unknown = null;
   closed = false;
+  /** Transactions that are under way, one inside the other. */
+  depth = 0;
   /** Called where a region asks to be made durable. */
   onSync: () => void = () => {};
   #grown = 0;
@@ -109,6 +111,14 @@ export class StoreCore {
       throw new RegionError('ERR_READ_ONLY', `the store ${this.dir} is open for reading only`);
     }
     if (this.poison !== null) throw this.poison;
+  }
+
+  /** ERR_BUSY inside a transaction, for `what` would commit or undo half of it. */
+  assertNoTransaction(what: string): void {
+    if (this.depth === 0) return;
+    throw new RegionError('ERR_BUSY',
+      `${what}: a transaction of the store ${this.dir} is under way, which decides as a whole ` +
+        'what is kept; do it after the transaction');
   }
 
   /**

@@ -116,6 +116,16 @@ function removeIfPossible(path: string): void {
   }
 }
 
+/** One region back to its committed bytes; false where it never was committed. */
+export function rollbackEntry(core: StoreCore, entry: Entry): boolean {
+  core.assertWritable();
+  core.assertNoTransaction('rollback');
+  if (entry.born) return false;
+  entry.file?.revert();
+  if (entry.handle?.region.closed === false) entry.handle.revive();
+  return true;
+}
+
 /** Back to the committed row and the committed bytes; regions dropped for good stay dropped. */
 export function restoreEntry(core: StoreCore, entry: Entry): void {
   const row = core.committed.get(entry.id);

@@ -26,6 +26,8 @@ export interface Recovery {
   readonly ms: number;
 }
 
+/** What may be stored under a name. */
+const KINDS: ReadonlySet<string> = new Set(['region', 'heap', 'buffer']);
 const REGION_NAME = /^([0-9a-f]{32})\.(region|sums|tmp)$/;
 
 /** Fills `core` with what is committed. `clock` gives milliseconds. */
@@ -69,7 +71,7 @@ function assertRow(core: StoreCore, { id, name, kind, method, capacity }: Region
     throw new RegionError('ERR_CORRUPT',
       `the catalog of ${core.dir} has an impossible region row; restore it from a backup`);
   }
-  if (kind !== 'region' && kind !== 'heap') {
+  if (!KINDS.has(kind)) {
     throw new RegionError('ERR_VERSION',
       `'${name}' is of kind '${kind}', which this regionstore does not know; use a newer one`);
   }

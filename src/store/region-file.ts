@@ -151,6 +151,8 @@ export class RegionFile implements Discipline {
 
   /** The pages whose contents differ from committed(page); null when there are none. */
   capture(): RegionCapture | null {
+    // Memory that nobody asked for yet does not show the file: it is not to be compared with it.
+    if (this.#mapped.length === 0) return null;
     const segmentPages = this.livePages();
     const local = segmentPages.map((count, segment) =>
       count === 0 ? new Int32Array(0) : this.#changed(segment, count));
@@ -211,6 +213,11 @@ export class RegionFile implements Discipline {
   revert(): void {
     this.#mapped.forEach((bytes, segment) => this.#pages.revert(segment, bytes));
     this.#layOverlay();
+  }
+
+  /** Puts images into memory, one after the other in `images`; the file is left alone. */
+  lay(pages: Int32Array, images: Uint8Array): void {
+    pages.forEach((page, i) => this.#layPage(page, images.subarray(i * PAGE, (i + 1) * PAGE)));
   }
 
   relax(): void {
@@ -313,13 +320,14 @@ export class RegionFile implements Discipline {
   }
 
   #layOverlay(): void {
-    for (const [page, image] of this.overlay) {
-      const segment = Math.floor(page / SLOT_PAGES);
-      const at = (page % SLOT_PAGES) * PAGE;
-      if (at < (this.#mapped[segment] ?? 0)) {
-        new Uint8Array(this.#pages.window(segment), at, PAGE).set(image);
-      }
-    }
+    for (const [page, image] of this.overlay) this.#layPage(page, image);
+  }
+
+  #layPage(page: number, image: Uint8Array): void {
+    const segment = Math.floor(page / SLOT_PAGES);
+    const at = (page % SLOT_PAGES) * PAGE;
+    if (at >= (this.#mapped[segment] ?? 0)) return;
+    new Uint8Array(this.#pages.window(segment), at, PAGE).set(image);
   }
 
   #lengthen(segment: number, bytes: number): void {

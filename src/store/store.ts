@@ -4,24 +4,27 @@
  */
 import { capacityFrom } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
+import { bufferCapacity, bufferIn, type RecoverableBuffer } from '../buffers/buffer.ts';
 import { best } from '../methods/best.ts';
+import { last } from '../methods/last.ts';
 import { slab } from '../methods/slab.ts';
 import { heapIn, type ObjectHeap } from '../objects/heap.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { events } from '../region/watch.ts';
-import type { Finding, Method, Region } from '../types.ts';
-import type { Checkpoint, RegionInfo, RegionOptions, Store, StoreStat } from './api.ts';
+import type { Checkpoint, Finding, Method, Region } from '../types.ts';
+import type { BufferOptions, RegionInfo, RegionOptions, Store, StoreStat } from './api.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
 import { takeCheckpoint } from './checkpoint.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry, stale }
-  from './entries.ts';
+import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry,
+  rollbackEntry, stale } from './entries.ts';
 import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
 import type { Recovery } from './recover.ts';
 import { ROUND } from './region-file.ts';
 import { settle } from './settle.ts';
+import { transact } from './transactions.ts';
 
 /**
  * Opens the store in `dir`, or makes one. Errors: ERR_LOCKED (another process has it),
@@ -57,6 +60,7 @@ const METHOD_OPTION: Reader<Method> = (value, name) => {
 const REGION_READERS: Readers<RegionOptions> = {
   method: METHOD_OPTION, capacity: size, on: events,
 };
+const BUFFER_READERS: Readers<BufferOptions> = { size, capacity: size };
 
 class DirectoryStore implements Store {
   readonly recovery: Recovery | null;
@@ -88,6 +92,41 @@ class DirectoryStore implements Store {
       if (isNew) this.drop(name);
       throw error;
     }
+  }
+
+  buffer(name: string, options: BufferOptions = {}): RecoverableBuffer {
+    const core = this.#core;
+    core.assertOpen();
+    const { size, capacity } = readOptions(options, BUFFER_READERS, 'buffer') as
+      { size?: number; capacity?: number };
+    const isNew = !this.has(name);
+    if (isNew && size === undefined) {
+      throw new RegionError('ERR_BAD_OPTION',
+        `there is no buffer '${name}' yet: give its size, such as { size: '1MiB' }`);
+    }
+    const room = capacity ?? (isNew ? bufferCapacity(size as number) : undefined);
+    const region = this.#regionOf('buffer', name, room === undefined ? {} : { capacity: room },
+      last);
+    const entry = entryNamed(core, name);
+    try {
+      const buffer = bufferIn(region, isNew ? size as number : null, {
+        commit: (label) => this.#commit(label, entry),
+        rollback: () => rollbackEntry(core, entry),
+      });
+      if (size === undefined || size === buffer.size) return buffer;
+      throw new RegionError('ERR_MISMATCH', `buffer '${name}' has ${buffer.size} bytes, not ` +
+        `${size}; leave size out, and resize() it`);
+    } catch (error) {
+      if (isNew) this.drop(name);
+      throw error;
+    }
+  }
+
+  transaction<T>(work: () => T): T {
+    if (typeof work !== 'function') {
+      throw new RegionError('ERR_BAD_OPTION', 'transaction: give a function');
+    }
+    return transact(this.#core, work, () => this.checkpoint());
   }
 
   /** The region of an entry, made where there is none; `byDefault` = method of a new one. */
@@ -127,7 +166,7 @@ class DirectoryStore implements Store {
     core.assertWritable();
     const entry = entryNamed(core, name);
     core.current.delete(name);
-    if (entry.born) {
+    if (entry.born && core.depth === 0) {
       discard(core, entry, 'dropped');
       return;
     }
@@ -152,10 +191,18 @@ class DirectoryStore implements Store {
   }
 
   checkpoint(label?: string): Checkpoint {
+    return this.#commit(label, null);
+  }
+
+  /** Of everything, or of one entry alone. */
+  #commit(label: string | undefined, only: Entry | null): Checkpoint {
+    const core = this.#core;
+    core.assertOpen();
     if (label !== undefined && (typeof label !== 'string' || label === '')) {
       throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
     }
-    return toCheckpoint(takeCheckpoint(this.#core, label ?? null, Date.now()));
+    core.assertNoTransaction(only === null ? 'checkpoint' : 'commit');
+    return toCheckpoint(takeCheckpoint(core, label ?? null, Date.now(), only));
   }
 
   checkpoints(): Checkpoint[] {
@@ -166,6 +213,7 @@ class DirectoryStore implements Store {
   rollback(): void {
     const core = this.#core;
     core.assertWritable();
+    core.assertNoTransaction('rollback');
     for (const [name, entry] of core.current) {
       if (!entry.born) continue;
       discard(core, entry, 'rolled back');
@@ -214,6 +262,7 @@ class DirectoryStore implements Store {
   close(): void {
     const core = this.#core;
     if (core.closed) return;
+    core.assertNoTransaction('close');
     const { poison } = core;
     if (poison === null) for (const { handle } of core.current.values()) handle?.askToClose();
     if (poison === null && !core.options.readOnly) {
@@ -233,6 +282,7 @@ class DirectoryStore implements Store {
   abandon(): void {
     const core = this.#core;
     if (core.closed) return;
+    core.assertNoTransaction('abandon');
     if (core.poison === null && !core.options.readOnly) {
       this.rollback();
       if (core.catalog.applied < core.sequence) settle(core);
