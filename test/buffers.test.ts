@@ -115,7 +115,8 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     const numbers = buffer.as(Float64Array);
     numbers.set([1.5, -2, Number.NaN, 4]);
     expect(buffer.as(BigUint64Array).length).toBe(4);
-    expect(new DataView(buffer.bytes.buffer, buffer.bytes.byteOffset).getFloat64(0, true)).toBe(1.5);
+    const { buffer: memory, byteOffset } = buffer.bytes;
+    expect(new DataView(memory, byteOffset).getFloat64(0, true)).toBe(1.5);
   });
 });
 

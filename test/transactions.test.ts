@@ -6,7 +6,7 @@ import { str, u32 } from '../src/objects/kinds.ts';
 import { struct } from '../src/objects/struct.ts';
 import type { Store } from '../src/store/api.ts';
 import { type Random, split } from '../tools/torture/random.ts';
-import { change } from '../tools/torture/workloads.ts';
+import { change } from '../tools/torture/workload.ts';
 import { digestOf } from '../tools/torture/session.ts';
 import { codeOf, MAPPERS, open, reopen, temporaryFolder } from './support/stores.ts';
 
@@ -154,7 +154,7 @@ function roam(random: Random, mapper: 'shim' | 'file', seed: number): void {
   const mutate = () => {
     const name = random.pick(names);
     if (random.chance(0.1) && store.has(name)) store.drop(name);
-    else if (random.chance(0.1) && store.has(name) && !store.has('d')) store.rename(name, 'd');
+    else if (random.chance(0.11) && store.has(name) && !store.has('d')) store.rename(name, 'd');
     else if (random.chance(0.3)) buffer().bytes.fill(random.int(256), random.int(9000));
     else change(store.region(name, store.has(name) ? {} : SMALL), random, 1 + random.int(4), 9000);
   };

@@ -1,6 +1,6 @@
 /**
- * A recoverable buffer: plain bytes in a region of their own, written at memory speed, and committed
- * or rolled back alone.
+ * A recoverable buffer: plain bytes in a region of their own, written at memory speed, committed or
+ * rolled back alone.
  *
  * The region holds one block, on a page boundary, so that a commit is the pages that were written
  * and no other. Two roots say where it is and how many of its bytes count.
@@ -211,8 +211,8 @@ class BufferInRegion implements RecoverableBuffer {
       if (!isCapacity) throw error;
     }
     throw new RegionError('ERR_NO_SPACE',
-      `buffer '${this.name}' cannot grow from ${this.#size} to ${size} bytes: its region was made ` +
-        'with less capacity; make a new one with the option capacity, and copy');
+      `buffer '${this.name}' cannot grow from ${this.#size} to ${size} bytes: it was made with ` +
+        'less capacity; make a new one with the option capacity, and copy');
   }
 
   /** Where it is and how long, as the region says now. */

@@ -69,6 +69,6 @@ function refuseTaken(core: StoreCore, { id, name }: Entry): void {
   for (const row of core.committed.values()) {
     if (row.name !== name || row.dropped !== null || row.id === id) continue;
     throw new RegionError('ERR_BUSY',
-      `'${name}' was the name of another region at the last checkpoint; checkpoint the store first`);
+      `'${name}' was another region's name at the last checkpoint; checkpoint the store first`);
   }
 }

@@ -54,7 +54,8 @@ export function transact<T>(core: StoreCore, work: () => T, commit: () => void):
 function runRefusingPromises<T>(work: () => T, ended: () => void): T {
   try {
     const result = work();
-    if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result;
+    const then = (result as { then?: unknown } | null | undefined)?.then;
+    if (typeof then !== 'function') return result;
     throw new RegionError('ERR_BAD_OPTION',
       'transaction: the function returned a promise; a transaction ends when its function ' +
         'returns, so do what is asynchronous before or after it');

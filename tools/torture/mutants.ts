@@ -5,19 +5,9 @@
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Mutant, Patch } from './mutant.ts';
+import { BUFFER_MUTANTS } from './mutants-buffers.ts';
 
-export interface Patch {
-  readonly find: string;
-  readonly put: string;
-}
-
-export interface Mutant {
-  readonly name: string;
-  readonly patches: readonly Patch[];
-  /** Workloads that should show it, the quickest first. */
-  readonly workloads: readonly string[];
-  readonly mapper?: 'shim' | 'file';
-}
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -145,6 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
       put: 'return false;' }],
     workloads: ['unsynced'],
   },
+  ...BUFFER_MUTANTS,
 ];
 
 /** A pattern that takes any white space for white space. */

@@ -4,7 +4,8 @@
  */
 import type { Job } from './job.ts';
 import type { Fault } from './marks.ts';
-import { type Mutant, MUTANTS } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 import { split } from './random.ts';
 
 export const CLASSES = ['enumerated states', 'states after a killed life', 'mutants',

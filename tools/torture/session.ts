@@ -32,19 +32,30 @@ function digestHeap(hash: Hash, heap: ObjectHeap): void {
   for (const line of heap.exportLines()) hash.update(`${line}\n`);
 }
 
-/** What the store holds, as a program sees it, plus its checkpoint number in clear for messages. */
-export function digestOf(store: Store): string {
-  const infos = store.regions();
-  if (infos.length === 0) return EMPTY_DIGEST;
-  const hash = createHash('md5');
-  let step = 0;
-  for (const { name, kind } of infos) {
+/** What the store holds, as a program sees it, region by region: a step and a digest each. */
+function digestsOf(store: Store): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { name, kind } of store.regions()) {
+    const hash = createHash('md5');
     const region = regionIn(store, name);
     digestRegion(hash, name, region);
     if (kind === 'heap') digestHeap(hash, store.heap(name));
-    step = Math.max(step, region.roots.get('step'));
+    found.set(name, `${region.roots.get('step')}:${hash.digest('hex')}`);
   }
-  return `${step}:${hash.digest('hex')}`;
+  return found;
+}
+
+/** One digest for all, with the newest checkpoint number in clear for messages. */
+function combined(digests: ReadonlyMap<string, string>): string {
+  if (digests.size === 0) return EMPTY_DIGEST;
+  const names = [...digests.keys()].sort();
+  const steps = [...digests.values()].map((digest) => Number(digest.split(':')[0]));
+  const hash = createHash('md5').update(names.map((name) => digests.get(name)).join('\n'));
+  return `${Math.max(...steps)}:${hash.digest('hex')}`;
+}
+
+export function digestOf(store: Store): string {
+  return combined(digestsOf(store));
 }
 
 export interface Session {
@@ -55,6 +66,10 @@ export interface Session {
   region(name: string): Region;
   /** Announced, taken, acknowledged. */
   checkpoint(): void;
+  /** The same for one buffer; every other region is on disk as it was. */
+  commit(buffer: string): void;
+  /** Runs `work` in a transaction: kept and checkpointed, or thrown away whole. */
+  transact(work: () => void, isKept: boolean): void;
   /** Back to the last checkpoint; throws when the memory is not what it was then. */
   rollback(): void;
   close(): void;
@@ -74,64 +89,117 @@ export interface SessionOptions {
 const CAPACITY = 4 * 1024 * 1024;
 
 /** Every region carries the number of the checkpoint: no two checkpoints have the same content. */
-function stamp(store: Store, k: number): void {
-  for (const { name } of store.regions()) regionIn(store, name).roots.set('step', k * 16);
+function stamp(store: Store, k: number, only: string | null): void {
+  for (const { name } of store.regions()) {
+    if (only === null || only === name) regionIn(store, name).roots.set('step', k * 16);
+  }
 }
 
+class Unwanted extends Error {}
+
 export function startSession(options: SessionOptions): Session {
-  const { marks, random } = options;
-  let k = options.begun;
-  let digest = EMPTY_DIGEST;
-  let store: Store | null = null;
-  const opened = (): Store => {
-    if (store === null) throw new Error('torture: the workload uses a closed store');
-    return store;
-  };
-  const announced = (work: (store: Store) => void): void => {
-    const target = opened();
-    k += 1;
-    stamp(target, k);
-    const next = digestOf(target);
-    marks.begun(k, next);
-    work(target);
-    marks.acked(k);
-    digest = next;
-  };
-  const expectDigest = (when: string): void => {
-    const found = digestOf(opened());
-    if (found !== digest) throw new Error(`torture: ${when} found ${found}, not ${digest}`);
-  };
-  return {
-    random,
-    marks,
-    get store() {
-      return opened();
-    },
-    region: (name) => opened().region(name, opened().has(name) ? {} : { capacity: CAPACITY }),
-    checkpoint: () => {
-      announced((target) => target.checkpoint());
-      expectDigest('the program after its checkpoint');
-    },
-    rollback: () => {
-      opened().rollback();
-      expectDigest('rollback');
-    },
-    close: () => {
-      announced((target) => target.close());
-      store = null;
-    },
-    abandon: () => {
-      opened().abandon();
-      store = null;
-    },
-    open: (extra = {}) => {
-      const first = k === 0;
-      if (first) marks.begun(0, EMPTY_DIGEST);
-      store = openStore(join(options.dir, 'store'), { unsafeFileSystem: true, ...options.store,
-        ...extra });
-      if (!first && digest !== EMPTY_DIGEST) expectDigest('opening');
-      digest = digestOf(store);
-      marks.seen(digest);
-    },
-  };
+  return new OneLife(options);
+}
+
+class OneLife implements Session {
+  readonly random: Random;
+  readonly marks: Marks;
+  readonly #options: SessionOptions;
+  #k: number;
+  /** Of every region as it was last committed. */
+  #committed: ReadonlyMap<string, string> = new Map();
+  #store: Store | null = null;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.random = options.random;
+    this.marks = options.marks;
+    this.#k = options.begun;
+  }
+
+  get store(): Store {
+    if (this.#store === null) throw new Error('torture: the workload uses a closed store');
+    return this.#store;
+  }
+
+  region(name: string): Region {
+    return this.store.region(name, this.store.has(name) ? {} : { capacity: CAPACITY });
+  }
+
+  checkpoint(): void {
+    this.#announced(null, () => this.store.checkpoint());
+    this.#expect('the program after its checkpoint');
+  }
+
+  commit(buffer: string): void {
+    this.#announced(buffer, () => this.store.buffer(buffer).commit());
+  }
+
+  transact(work: () => void, isKept: boolean): void {
+    const before = digestOf(this.store);
+    let next = this.#committed;
+    try {
+      this.store.transaction(() => {
+        work();
+        if (!isKept) throw new Unwanted('torture: this transaction is not wanted');
+        next = this.#begin(null);
+      });
+      this.#acknowledge(next);
+    } catch (error) {
+      if (!(error instanceof Unwanted)) throw error;
+      this.#expect('the program after its transaction', before);
+    }
+  }
+
+  rollback(): void {
+    this.store.rollback();
+    this.#expect('rollback');
+  }
+
+  close(): void {
+    this.#announced(null, () => this.store.close());
+    this.#store = null;
+  }
+
+  abandon(): void {
+    this.store.abandon();
+    this.#store = null;
+  }
+
+  open(extra: StoreOptions = {}): void {
+    const isFirst = this.#k === 0;
+    if (isFirst) this.marks.begun(0, EMPTY_DIGEST);
+    const { dir, store } = this.#options;
+    this.#store = openStore(join(dir, 'store'), { unsafeFileSystem: true, ...store, ...extra });
+    if (!isFirst && this.#committed.size > 0) this.#expect('opening');
+    this.#committed = digestsOf(this.store);
+    this.marks.seen(combined(this.#committed));
+  }
+
+  /** Announces what a checkpoint of everything, or of `only` one, will make of what is committed. */
+  #begin(only: string | null): ReadonlyMap<string, string> {
+    this.#k += 1;
+    stamp(this.store, this.#k, only);
+    const now = digestsOf(this.store);
+    const next = only === null ? now
+      : new Map(this.#committed).set(only, now.get(only) as string);
+    this.marks.begun(this.#k, combined(next));
+    return next;
+  }
+
+  #acknowledge(next: ReadonlyMap<string, string>): void {
+    this.marks.acked(this.#k);
+    this.#committed = next;
+  }
+
+  #announced(only: string | null, work: () => void): void {
+    const next = this.#begin(only);
+    work();
+    this.#acknowledge(next);
+  }
+
+  #expect(when: string, wanted = combined(this.#committed)): void {
+    const found = digestOf(this.store);
+    if (found !== wanted) throw new Error(`torture: ${when} found ${found}, not ${wanted}`);
+  }
 }

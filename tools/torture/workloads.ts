@@ -6,42 +6,9 @@ import { constants } from 'node:os';
 import { last } from '../../src/methods/last.ts';
 import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
-import type { Region } from '../../src/types.ts';
-import type { Random } from './random.ts';
-import type { Session, StoreOptions } from './session.ts';
-
-export interface Workload {
-  readonly name: string;
-  readonly options: StoreOptions;
-  /** Power loss may lose the last checkpoints (sync 'normal'). */
-  readonly mayLoseLast?: boolean;
-  run(session: Session): void;
-}
-
-function busyBlocks(region: Region): number[] {
-  return [...region.blocks()].filter((block) => block.busy).map((block) => block.address);
-}
-
-/** A few changes: blocks come, go, change size and content. */
-export function change(region: Region, random: Random, count: number, largest = 2500): void {
-  for (let i = 0; i < count; i++) {
-    const blocks = busyBlocks(region);
-    const action = blocks.length < 4 ? 0 : random.int(4);
-    const address = blocks.length === 0 ? 0 : random.pick(blocks);
-    if (action === 0) {
-      const fresh = region.alloc(1 + random.int(largest));
-      random.fill(region.bytes(fresh));
-      if (random.chance(0.3)) region.roots.set(`root${random.int(6)}`, fresh);
-    } else if (action === 1) {
-      region.free(address);
-    } else if (action === 2) {
-      random.fill(region.bytes(region.resize(address, 1 + random.int(largest))));
-    } else {
-      const bytes = region.bytes(address);
-      if (bytes.length > 0) bytes[random.int(bytes.length)] = random.int(256);
-    }
-  }
-}
+import type { Session } from './session.ts';
+import { change, type Workload } from './workload.ts';
+import { buffers, bufferStep, transactions, transactionStep } from './workloads-buffers.ts';
 
 const pages: Workload = {
   name: 'pages',
@@ -269,6 +236,8 @@ const normal: Workload = {
 /** One random step of a long life: the whole range of what a program does between checkpoints. */
 function roamStep(session: Session): void {
   const { random } = session;
+  if (random.chance(0.15)) bufferStep(session);
+  if (random.chance(0.15)) transactionStep(session);
   const region = session.region(random.pick(['a', 'b', 'c']));
   change(region, random, 1 + random.int(8), random.chance(0.1) ? 60_000 : 3000);
   const { busyBytes } = region.stat();
@@ -300,7 +269,7 @@ const roaming: Workload = {
 };
 
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
-  reopen, objects, normal, roaming];
+  reopen, objects, normal, roaming, buffers, transactions];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
