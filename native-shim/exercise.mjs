@@ -103,7 +103,8 @@ const OFFSETS = [0, 0, 1, 2, 5, 64, 128, 255, 256].map((pages) => pages * PAGE);
 /** One letter an argument: o offset, k count, f file, w window, i u c arrays, b boolean. */
 const SHAPES = {
   reserve: 'o', map: 'wofoob', unmap: 'woo', close: 'w', sync: 'woo', drop: 'wik',
-  dirtyRuns: 'wooib', changedPages: 'wiki', gather: 'wikuoc', scatter: 'foikuo', faults: 'w',
+  dirtyRuns: 'wooib', changedPages: 'wiki', gather: 'wikuoc', scatter: 'foikuo',
+  readPages: 'foikuoc', faults: 'w',
   lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', sizeOf: 'fx',
   crc32c: 'uokk',
 };

@@ -19,6 +19,7 @@ static const struct {
     {"changedPages", shim_changed_pages},
     {"gather", shim_gather},
     {"scatter", shim_scatter},
+    {"readPages", shim_read_pages},
     {"lock", shim_lock},
     {"unlock", shim_unlock},
     {"fallocate", shim_fallocate},

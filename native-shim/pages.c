@@ -81,3 +81,44 @@ napi_value shim_scatter(napi_env env, napi_callback_info info) {
   }
   return NULL;
 }
+
+/* Reads a range; what lies behind the end of the file is zeros. */
+static int read_range(int fd, unsigned char *to, size_t bytes, uint64_t at) {
+  size_t done = 0;
+  while (done < bytes) {
+    ssize_t got = pread(fd, to + done, bytes - done, (off_t)(at + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno;
+    if (got == 0) break;
+    done += (size_t)got;
+  }
+  memset(to + done, 0, bytes - done);
+  return 0;
+}
+
+napi_value shim_read_pages(napi_env env, napi_callback_info info) {
+  napi_value values[7];
+  int fd;
+  uint64_t file_at;
+  Array list, out, crcs;
+  size_t at;
+  if (!take_arguments(env, info, values, 7) || !take_descriptor(env, values[0], &fd) ||
+      !take_integer(env, values[1], "fileAt", 9007199254740991.0, &file_at) ||
+      !take_pages(env, values[2], values[3], INT32_MAX, &list) ||
+      !take_images(env, values[4], values[5], list.length, &out, &at) ||
+      !take_array(env, values[6], "crcs", napi_uint32_array, &crcs)) {
+    return NULL;
+  }
+  if (crcs.length < list.length) return throw_range(env, "crcs must have room for every page");
+  const int32_t *pages = list.data;
+  for (size_t i = 0; i < list.length;) {
+    size_t end = i + 1;
+    while (end < list.length && pages[end] == pages[end - 1] + 1) end++;
+    unsigned char *to = (unsigned char *)out.data + at + i * PAGE_BYTES;
+    uint64_t from = file_at + (uint64_t)pages[i] * PAGE_BYTES;
+    int error = read_range(fd, to, (end - i) * PAGE_BYTES, from);
+    if (error != 0) return throw_system(env, error, "pread");
+    for (; i < end; i++, to += PAGE_BYTES) ((uint32_t *)crcs.data)[i] = crc32c(to, PAGE_BYTES, 0);
+  }
+  return NULL;
+}

@@ -104,6 +104,7 @@ napi_value shim_dirty_runs(napi_env env, napi_callback_info info); /* dirty.c */
 napi_value shim_changed_pages(napi_env env, napi_callback_info info); /* mirror.c */
 napi_value shim_gather(napi_env env, napi_callback_info info); /* pages.c */
 napi_value shim_scatter(napi_env env, napi_callback_info info);
+napi_value shim_read_pages(napi_env env, napi_callback_info info);
 napi_value shim_lock(napi_env env, napi_callback_info info); /* file.c */
 napi_value shim_unlock(napi_env env, napi_callback_info info);
 napi_value shim_fallocate(napi_env env, napi_callback_info info);

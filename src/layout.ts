@@ -106,7 +106,7 @@ export const SUM_BYTES = 4;
 
 /** Catalog: SQLite application id ('RGST') and schema version. */
 export const CATALOG_APPLICATION = 0x52475354;
-export const CATALOG_VERSION = 1;
+export const CATALOG_VERSION = 2;
 
 // ---- best ------------------------------------------------------------------------------------
 

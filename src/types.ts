@@ -342,10 +342,12 @@ export interface Checkpoint {
   readonly id: number;
   readonly label: string | null;
   readonly at: Date;
-  /** Bytes written for it. */
+  /** Bytes written for it: of the changed pages, and of what they held before. */
   readonly bytes: number;
   /** Changed pages, 4096 bytes each. */
   readonly pages: number;
   /** Regions that had changed pages. */
   readonly regions: number;
+  /** The store can go back to it; false for those of before there was a history. */
+  readonly restorable: boolean;
 }

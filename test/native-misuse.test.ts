@@ -74,6 +74,8 @@ const cases: Case[] = [
   ['a negative page', 'scatter', [fd, 0, new Int32Array([-1]), 1, bytes, 0], RANGE, /list/],
   ['images outside', 'scatter', [fd, 0, ints, 5, bytes, 0], RANGE, /images/],
   ['more pages than listed', 'scatter', [fd, 0, ints, 65, bytes, 0], RANGE, /count/],
+  ['few checksums', 'readPages', [fd, 0, ints, 2, bytes, 0, new Uint32Array(1)], RANGE, /crcs/],
+  ['no room for pages', 'readPages', [fd, 0, ints, 5, bytes, 0, crcs], RANGE, /images/],
   ['no flag', 'lock', [fd, 1], TYPE, /exclusive/],
   ['a fraction', 'unlock', [1.5], RANGE, /fd/],
   ['nothing', 'fallocate', [fd, 0, 0], RANGE, /not be 0/],
@@ -124,6 +126,7 @@ test('a closed descriptor is the error of the system', () => {
     ['fallocate', () => shim.punchHole(99999, 0, PAGE)],
     ['ioctl', () => shim.clone(99999, gone)],
     ['fstat', () => shim.sizeOf(99999, 'gone')],
+    ['pread', () => shim.readPages(99999, 0, new Int32Array([0]), 1, bytes, 0, crcs)],
     ['pwrite', () => shim.scatter(99999, 0, new Int32Array([0]), 1, bytes, 0)],
   ];
   for (const [syscall, call] of calls) {

@@ -219,6 +219,12 @@ test('gather copies pages with their checksums; scatter writes them where they b
   }
   expect(file[2 * PAGE]).toBe(fillOf(2));
   expect(file[30 * PAGE]).toBe(0);
+  const back = new Uint8Array(8 * PAGE);
+  const sums = new Uint32Array(8);
+  shim.readPages(fd, 2 * PAGE, list, 8, back, 0, sums);
+  expect(Buffer.compare(back.subarray(0, 7 * PAGE), images.subarray(100))).toBe(0);
+  expect([...sums.subarray(0, 7)]).toEqual([...crcs]);
+  expect(back.subarray(7 * PAGE).every((byte) => byte === 0)).toBe(true);
   shim.close(window);
 });
 

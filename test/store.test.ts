@@ -121,7 +121,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
   });
 
   test('large checkpoints go through image files, in parts', () => {
-    const store = open(temporaryFolder(), { mapper, sync: 'off' });
+    const store = open(temporaryFolder(), { mapper, sync: 'off', history: 0 });
     const region = store.region('app');
     const pages = 5000;
     fill(region, 'x', pages, 7);
@@ -131,7 +131,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     store.checkpoint();
     fill(region, 'x', pages, 9);
     store.abandon();
-    const again = open(store.dir, { mapper });
+    const again = open(store.dir, { mapper, history: 0 });
     expect(firsts(again.region('app'), 'x', pages)).toEqual(full(pages, 8));
     expect(again.check()).toEqual([]);
     again.close();
@@ -139,7 +139,8 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
   });
 
   test('images are let go after settling, and settled stores do not replay', () => {
-    const store = open(temporaryFolder(), { mapper, inlinePages: 2, settleBytes: 20 * PAGE });
+    const store = open(temporaryFolder(),
+      { mapper, inlinePages: 2, settleBytes: 20 * PAGE, history: 0 });
     const region = store.region('app');
     for (let round = 1; round <= 12; round++) {
       fill(region, 'x', 4, round);
@@ -148,8 +149,9 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     const { applied, sequence } = store.stat();
     expect(applied).toBeGreaterThan(6);
     expect(sequence).toBe(12);
-    const again = reopen(store, { mapper });
-    expect(again.stat()).toMatchObject({ applied: 12, sequence: 12, imageBytes: 0 });
+    const again = reopen(store, { mapper, history: 0 });
+    expect(again.stat()).toMatchObject(
+      { applied: 12, sequence: 12, imageBytes: 0, historyBytes: 0 });
     expect(firsts(again.region('app'), 'x', 4)).toEqual(full(4, 12));
   });
 
@@ -175,7 +177,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
   });
 
   test('create, rename and drop are durable at the checkpoint and undone by rollback', () => {
-    const store = open(temporaryFolder(), { mapper });
+    const store = open(temporaryFolder(), { mapper, history: 0 });
     fill(store.region('a'), 'x', 1, 1);
     fill(store.region('b'), 'x', 1, 2);
     store.checkpoint();

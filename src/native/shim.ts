@@ -55,6 +55,11 @@ export interface Shim {
   /** pwrite of page images to the file, adjacent pages in one call, whole loops on short writes. */
   scatter(fd: number, fileAt: number, list: Int32Array, count: number, images: Uint8Array,
           imagesAt: number): void;
+  /**
+   * The reverse: pages of the file to out[outAt…], and their crc32c; zeros behind its end.
+   */
+  readPages(fd: number, fileAt: number, list: Int32Array, count: number, out: Uint8Array,
+            outAt: number, crcs: Uint32Array): void;
   /** Faults in this window that the SIGBUS guard caught (a zero page stands there now). */
   faults(window: ArrayBuffer): number;
 

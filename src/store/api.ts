@@ -33,6 +33,8 @@ export interface StoreStat {
   readonly sequence: number;
   readonly applied: number;
   readonly imageBytes: number;
+  /** What leads back to the checkpoints that are kept, in the catalog and in image files. */
+  readonly historyBytes: number;
   /** Committed images the disk refused so far; they are written again later. */
   readonly pendingBytes: number;
   readonly privatePages: number;
@@ -90,6 +92,22 @@ export interface Store extends Disposable {
   checkpoint(label?: string): Checkpoint;
   /** Oldest first: the last `history` ones and every labelled one. */
   checkpoints(): Checkpoint[];
+  /**
+   * Every region as of a checkpoint, by its number or label (the newest of that label): contents,
+   * sizes, names; dropped ones are back, younger ones gone. What was not checkpointed is dropped
+   * first, as by `rollback`. It is a checkpoint itself, so that it can be undone by restoring the
+   * one before. Time and memory go with the pages that changed since. Handles of objects are stale,
+   * so are regions that are gone. ERR_NOT_FOUND names the checkpoints there are; ERR_BUSY inside a
+   * transaction; ERR_CORRUPT, ERR_NO_SPACE: nothing was changed.
+   *
+   * @example store.restore('before the import');
+   */
+  restore(which: number | string): void;
+  /**
+   * A checkpoint, by number or label, can no longer be gone back to, and what was kept for it is
+   * given back. The newest one only loses its label. ERR_NOT_FOUND, ERR_BUSY, ERR_NO_SPACE.
+   */
+  forget(which: number | string): void;
   /** Every region as of the last checkpoint; those born since are gone, handles ERR_STALE. */
   rollback(): void;
   /**

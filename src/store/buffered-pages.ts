@@ -98,6 +98,16 @@ class BufferedPages implements Pages {
     });
   }
 
+  read(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void {
+    for (let i = 0; i < pages.length; ) {
+      let end = i + 1;
+      while (end < pages.length && pages[end] === pages[end - 1] + 1) end++;
+      const run = out.subarray(at + i * PAGE, at + end * PAGE);
+      run.fill(0, readWhole(this.#fd, run, pages[i] * PAGE));
+      for (; i < end; i++) crcs[i] = crc32c(out, at + i * PAGE, PAGE, 0);
+    }
+  }
+
   scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void {
     for (let i = 0; i < pages.length; ) {
       let end = i + 1;

@@ -53,7 +53,7 @@ function changedRows(core: StoreCore, sequence: number, only: Entry | null): Reg
   for (const entry of only === null ? core.current.values() : [only]) {
     const { id, name, kind, method, capacity } = entry;
     const before = core.committed.get(id);
-    if (before?.name === name) continue;
+    if (before?.name === name && before.dropped === null) continue;
     if (only !== null) refuseTaken(core, only);
     rows.push({ id, name, kind, method, capacity, sequence: before?.sequence ?? 0, dropped: null });
   }

@@ -19,28 +19,33 @@ export interface FreshStore {
   readonly at: number;
 }
 
-const SCHEMA = [
-  `CREATE TABLE store (
+/** Tables by the version of the catalog that brought them. */
+const TABLES: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE store (
   one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, created REAL NOT NULL,
   applied INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT`,
-  `CREATE TABLE regions (
+    `CREATE TABLE regions (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, method TEXT NOT NULL,
   capacity INTEGER NOT NULL, sequence INTEGER NOT NULL, dropped INTEGER,
   crc INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
-  `CREATE TABLE checkpoints (
+    `CREATE TABLE checkpoints (
   sequence INTEGER PRIMARY KEY, at REAL NOT NULL, label TEXT, pages INTEGER NOT NULL,
   bytes INTEGER NOT NULL, regions INTEGER NOT NULL, crc INTEGER NOT NULL, image BLOB) STRICT`,
-  `CREATE TABLE parts (
+    `CREATE TABLE parts (
   sequence INTEGER NOT NULL, part INTEGER NOT NULL, file INTEGER NOT NULL, at INTEGER NOT NULL,
   bytes INTEGER NOT NULL, crc INTEGER NOT NULL,
   PRIMARY KEY (sequence, part)) STRICT, WITHOUT ROWID`,
-] as const;
-
-/** Steps from one schema version to the next; index = the version it starts from. */
-const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
-  (db) => {
-    for (const sql of SCHEMA) db.exec(sql);
-  },
+  ],
+  [
+    `CREATE TABLE undo (
+  sequence INTEGER NOT NULL, part INTEGER NOT NULL, base INTEGER NOT NULL, file INTEGER,
+  at INTEGER NOT NULL, bytes INTEGER NOT NULL, crc INTEGER NOT NULL, image BLOB,
+  PRIMARY KEY (sequence, part)) STRICT`,
+    `CREATE TABLE moves (
+  sequence INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, crc INTEGER NOT NULL,
+  PRIMARY KEY (sequence, id)) STRICT, WITHOUT ROWID`,
+  ],
 ];
 
 const SYNCHRONOUS = { full: 2, normal: 1, off: 0 } as const;
@@ -163,7 +168,7 @@ function setting(db: Database.Database, name: string): unknown {
 
 function migrate(db: Database.Database): void {
   const version = setting(db, 'user_version') as number;
-  for (let from = version; from < CATALOG_VERSION; from++) MIGRATIONS[from]?.(db);
+  for (const sql of TABLES.slice(version).flat()) db.exec(sql);
   db.exec(`PRAGMA user_version = ${CATALOG_VERSION}`);
 }
 
@@ -181,7 +186,7 @@ function verifySchema(path: string, db: Database.Database): void {
   if (version < CATALOG_VERSION) db.transaction(() => migrate(db))();
   const sql = 'SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL';
   const found = prepared(db, sql).pluck().all() as string[];
-  const expected = [...SCHEMA].sort();
+  const expected = TABLES.flat().sort();
   if (JSON.stringify([...found].sort()) !== JSON.stringify(expected)) {
     throw corrupt(path, 'its tables are not those of a catalog');
   }

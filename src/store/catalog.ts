@@ -5,6 +5,8 @@
  */
 import type Database from 'better-sqlite3';
 import { RegionError } from '../errors.ts';
+import { HistoryTables, MOVE_COLUMNS, type Move, type Undo, UNDO_COLUMNS }
+  from './catalog-history.ts';
 import { corrupt, type FreshStore, guarded, openDatabase, rowCrc, type Sync }
   from './catalog-schema.ts';
 import type { Crc } from './record.ts';
@@ -48,6 +50,9 @@ export interface CheckpointCommit {
   readonly parts: readonly PartRow[];
   /** Regions created, renamed or dropped since the last checkpoint. */
   readonly regions: readonly RegionRow[];
+  /** What leads back to the checkpoint before; null = nothing does. */
+  readonly undo: Undo | null;
+  readonly moves: readonly Move[];
 }
 
 /** What becomes durable knowledge once region files were synced. */
@@ -68,6 +73,8 @@ const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
 
 export class Catalog {
   readonly path: string;
+  /** What leads back to earlier checkpoints. */
+  readonly history: HistoryTables;
   readonly #db: Database.Database;
   readonly #crc: Crc;
   #applied = 0;
@@ -80,6 +87,7 @@ export class Catalog {
 
   private constructor(path: string, db: Database.Database, crc: Crc) {
     this.path = path;
+    this.history = new HistoryTables(path, db, crc);
     this.#db = db;
     this.#crc = crc;
     this.#begin = prepared(db, 'BEGIN IMMEDIATE');
@@ -165,7 +173,7 @@ export class Catalog {
   }
 
   /** The commit point of a checkpoint: durable on return with `sync: 'full'`. */
-  commit({ row, image, parts, regions }: CheckpointCommit): void {
+  commit({ row, image, parts, regions, undo, moves }: CheckpointCommit): void {
     this.#transact(() => {
       const { sequence, at, label, pages, bytes } = row;
       const meta = [sequence, at, label, pages, bytes, row.regions];
@@ -175,6 +183,27 @@ export class Catalog {
         this.#insertPart.run(...values, rowCrc(values, this.#crc));
       }
       for (const region of regions) this.#writeRegion(region);
+      if (undo !== null) this.history.write(undo);
+      for (const move of moves) this.history.writeMove(move);
+    });
+  }
+
+  /** Changes what leads back, in one transaction. */
+  changeHistory(work: (tables: HistoryTables) => void): void {
+    this.#transact(() => work(this.history));
+  }
+
+  /** The checkpoint loses its label, and its place in the list unless it is the newest. */
+  forget(sequence: number): void {
+    this.#transact(() => {
+      if (sequence !== this.newest) {
+        prepared(this.#db, 'DELETE FROM checkpoints WHERE sequence = ?').run(sequence);
+        return;
+      }
+      const row = this.checkpoints().at(-1) as CheckpointRow;
+      const meta = [sequence, row.at, null, row.pages, row.bytes, row.regions];
+      prepared(this.#db, 'UPDATE checkpoints SET label = NULL, crc = ? WHERE sequence = ?')
+        .run(rowCrc(meta, this.#crc), sequence);
     });
   }
 
@@ -270,6 +299,8 @@ export class Catalog {
     this.#verifyTable('regions', 'id, name, kind, method, capacity, sequence, dropped');
     this.#verifyTable('checkpoints', 'sequence, at, label, pages, bytes, regions');
     this.#verifyTable('parts', 'sequence, part, file, at, bytes');
+    this.#verifyTable('undo', UNDO_COLUMNS);
+    this.#verifyTable('moves', MOVE_COLUMNS);
     const live = this.regions().filter((r) => r.dropped === null).map((r) => r.name);
     if (new Set(live).size !== live.length) throw corrupt(this.path, 'two regions of one name');
   }

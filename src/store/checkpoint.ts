@@ -2,7 +2,8 @@
  * Taking a checkpoint. The order is the guarantee:
  *
  *   1. capture: every changed page of every region is copied into a record, with its checksum
- *   2. large records are written to an image file and synced; region files that grew are synced
+ *   2. large records are written to an image file, with what leads back to the checkpoint before,
+ *      and synced; region files that grew are synced
  *   3. one catalog transaction — its COMMIT is the moment the checkpoint exists
  *   4. the record's images are written to the region files, not synced
  *   5. now and then: settle (settle.ts) syncs region files and lets old images go
@@ -11,20 +12,16 @@
  * undo the checkpoint, and what 4 could not write is written later.
  */
 import type { RegionError } from '../errors.ts';
-import type { CheckpointRow, PartRow, RegionRow } from './catalog.ts';
 import { captureChanges, guardFile } from './capture.ts';
+import type { CheckpointRow, RegionRow } from './catalog.ts';
+import type { Move } from './catalog-history.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { systemError } from '../files.ts';
-import { decodeRecord, encodeRecord, type Record, type RegionCapture, recordBytes }
-  from './record.ts';
+import { decodeRecord, type Record } from './record.ts';
+import { NOTHING, pagesOf, RecordWriter, undoRows, type Written } from './record-writer.ts';
 import type { RegionFile } from './region-file.ts';
 import { settle } from './settle.ts';
-
-const PAGE_ALIGN = 4096;
-/** Images of one part: 16 MiB, so that memory stays bounded whatever the checkpoint. */
-const PART_PAGES = 4096;
-
-let buffer = new Uint8Array(64 * 1024);
+import { captureUndo, movesOf } from './undo.ts';
 
 /**
  * Commits what changed since the last checkpoint, in all regions or in `only` one; without change
@@ -35,89 +32,59 @@ export function takeCheckpoint(
 ): CheckpointRow {
   core.assertWritable();
   const sequence = core.sequence + 1;
-  const { captures, files: changed, rows } = captureChanges(core, sequence, only);
+  const changes = captureChanges(core, sequence, only);
+  const { captures, files: changed, rows } = changes;
   const relabel = label !== null && label !== core.last?.label;
   const isSame = captures.length === 0 && rows.length === 0 && !relabel;
   if (isSame && core.last !== null) return core.last;
-  const pages = captures.reduce((n, capture) => n + capture.pages.length, 0);
-  const { record, parts } = writeRecords(core, sequence, captures, pages);
-  const bytes = record?.bytes.length ?? parts.reduce((n, part) => n + part.bytes, 0);
-  const row = { sequence, at: now, label, pages, bytes, regions: captures.length };
-  commit(core, row, record, parts, rows);
-  adopt(core, row, rows);
-  applyRecords(core, record, parts, changed);
+  const before = captureUndo(core, changes);
+  const redo = captures.length === 0 ? NOTHING : redoWriter.write(core, sequence, captures);
+  const undo = withRetreat(core, redo, () =>
+    before === null ? null : undoWriter.write(core, sequence, before));
+  const row = { sequence, at: now, label, pages: pagesOf(captures),
+    bytes: redo.bytes + (undo?.bytes ?? 0), regions: captures.length };
+  const logged = { row, redo, undo, moves: undo === null ? [] : movesOf(core, sequence, rows) };
+  commit(core, logged, rows);
+  adopt(core, logged, rows);
+  applyRecords(core, redo, changed);
   if (only === null) core.resetGrowth();
-  afterwards(core, row);
+  core.unsettledBytes += redo.bytes;
+  if (core.unsettledBytes >= core.options.settleBytes) settle(core);
   return row;
 }
 
-/** One record for the catalog, or parts in an image file, synced. */
-function writeRecords(
-  core: StoreCore, sequence: number, captures: readonly RegionCapture[], pages: number,
-): { record: Record | null; parts: PartRow[] } {
-  if (pages === 0) return { record: null, parts: [] };
-  const { crc } = core.mapper;
-  if (pages <= core.options.inlinePages) {
-    const out = room(recordBytes(captures, 1));
-    const record = encodeRecord({ sequence, part: 0 }, captures, 1, out, crc);
-    return { record, parts: [] };
-  }
-  const pieces = split(captures);
-  const parts: PartRow[] = [];
-  let record: Record | null = null;
+const redoWriter = new RecordWriter();
+const undoWriter = new RecordWriter();
+
+/** What is written of a checkpoint before it is committed. */
+interface Logged {
+  readonly row: CheckpointRow;
+  readonly redo: Written;
+  readonly undo: Written | null;
+  readonly moves: readonly Move[];
+}
+
+/** Runs `work`; when it fails, nobody will refer to what was written before. */
+function withRetreat<T>(core: StoreCore, { parts }: Written, work: () => T): T {
   try {
-    for (const [part, piece] of pieces.entries()) {
-      const out = room(recordBytes(piece, PAGE_ALIGN));
-      record = encodeRecord({ sequence, part }, piece, PAGE_ALIGN, out, crc);
-      const place = core.images.append(record.bytes);
-      parts.push({ sequence, part, ...place, bytes: record.bytes.length });
-    }
-    core.images.sync();
+    return work();
   } catch (error) {
-    if (parts.length > 0) core.images.retreat(parts[0]);
-    throw systemError(`writing the images of a checkpoint of ${core.dir}`, error);
+    core.images.retreat(parts);
+    throw error;
   }
-  return { record: pieces.length === 1 ? record : null, parts };
 }
 
-/** The one buffer records are built in and read back into, at least so long. */
-function room(bytes: number): Uint8Array {
-  if (buffer.length < bytes) buffer = new Uint8Array(Math.ceil(bytes / 65536) * 65536);
-  return buffer;
-}
-
-/** Captures in pieces of at most PART_PAGES pages. */
-function split(captures: readonly RegionCapture[]): RegionCapture[][] {
-  const pieces: RegionCapture[][] = [[]];
-  let used = 0;
-  for (const capture of captures) {
-    for (let from = 0; from < capture.pages.length; ) {
-      if (used === PART_PAGES) {
-        pieces.push([]);
-        used = 0;
-      }
-      const count = Math.min(PART_PAGES - used, capture.pages.length - from);
-      const pages = capture.pages.subarray(from, from + count);
-      (pieces.at(-1) as RegionCapture[]).push({ ...capture, pages });
-      from += count;
-      used += count;
-    }
-  }
-  return pieces;
-}
-
-function commit(
-  core: StoreCore, row: CheckpointRow, record: Record | null, parts: PartRow[],
-  regions: readonly RegionRow[],
-): void {
+function commit(core: StoreCore, logged: Logged, regions: readonly RegionRow[]): void {
+  const { row, redo, undo, moves } = logged;
   try {
+    core.images.sync();
     for (const { file } of core.current.values()) guardFile(core, () => file?.syncLength());
-    const image = parts.length === 0 && record !== null ? record.bytes : null;
-    core.catalog.commit({ row, image, parts, regions });
+    core.catalog.commit({ row, image: redo.image, parts: redo.parts, regions,
+      undo: undo === null ? null : undoRows(undo, core.sequence, row.sequence), moves });
   } catch (error) {
     if (isCommitted(core, row.sequence, error as RegionError)) return;
-    if (parts.length > 0) core.images.retreat(parts[0]);
-    throw error;
+    core.images.retreat([...redo.parts, ...(undo?.parts ?? [])]);
+    throw systemError(`writing a checkpoint of ${core.dir}`, error);
   }
 }
 
@@ -133,13 +100,19 @@ function isCommitted(core: StoreCore, sequence: number, error: RegionError): boo
 }
 
 /** From here on the checkpoint exists: what is committed follows it. */
-function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]): void {
+function adopt(core: StoreCore, { row, undo }: Logged, rows: readonly RegionRow[]): void {
+  const base = core.sequence;
   core.sequence = row.sequence;
   core.last = row;
+  core.points.push(row);
+  if (undo === null) core.chain = [];
+  else core.chain.push({ sequence: row.sequence, base, bytes: undo.bytes });
   for (const region of rows) {
     core.committed.set(region.id, region);
     const entry = core.current.get(region.name);
-    if (entry?.id === region.id) entry.born = false;
+    if (entry?.id !== region.id) continue;
+    entry.born = false;
+    core.dropped.delete(region.id);
   }
 }
 
@@ -147,7 +120,7 @@ function adopt(core: StoreCore, row: CheckpointRow, rows: readonly RegionRow[]):
  * The checkpoint exists whatever happens here; images that cannot be read back poison the store.
  */
 function applyRecords(
-  core: StoreCore, record: Record | null, parts: readonly PartRow[], changed: readonly RegionFile[],
+  core: StoreCore, { record, parts }: Written, changed: readonly RegionFile[],
 ): void {
   if (record !== null) {
     applyRecord(core, record, changed);
@@ -155,7 +128,7 @@ function applyRecords(
   }
   try {
     for (const part of parts) {
-      const bytes = core.images.read(part, room(part.bytes));
+      const bytes = core.images.read(part, part.sequence, redoWriter.room(part.bytes));
       applyRecord(core, decodeRecord(bytes, part, core.mapper.crc), changed);
     }
   } catch (error) {
@@ -170,9 +143,4 @@ function applyRecord(core: StoreCore, record: Record, changed: readonly RegionFi
     const failure = file?.apply(change, record.bytes, record.sequence, writeNow);
     core.applyFailure = failure ?? core.applyFailure;
   }
-}
-
-function afterwards(core: StoreCore, row: CheckpointRow): void {
-  core.unsettledBytes += row.bytes;
-  if (core.unsettledBytes >= core.options.settleBytes) settle(core);
 }

@@ -12,6 +12,7 @@ import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
 import { Catalog, type CheckpointRow, type RegionRow } from './catalog.ts';
 import type { Sync } from './catalog-schema.ts';
+import type { Link } from './history.ts';
 import type { ImageFiles } from './images.ts';
 import type { StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
@@ -60,6 +61,10 @@ export class StoreCore {
   readonly dropped = new Map<string, Entry>();
   catalog: Catalog;
   last: CheckpointRow | null = null;
+  /** Checkpoints that are known, oldest first; see history.ts for which are retained. */
+  points: CheckpointRow[] = [];
+  /** What leads back from the newest one, oldest first. */
+  chain: Link[] = [];
   sequence = 0;
   /** Bytes of images since region files were last synced. */
   unsettledBytes = 0;

@@ -1,64 +1,98 @@
 /**
  * Image files: records too large for the catalog. A record is written and synced here *before* the
- * catalog commits the row that refers to it, so bytes nobody refers to are merely old. When no row
- * refers to a file any more it is written again from the start, in place: blocks that are already
- * allocated need no metadata in the sync.
+ * catalog commits the row that refers to it, so bytes nobody refers to are merely old. Space that
+ * no committed row refers to is written again, in place: blocks that are already allocated need no
+ * metadata in the sync.
  */
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, mkdirSync, statSync,
+  unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
-import type { PartRow } from './catalog.ts';
 import { namesIn, openRegular, readWhole, syncDirectory, syncFile, writeWhole } from '../files.ts';
 
-/** A new file is begun when the current one has grown past this and still has readers. */
+/** No record begins behind this: a new file is begun instead. */
 const ROTATE_BYTES = 256 * 1024 * 1024;
 const MAX_PART_BYTES = 64 * 1024 * 1024;
+/** Unused bytes at the end of a file that are kept to be written again. */
+const SPARE_BYTES = 64 * 1024 * 1024;
+
+/** Where a record is. */
+export interface Place {
+  readonly file: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+interface ImageFile {
+  fd: number;
+  /** Length on disk. */
+  end: number;
+  /** Something was written since the last sync. */
+  touched: boolean;
+  /** Records that are referred to, or are about to be, ascending. */
+  places: Place[];
+}
 
 export class ImageFiles {
   readonly #dir: string;
   readonly #durable: boolean;
-  #file = 1;
-  #at = 0;
-  #fd = -1;
+  readonly #files = new Map<number, ImageFile>();
 
-  constructor(dir: string, live: readonly PartRow[], durable: boolean) {
+  constructor(dir: string, live: readonly Place[], durable: boolean) {
     this.#dir = dir;
     this.#durable = durable;
-    for (const { file, at, bytes } of live) {
-      if (file < this.#file) continue;
-      this.#at = Math.max(file === this.#file ? this.#at : 0, roundUp(at + bytes));
-      this.#file = file;
-    }
+    this.#adopt(live);
   }
 
   /** Bytes on disk of all image files. */
   get bytes(): number {
-    return this.#at;
+    return [...this.#files.values()].reduce((n, file) => n + file.end, 0);
   }
 
-  /** Writes a record; not durable before `sync`. */
-  append(bytes: Uint8Array): { file: number; at: number } {
-    if (this.#at > ROTATE_BYTES) this.#rotate();
-    if (this.#fd < 0) this.#open();
-    const place = { file: this.#file, at: this.#at };
-    writeWhole(this.#fd, bytes, this.#at);
-    this.#at = roundUp(this.#at + bytes.length);
+  /** Bytes of gaps between records. */
+  get gaps(): number {
+    return [...this.#files.values()].reduce((n, { places }) =>
+      places.reduce((left, { bytes }) => left - roundUp(bytes), n + roundUp(endOf(places))), 0);
+  }
+
+  /** Writes a record where there is room; not durable before `sync`. */
+  append(record: Uint8Array): Place {
+    const size = roundUp(record.length);
+    let number = 1;
+    let at = gapIn(this.#files.get(number)?.places, size);
+    while (at > ROTATE_BYTES) {
+      number += 1;
+      at = gapIn(this.#files.get(number)?.places, size);
+    }
+    const file = this.#opened(number);
+    writeWhole(file.fd, record, at);
+    file.end = Math.max(file.end, at + record.length);
+    file.touched = true;
+    const place = { file: number, at, bytes: record.length };
+    file.places.push(place);
+    file.places.sort((a, b) => a.at - b.at);
     return place;
   }
 
   /** Everything appended is durable on return. */
   sync(): void {
-    if (this.#fd >= 0 && this.#durable) syncFile(this.#fd);
+    for (const file of this.#files.values()) {
+      if (file.touched && this.#durable) syncFile(file.fd);
+      file.touched = false;
+    }
   }
 
-  /** Takes back what was appended after `place`: its commit failed and nobody refers to it. */
-  retreat(place: { file: number; at: number }): void {
-    if (place.file === this.#file) this.#at = place.at;
+  /** Takes back what was appended: its commit failed and nobody refers to it. */
+  retreat(places: readonly Place[]): void {
+    for (const { file, at } of places) {
+      const found = this.#files.get(file);
+      if (found !== undefined) found.places = found.places.filter((place) => place.at !== at);
+    }
   }
 
   /** The bytes of a record, in the first bytes of `room` where that is large enough. */
-  read({ file, at, bytes, sequence }: PartRow, room: Uint8Array): Uint8Array {
+  read({ file, at, bytes }: Place, sequence: number, room: Uint8Array): Uint8Array {
     const path = this.#path(file);
     if (bytes > MAX_PART_BYTES || !existsSync(path)) throw missing(path, sequence);
     const fd = openRegular(path, 0, true);
@@ -73,43 +107,69 @@ export class ImageFiles {
     }
   }
 
-  /** Starts over in files that no committed row refers to any more. */
-  recycle(live: readonly PartRow[]): void {
-    const used = new Set(live.map((part) => part.file));
-    if (!used.has(this.#file)) this.#at = 0;
-    this.#remove((file) => file !== this.#file && !used.has(file));
-  }
-
-  /** Closes; removes files nobody refers to, unless `live` is null: nothing may be written. */
-  close(live: readonly PartRow[] | null): void {
-    if (this.#fd >= 0) closeSync(this.#fd);
-    this.#fd = -1;
-    if (live === null) return;
-    const used = new Set(live.map((part) => part.file));
-    this.#remove((file) => !used.has(file));
-  }
-
-  #remove(unused: (file: number) => boolean): void {
-    if (!existsSync(this.#dir)) return;
-    for (const name of namesIn(this.#dir)) {
-      const file = /^(\d+)\.img$/.exec(name)?.[1];
-      if (file !== undefined && unused(Number(file))) unlinkSync(join(this.#dir, name));
+  /** Space of records that no committed row refers to any more may be used again. */
+  recycle(live: readonly Place[]): void {
+    this.#adopt(live);
+    for (const [number, file] of this.#files) {
+      const used = endOf(file.places);
+      // One empty file stays, so that its blocks are used again.
+      if (used === 0 && number > 1) this.#remove(number, file);
+      else if (file.end > 2 * used + SPARE_BYTES) this.#cut(number, used);
     }
   }
 
-  #rotate(): void {
-    if (this.#fd >= 0) closeSync(this.#fd);
-    this.#fd = -1;
-    this.#file += 1;
-    this.#at = 0;
+  /** Closes; gives back what nobody refers to, unless `live` is null: nothing may be written. */
+  close(live: readonly Place[] | null): void {
+    if (live !== null) {
+      this.#adopt(live);
+      for (const [number, file] of this.#files) {
+        const used = endOf(file.places);
+        if (used === 0) this.#remove(number, file);
+        else if (file.end > used) this.#cut(number, used);
+      }
+    }
+    for (const { fd } of this.#files.values()) if (fd >= 0) closeSync(fd);
+    this.#files.clear();
   }
 
-  #open(): void {
+  /** What is on disk, and in use. */
+  #adopt(live: readonly Place[]): void {
+    for (const name of existsSync(this.#dir) ? namesIn(this.#dir) : []) {
+      const number = Number(/^(\d+)\.img$/.exec(name)?.[1] ?? 0);
+      if (number > 0 && !this.#files.has(number)) {
+        const end = statSync(this.#path(number)).size;
+        this.#files.set(number, { fd: -1, end, touched: false, places: [] });
+      }
+    }
+    for (const file of this.#files.values()) file.places = [];
+    for (const { file, at, bytes } of live) this.#files.get(file)?.places.push({ file, at, bytes });
+    for (const file of this.#files.values()) file.places.sort((a, b) => a.at - b.at);
+  }
+
+  #remove(number: number, { fd }: ImageFile): void {
+    if (fd >= 0) closeSync(fd);
+    this.#files.delete(number);
+    unlinkSync(this.#path(number));
+  }
+
+  #cut(number: number, bytes: number): void {
+    const file = this.#opened(number);
+    ftruncateSync(file.fd, bytes);
+    file.end = bytes;
+  }
+
+  #opened(number: number): ImageFile {
+    const known = this.#files.get(number);
+    if (known !== undefined && known.fd >= 0) return known;
     mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
-    const path = this.#path(this.#file);
-    const fresh = !existsSync(path);
-    this.#fd = openRegular(path, constants.O_CREAT);
-    if (fresh && this.#durable) syncDirectory(this.#dir);
+    const path = this.#path(number);
+    const isNew = !existsSync(path);
+    const fd = openRegular(path, constants.O_CREAT);
+    if (isNew && this.#durable) syncDirectory(this.#dir);
+    const file = known ?? { fd, end: fstatSync(fd).size, touched: false, places: [] };
+    file.fd = fd;
+    this.#files.set(number, file);
+    return file;
   }
 
   #path(file: number): string {
@@ -119,6 +179,20 @@ export class ImageFiles {
 
 function roundUp(bytes: number): number {
   return Math.ceil(bytes / PAGE) * PAGE;
+}
+
+/** The first gap of so many bytes, or where the last record ends. */
+function gapIn(places: readonly Place[] | undefined, size: number): number {
+  let at = 0;
+  for (const place of places ?? []) {
+    if (place.at - at >= size) return at;
+    at = Math.max(at, roundUp(place.at + place.bytes));
+  }
+  return at;
+}
+
+function endOf(places: readonly Place[]): number {
+  return places.reduce((end, { at, bytes }) => Math.max(end, at + bytes), 0);
 }
 
 function missing(path: string, sequence: number): RegionError {

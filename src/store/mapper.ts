@@ -25,6 +25,8 @@ export interface Pages {
   privatePages(segment: number, bytes: number): number;
   /** Copies pages to `out[at…]`, and the crc32c of each to `crcs`. */
   gather(segment: number, pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void;
+  /** The file's contents of pages, counted from its start, to `out[at…]`, and their crc32c. */
+  read(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void;
   /** Writes images to the file, `pages` counted from the file's start. */
   scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void;
   /** Times a mapped page could not be read since the file was opened. */

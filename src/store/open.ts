@@ -17,6 +17,7 @@ import type { Sync } from './catalog-schema.ts';
 import { type CoreOptions, StoreCore } from './core.ts';
 import { namesIn, readBootId, syncDirectory, systemError } from '../files.ts';
 import { refuseFileSystem } from './file-system.ts';
+import { livePlaces } from './history.ts';
 import { ImageFiles } from './images.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
@@ -34,7 +35,10 @@ export interface StoreOptions {
    * last checkpoints, never tears one. 'off': for data that may be lost with the power.
    */
   sync?: Sync;
-  /** Unlabelled checkpoints kept in the list, default 8. */
+  /**
+   * Unlabelled checkpoints that can be gone back to, the newest included; default 8. With 0 or 1
+   * and no labelled one nothing is kept for that.
+   */
   history?: number;
   /** 'shim' maps region files, 'file' keeps them in memory; default: shim where it can be built. */
   mapper?: 'shim' | 'file';
@@ -83,7 +87,8 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
     const file = join(path, 'catalog.db');
     copy = options.readOnly ? copyCatalog(file) : null;
     catalog = openCatalog(path, copy?.path ?? file, options, mapper, clock());
-    const images = new ImageFiles(join(path, 'images'), catalog.parts(), options.sync !== 'off');
+    const images = new ImageFiles(join(path, 'images'), livePlaces({ catalog }),
+      options.sync !== 'off');
     if (!options.readOnly) syncDirectories(path, catalog.newest === 0);
     core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy });
     return { core, recovery: recover(core, clock) };

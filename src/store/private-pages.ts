@@ -164,6 +164,10 @@ class PrivatePages implements Pages {
     this.#shim.gather(this.window(segment), pages, pages.length, out, at, crcs);
   }
 
+  read(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void {
+    this.#shim.readPages(this.#fd, 0, pages, pages.length, out, at, crcs);
+  }
+
   scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void {
     this.#shim.scatter(this.#fd, 0, pages, pages.length, images, imagesAt);
   }

@@ -44,7 +44,7 @@ export interface RegionCapture {
   readonly segmentPages: readonly number[];
   readonly pages: Int32Array;
   /** Copies images of these pages to `out[at…]` and their crc32c to `crcs`. */
-  gather(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void;
+  gather(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array, crc: Crc): void;
 }
 
 function tableBytes(captures: readonly RegionCapture[]): number {
@@ -80,19 +80,19 @@ export function encodeRecord(
   view.setUint32(RECORD.regionCount, captures.length, true);
   view.setUint32(RECORD.imageCount, imageCount, true);
   view.setUint32(RECORD.imagesAt, imagesAt, true);
-  const regions = writeImages(captures, bytes, imagesAt);
+  const regions = writeImages(captures, bytes, imagesAt, crc);
   writeTables(view, regions);
   view.setUint32(RECORD.crc, crc(bytes, 0, imagesAt, 0), true);
   return { ...key, regions, bytes };
 }
 
 function writeImages(
-  captures: readonly RegionCapture[], bytes: Uint8Array, imagesAt: number,
+  captures: readonly RegionCapture[], bytes: Uint8Array, imagesAt: number, crc: Crc,
 ): RegionChange[] {
   let at = imagesAt;
   return captures.map((capture) => {
     const crcs = new Uint32Array(capture.pages.length);
-    capture.gather(capture.pages, bytes, at, crcs);
+    capture.gather(capture.pages, bytes, at, crcs, crc);
     const { id, segmentPages, pages } = capture;
     const change = { id, segmentPages, pages, crcs, imagesAt: at };
     at += pages.length * PAGE;

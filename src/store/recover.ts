@@ -12,6 +12,7 @@ import { decodeState, headerError, readHeader } from '../region/header.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { namesIn, openRegular, readWhole } from '../files.ts';
+import { chainTo, horizonOf } from './history.ts';
 import { decodeRecord, type Record, type RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
 import { settle } from './settle.ts';
@@ -36,6 +37,8 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
   const checkpoints = core.catalog.checkpoints();
   core.last = checkpoints.at(-1) ?? null;
   core.sequence = core.last?.sequence ?? 0;
+  core.points = checkpoints;
+  core.chain = chainTo(core.sequence, core.catalog.history.undo());
   const pending = core.catalog.pending(core.catalog.applied);
   for (const row of core.catalog.regions()) {
     assertRow(core, row);
@@ -53,8 +56,10 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
       bytes += record.bytes.length;
     }
   }
-  const hasDropped = [...core.committed.values()].some((row) => row.dropped !== null);
-  if (!core.options.readOnly && (pending.length > 0 || hasDropped)) settle(core);
+  const horizon = horizonOf(core);
+  const hasGone = [...core.committed.values()].some(({ dropped }) =>
+    dropped !== null && dropped <= horizon);
+  if (!core.options.readOnly && (pending.length > 0 || hasGone)) settle(core);
   if (core.poison !== null) throw core.poison;
   const discarded = core.lock.left !== null || orphans > 0;
   if (!discarded && pending.length === 0) return null;
@@ -200,16 +205,18 @@ function* recordsOf(core: StoreCore, sequence: number): Generator<Record> {
   if (image !== null) yield decodeRecord(image, { sequence, part: 0 }, crc);
   for (const part of core.catalog.parts(sequence)) {
     if (room.length < part.bytes && part.bytes <= MAX_ROOM) room = new Uint8Array(part.bytes);
-    yield decodeRecord(core.images.read(part, room), part, crc);
+    yield decodeRecord(core.images.read(part, sequence, room), part, crc);
   }
 }
 
 function replay(core: StoreCore, record: Record): void {
-  const byId = new Map([...core.current.values()].map((entry) => [entry.id, entry]));
+  const entries = [...core.current.values(), ...core.dropped.values()];
+  const byId = new Map(entries.map((entry) => [entry.id, entry]));
   for (const change of record.regions) {
     const entry = byId.get(change.id);
+    // A dropped region is brought up to date while history can bring it back.
+    if (core.dropped.has(change.id) && !existsSync(core.regionPath(change.id))) continue;
     if (entry === undefined) {
-      if (core.committed.has(change.id)) continue;
       throw new RegionError('ERR_CORRUPT',
         `checkpoint ${record.sequence} changes a region that is not in the catalog`);
     }

@@ -9,22 +9,20 @@
  * committed checkpoints are written to it, and it is shortened when the checkpoint without the tail
  * is applied durably.
  */
-import { closeSync, fstatSync, ftruncateSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { windowBytes } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
 import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
 import type { Discipline } from '../types.ts';
-import { openRegular, syncFile, systemError, writeWhole } from '../files.ts';
+import { openRegular, systemError, writeWhole } from '../files.ts';
+import { FileLength } from './file-length.ts';
 import type { Mapper, Pages } from './mapper.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
 import { Sums } from './sums.ts';
 
 /** Region memory is asked of the file in steps of this, bytes. */
 export const ROUND = 64 * 1024;
-/** The file is lengthened ahead of use by an eighth, within these bounds, to sync rarely. */
-const AHEAD_MIN = 256 * 1024;
-const AHEAD_MAX = 64 * 1024 * 1024;
 /** Page of the durable state: written when a checkpoint is applied, never captured. */
 const STATE_PAGE = STATE.at / PAGE;
 
@@ -65,9 +63,8 @@ export class RegionFile implements Discipline {
   readonly #fd: number;
   /** Bytes of each segment that show the file. */
   readonly #mapped: number[] = [];
+  readonly #length: FileLength;
   #committed: readonly number[];
-  #fileBytes: number;
-  #syncedBytes: number;
 
   constructor(options: RegionFileOptions) {
     this.#options = options;
@@ -77,9 +74,7 @@ export class RegionFile implements Discipline {
     this.capacity = options.capacity;
     this.#committed = options.segmentPages;
     this.#fd = openRegular(options.path, 0, options.readOnly);
-    // A torn last page is no page: only whole ones are mapped.
-    this.#fileBytes = Math.floor(fstatSync(this.#fd).size / PAGE) * PAGE;
-    this.#syncedBytes = this.#fileBytes;
+    this.#length = new FileLength(this.#fd, options.path, options.mapper, options.isDurable);
     this.#pages = this.#mapper.open(this.#fd, (segment) => windowBytes(this.capacity, segment));
     this.sums = new Sums(options.path, this.#mapper.crc);
   }
@@ -109,7 +104,10 @@ export class RegionFile implements Discipline {
     if (bytes <= mapped) return true;
     if (this.#options.readOnly) return false;
     this.#options.onGrow(bytes - mapped);
-    this.#lengthen(segment, bytes);
+    this.#length.reach(segment, bytes, {
+      window: windowBytes(this.capacity, segment), mapped,
+      isLast: segment + 1 >= this.#mapped.length,
+    });
     this.#expose(segment, bytes);
     return true;
   }
@@ -145,7 +143,7 @@ export class RegionFile implements Discipline {
     if (size === -1) throw this.#disturbed('it was removed');
     if (size === -2) throw this.#disturbed('it was renamed or removed');
     if (size === -3) throw this.#disturbed('another file was put in its place');
-    if (size < this.#fileBytes) throw this.#disturbed('it was truncated');
+    if (size < this.#length.bytes) throw this.#disturbed('it was truncated');
     if (this.#pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
   }
 
@@ -166,10 +164,26 @@ export class RegionFile implements Discipline {
     return { id: this.id, segmentPages, pages, gather: (p, o, a, c) => this.#gather(p, o, a, c) };
   }
 
+  /** Pages in use per segment as of the last commit. */
+  get committedPages(): readonly number[] {
+    return this.#committed;
+  }
+
+  /** Committed contents of pages to `out[at…]`, and the crc32c of each. */
+  original(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void {
+    this.#pages.read(pages, out, at, crcs);
+    if (this.overlay.size === 0) return;
+    pages.forEach((page, i) => {
+      const image = this.overlay.get(page);
+      if (image === undefined) return;
+      out.set(image, at + i * PAGE);
+      crcs[i] = this.#mapper.crc(image, 0, PAGE, 0);
+    });
+  }
+
   /** The file is as long as the committed extent needs, durably: before a commit. */
   syncLength(): void {
-    if (this.#fileBytes === this.#syncedBytes) return;
-    this.#sync();
+    if (!this.#length.isSynced) this.#length.sync();
   }
 
   /**
@@ -205,7 +219,7 @@ export class RegionFile implements Discipline {
   syncApplied(): void {
     if (!this.touched) return;
     this.sums.save(this.#options.isDurable);
-    this.#sync();
+    this.#length.sync();
     this.touched = false;
   }
 
@@ -251,19 +265,10 @@ export class RegionFile implements Discipline {
       this.#conceal(segment, pages * PAGE);
       this.sums.forget(segment * SLOT_PAGES + pages, (segment + 1) * SLOT_PAGES);
       const at = segment * SLOT_BYTES + pages * PAGE;
-      const end = Math.min(this.#fileBytes, (segment + 1) * SLOT_BYTES);
+      const end = Math.min(this.#length.bytes, (segment + 1) * SLOT_BYTES);
       if (segment < last && at < end) this.#mapper.punchHole(this.#fd, at, end - at);
     });
-    const bytes = last * SLOT_BYTES + kept[last] * PAGE;
-    if (bytes >= this.#fileBytes) return;
-    ftruncateSync(this.#fd, bytes);
-    this.#fileBytes = bytes;
-    this.#syncedBytes = Math.min(this.#syncedBytes, bytes);
-  }
-
-  #sync(): void {
-    if (this.#options.isDurable) syncFile(this.#fd);
-    this.#syncedBytes = this.#fileBytes;
+    this.#length.cut(last * SLOT_BYTES + kept[last] * PAGE);
   }
 
   #changed(segment: number, count: number): Int32Array {
@@ -330,41 +335,12 @@ export class RegionFile implements Discipline {
     new Uint8Array(this.#pages.window(segment), at, PAGE).set(image);
   }
 
-  #lengthen(segment: number, bytes: number): void {
-    const slot = segment * SLOT_BYTES;
-    const window = windowBytes(this.capacity, segment);
-    const from = Math.max(slot, Math.min(this.#fileBytes, slot + bytes));
-    const ahead = Math.min(AHEAD_MAX, Math.max(AHEAD_MIN, Math.floor(bytes / 8 / ROUND) * ROUND));
-    const wanted = slot + Math.min(window, bytes + ahead);
-    if (slot + bytes <= this.#fileBytes && segment + 1 < this.#mapped.length) {
-      this.#allocate(slot + (this.#mapped[segment] ?? 0), slot + bytes);
-      return;
-    }
-    if (wanted <= this.#fileBytes) return;
-    try {
-      this.#allocate(from, wanted);
-    } catch (error) {
-      if ((error as RegionError).code !== 'ERR_NO_SPACE') throw error;
-      if (slot + bytes > this.#fileBytes) this.#allocate(from, slot + bytes);
-    }
-  }
-
-  #allocate(from: number, to: number): void {
-    if (to <= from) return;
-    try {
-      this.#mapper.fallocate(this.#fd, from, to - from);
-    } catch (error) {
-      throw systemError(`growing ${this.path} by ${to - from} bytes`, error);
-    }
-    this.#fileBytes = Math.max(this.#fileBytes, to);
-  }
-
   #expose(segment: number, bytes: number): void {
     const mapped = this.#mapped[segment] ?? 0;
     const slot = segment * SLOT_BYTES;
     const window = windowBytes(this.capacity, segment);
-    const isLast = this.#fileBytes < slot + SLOT_BYTES;
-    const to = isLast ? Math.max(bytes, Math.min(window, this.#fileBytes - slot)) : bytes;
+    const isLast = this.#length.bytes < slot + SLOT_BYTES;
+    const to = isLast ? Math.max(bytes, Math.min(window, this.#length.bytes - slot)) : bytes;
     if (to <= mapped) return;
     this.#pages.expose(segment, mapped, to);
     for (let s = this.#mapped.length; s < segment; s++) this.#mapped[s] = 0;

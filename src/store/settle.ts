@@ -8,8 +8,12 @@ import { join } from 'node:path';
 import type { RegionError } from '../errors.ts';
 import type { StoreCore } from './core.ts';
 import { syncDirectory } from '../files.ts';
+import { horizonOf, livePlaces } from './history.ts';
+import { closeGaps, tidyHistory } from './prune.ts';
 import { lowWater } from './retention.ts';
 
+/** Gaps in image files that are left to be written again. */
+const SPARE_BYTES = 64 * 1024 * 1024;
 /** Refusals that leave everything as it was: the images stay, settling is tried again later. */
 const LATER = new Set(['ERR_NO_SPACE', 'ERR_BUSY', 'ERR_LOCKED']);
 
@@ -24,6 +28,7 @@ export function settle(core: StoreCore): boolean {
     if (!applyPending(core)) return false;
     for (const file of core.files()) file.syncApplied();
     if (!letGo(core)) return false;
+    tidyHistory(core);
     giveBack(core);
     return true;
   } catch (error) {
@@ -45,7 +50,7 @@ function letGo(core: StoreCore): boolean {
     .filter((file) => file.sequence > 0)
     .map(({ id, sequence }) => ({ id, sequence }));
   const applied = core.sequence;
-  const water = lowWater({ applied, retained: Infinity, pinned: Infinity });
+  const water = lowWater({ applied, pinned: Infinity });
   try {
     core.catalog.settle({ applied, lowWater: water, regions, keep: core.options.history });
     if (core.options.sync === 'normal') core.catalog.walCheckpoint();
@@ -60,11 +65,13 @@ function letGo(core: StoreCore): boolean {
     if (row !== undefined) core.committed.set(id, { ...row, sequence });
   }
   core.unsettledBytes = 0;
+  core.points = core.catalog.checkpoints();
   return true;
 }
 
 function giveBack(core: StoreCore): void {
-  core.images.recycle(core.catalog.parts());
+  core.images.recycle(livePlaces(core));
+  closeGaps(core, SPARE_BYTES);
   for (const { file } of core.current.values()) if (file?.shrunk) file.trim();
   removeDropped(core);
 }
@@ -76,9 +83,11 @@ export function removeRegionFiles(path: string): void {
   }
 }
 
-/** Files of regions whose drop is committed and applied; then their rows. */
+/** Files of regions whose drop is applied and that nobody can bring back; then their rows. */
 function removeDropped(core: StoreCore): void {
-  const gone = [...core.committed.values()].filter((row) => row.dropped !== null);
+  const horizon = horizonOf(core);
+  const gone = [...core.committed.values()]
+    .filter(({ dropped }) => dropped !== null && dropped <= horizon);
   if (gone.length === 0) return;
   for (const { id } of gone) {
     core.dropped.get(id)?.file?.release();

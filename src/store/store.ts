@@ -21,8 +21,12 @@ import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, resto
   rollbackEntry, stale } from './entries.ts';
 import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
+import { forget } from './forget.ts';
+import { livePlaces, restorable, retained } from './history.ts';
+import { closeGaps } from './prune.ts';
 import type { Recovery } from './recover.ts';
 import { ROUND } from './region-file.ts';
+import { restoreTo } from './restore.ts';
 import { settle } from './settle.ts';
 import { transact } from './transactions.ts';
 
@@ -60,6 +64,8 @@ const METHOD_OPTION: Reader<Method> = (value, name) => {
 const REGION_READERS: Readers<RegionOptions> = {
   method: METHOD_OPTION, capacity: size, on: events,
 };
+/** Gaps in image files that are left when the store is closed. */
+const SPARE_BYTES = 1024 * 1024;
 const BUFFER_READERS: Readers<BufferOptions> = { size, capacity: size };
 
 class DirectoryStore implements Store {
@@ -202,12 +208,22 @@ class DirectoryStore implements Store {
       throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
     }
     core.assertNoTransaction(only === null ? 'checkpoint' : 'commit');
-    return toCheckpoint(takeCheckpoint(core, label ?? null, Date.now(), only));
+    return toCheckpoint(takeCheckpoint(core, label ?? null, Date.now(), only), true);
   }
 
   checkpoints(): Checkpoint[] {
-    this.#core.assertOpen();
-    return this.#core.catalog.checkpoints().map(toCheckpoint);
+    const core = this.#core;
+    core.assertOpen();
+    const reachable = new Set(restorable(core));
+    return retained(core).map((row) => toCheckpoint(row, reachable.has(row)));
+  }
+
+  restore(which: number | string): void {
+    restoreTo(this.#core, which, () => this.checkpoint());
+  }
+
+  forget(which: number | string): void {
+    forget(this.#core, which);
   }
 
   rollback(): void {
@@ -253,6 +269,7 @@ class DirectoryStore implements Store {
       sequence: core.sequence,
       applied: core.catalog.applied,
       imageBytes: core.images.bytes,
+      historyBytes: core.chain.reduce((n, { bytes }) => n + bytes, 0),
       pendingBytes: files.reduce((n, file) => n + file.overlayBytes, 0),
       privatePages: files.reduce((n, file) => n + file.privatePages(), 0),
       poisoned: core.poison?.message ?? null,
@@ -270,6 +287,7 @@ class DirectoryStore implements Store {
       for (const { handle } of core.current.values()) handle?.vacate(closedError(core));
       takeCheckpoint(core, null, Date.now());
       if (core.catalog.applied < core.sequence) settle(core);
+      if (core.poison === null) closeGaps(core, SPARE_BYTES);
     }
     try {
       this.#release();
@@ -302,7 +320,7 @@ class DirectoryStore implements Store {
     const error = closedError(core);
     const steps = [
       () => writable && core.catalog.applied === core.sequence && trimTails(core),
-      () => core.images.close(writable ? core.catalog.parts() : null),
+      () => core.images.close(writable ? livePlaces(core) : null),
       ...[...core.current.values()].map(({ handle }) => () => handle?.retire(error)),
       ...[...core.files()].map((file) => () => file.release()),
       () => core.catalog.close(),
@@ -347,7 +365,8 @@ function trimTails(core: StoreCore): void {
   for (const { file } of core.current.values()) file?.trim();
 }
 
-function toCheckpoint(row: CheckpointRow): Checkpoint {
+function toCheckpoint(row: CheckpointRow, isRestorable: boolean): Checkpoint {
   const { sequence, label, at, bytes, pages, regions } = row;
-  return { id: sequence, label, at: new Date(at), bytes, pages, regions };
+  return { id: sequence, label, at: new Date(at), bytes, pages, regions,
+    restorable: isRestorable };
 }

@@ -67,18 +67,18 @@ function runRefusingPromises<T>(work: () => T, ended: () => void): T {
 function savepoint(core: StoreCore): Savepoint {
   const differences = new Map<string, Difference>();
   for (const file of core.files()) {
-    const found = differenceOf(file);
+    const found = differenceOf(core, file);
     if (found !== null) differences.set(file.id, found);
   }
   return { current: new Map(core.current), dropped: new Map(core.dropped), differences };
 }
 
-function differenceOf(file: RegionFile): Difference | null {
+function differenceOf(core: StoreCore, file: RegionFile): Difference | null {
   const capture = file.capture();
   if (capture === null) return null;
   const { pages } = capture;
   const images = new Uint8Array(pages.length * PAGE);
-  capture.gather(pages, images, 0, new Uint32Array(pages.length));
+  capture.gather(pages, images, 0, new Uint32Array(pages.length), core.mapper.crc);
   return { pages, images };
 }
 
@@ -93,15 +93,17 @@ function returnTo(core: StoreCore, before: Savepoint): void {
     core.current.set(name, entry);
     if (entry.name !== name) entry.handle?.rename(name);
     entry.name = name;
-    returnMemory(entry, before.differences.get(entry.id) ?? null);
+    returnMemory(core, entry, before.differences.get(entry.id) ?? null);
   }
   for (const [id, entry] of before.dropped) core.dropped.set(id, entry);
 }
 
 /** Regions that were not touched keep what is derived from their memory, handles of objects too. */
-function returnMemory({ file, handle }: Entry, then: Difference | null): void {
+function returnMemory(
+  core: StoreCore, { file, handle }: Entry, then: Difference | null,
+): void {
   if (file === null) return;
-  const now = differenceOf(file);
+  const now = differenceOf(core, file);
   if (isSame(now, then)) return;
   file.revert();
   if (then !== null) file.lay(then.pages, then.images);

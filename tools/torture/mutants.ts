@@ -18,10 +18,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'apply before commit',
     patches: [{
-      find: `commit(core, row, record, parts, rows); adopt(core, row, rows);
-        applyRecords(core, record, parts, changed);`,
-      put: `applyRecords(core, record, parts, changed); commit(core, row, record, parts, rows);
-        adopt(core, row, rows);`,
+      find: `commit(core, logged, rows); adopt(core, logged, rows);
+        applyRecords(core, redo, changed);`,
+      put: `applyRecords(core, redo, changed); commit(core, logged, rows);
+        adopt(core, logged, rows);`,
     }],
     workloads: ['pages', 'growth'],
   },
@@ -36,7 +36,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no region fsync',
     patches: [{
-      find: 'this.sums.save(this.#options.isDurable); this.#sync();',
+      find: 'this.sums.save(this.#options.isDurable); this.#length.sync();',
       put: 'this.sums.save(this.#options.isDurable);',
     }],
     workloads: ['pages', 'images'],
@@ -102,21 +102,19 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'image file not synced before the commit',
-    patches: [{ find: 'if (this.#fd >= 0 && this.#durable)',
+    patches: [{ find: 'if (file.touched && this.#durable)',
       put: 'if (false)' }],
     workloads: ['images'],
   },
   {
     name: 'image file written again while it is needed',
-    patches: [{ find: 'if (!used.has(this.#file)) this.#at = 0;',
-      put: 'this.#at = 0;' },
-    { find: 'this.#at = roundUp(this.#at + bytes.length);', put: '' }],
+    patches: [{ find: 'if (place.at - at >= size) return at;', put: 'return 0;' }],
     workloads: ['images', 'reopen'],
   },
   {
     name: 'length of a grown file not synced before the commit',
-    patches: [{ find: 'if (this.#fileBytes === this.#syncedBytes) return;',
-      put: 'return;' }],
+    patches: [{ find: 'if (!this.#length.isSynced)',
+      put: 'if (false)' }],
     workloads: ['growth', 'pages'],
   },
   {
