@@ -43,7 +43,7 @@ export function chainTo(newest: number, rows: readonly UndoRow[]): Link[] {
   return chain.reverse();
 }
 
-/** The undo records that lead back to checkpoint `base`, oldest first: where two differ, it wins. */
+/** The undo records that lead back to `base`, oldest first: where two have a page, it wins. */
 export function* recordsBack(core: StoreCore, base: number, to = core.sequence): Generator<Record> {
   const { catalog, images, mapper } = core;
   const links = new Map(core.chain.map((link) => [link.sequence, link]));

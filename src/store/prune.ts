@@ -14,8 +14,8 @@ import { encodeRecord, type Record, recordBytes, type RegionCapture } from './re
 const PAGE_ALIGN = 4096;
 /** Images of one part, as of a checkpoint. */
 const PART_PAGES = 4096;
-/** So many bytes are not worth joining, unless they are in so many records. */
-const LEAST_BYTES = 4 * 1024 * 1024;
+/** Less than this part of what is settled at once is not worth joining, unless in many records. */
+const LEAST_PART = 1 / 16;
 const MANY_RECORDS = 128;
 
 export function tidyHistory(core: StoreCore): void {
@@ -28,7 +28,8 @@ export function tidyHistory(core: StoreCore): void {
     core.chain = core.chain.filter(({ sequence }) => sequence > horizon);
   }
   try {
-    for (const gap of gapsOf(core)) if (isWasteful(gap)) join(core, gap);
+    const least = core.options.settleBytes * LEAST_PART;
+    for (const gap of gapsOf(core)) if (isWasteful(gap, least)) join(core, gap);
   } catch (error) {
     // Joined or not is the same to everybody but the disk.
     if ((error as RegionError).code !== 'ERR_NO_SPACE') throw error;
@@ -71,10 +72,10 @@ function gapsOf(core: StoreCore): Link[][] {
 }
 
 /** Later records repeat pages of earlier ones: at most as much again is kept. */
-function isWasteful([first, ...later]: readonly Link[]): boolean {
+function isWasteful([first, ...later]: readonly Link[], least: number): boolean {
   if (first === undefined || later.length === 0) return false;
   const bytes = later.reduce((n, link) => n + link.bytes, 0);
-  return later.length >= MANY_RECORDS || bytes >= Math.max(first.bytes, LEAST_BYTES);
+  return later.length >= MANY_RECORDS || bytes >= Math.max(first.bytes, least);
 }
 
 /** One record in place of many: of each page the oldest contents. */

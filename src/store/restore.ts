@@ -12,7 +12,7 @@ import type { Record, RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
 import { transact } from './transactions.ts';
 
-/** What is committed becomes what it was at a checkpoint; changes since the last one are dropped. */
+/** Everything becomes what it was at a checkpoint; changes since the last one are dropped. */
 export function restoreTo(core: StoreCore, which: unknown, commit: () => void): void {
   core.assertWritable();
   core.assertNoTransaction('restore');

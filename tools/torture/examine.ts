@@ -4,13 +4,30 @@
  */
 import { join } from 'node:path';
 import { openStore } from '../../src/store/store.ts';
-import { digestOf, type Store, type StoreOptions } from './session.ts';
+import { digestOf, HOLDS, type Store, type StoreOptions } from './session.ts';
 
 function refuseFindings(store: Store, when: string): void {
   const findings = store.check();
   if (findings.length > 0) {
     throw new Error(`check() at ${when}: ${JSON.stringify(findings.slice(0, 5))}`);
   }
+}
+
+/** Every checkpoint that says what it held is gone back to, and holds it; then all is as before. */
+function refuseLostHistory(store: Store, digest: string): void {
+  const points = store.checkpoints();
+  const last = points.at(-1)?.id;
+  for (const { id, label } of points) {
+    if (label === null || !label.startsWith(HOLDS) || id === last) continue;
+    store.restore(id);
+    refuseFindings(store, `checkpoint ${id}`);
+    const found = digestOf(store);
+    if (`${HOLDS}${found}` === label) continue;
+    throw new Error(`checkpoint ${id} restores to ${found}, not ${label}`);
+  }
+  if (store.checkpoints().at(-1)?.id === last) return;
+  store.restore(last as number);
+  if (digestOf(store) !== digest) throw new Error(`checkpoint ${last} is not restored`);
 }
 
 type End = 'close' | 'abandon';
@@ -20,6 +37,7 @@ function lookAt(store: Store, when: string, end: End, checks: boolean): string {
   try {
     digest = digestOf(store);
     if (checks) refuseFindings(store, when);
+    if (checks) refuseLostHistory(store, digest);
   } catch (error) {
     store.abandon();
     throw error;

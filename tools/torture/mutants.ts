@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import type { Mutant, Patch } from './mutant.ts';
 import { BUFFER_MUTANTS } from './mutants-buffers.ts';
+import { HISTORY_MUTANTS } from './mutants-history.ts';
 
 
 export const MUTANTS: readonly Mutant[] = [
@@ -134,6 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
     workloads: ['unsynced'],
   },
   ...BUFFER_MUTANTS,
+  ...HISTORY_MUTANTS,
 ];
 
 /** A pattern that takes any white space for white space. */

@@ -14,6 +14,8 @@ export type Store = ReturnType<typeof openStore>;
 export type StoreOptions = NonNullable<Parameters<typeof openStore>[1]>;
 
 export const EMPTY_DIGEST = 'empty';
+/** What begins the label of a checkpoint that says its digest. */
+export const HOLDS = 'holds ';
 
 /** Every block, its bytes, and every root. */
 function digestRegion(hash: Hash, name: string, region: Region): void {
@@ -64,8 +66,10 @@ export interface Session {
   /** The open store. */
   readonly store: Store;
   region(name: string): Region;
-  /** Announced, taken, acknowledged. */
-  checkpoint(): void;
+  /** Announced, taken, acknowledged. `labelled` = with a label that says what it holds. */
+  checkpoint(labelled?: boolean): void;
+  /** Back to some checkpoint that this life took and the store still lists; false = there is none. */
+  restore(): boolean;
   /** The same for one buffer; every other region is on disk as it was. */
   commit(buffer: string): void;
   /** Runs `work` in a transaction: kept and checkpointed, or thrown away whole. */
@@ -108,6 +112,8 @@ class OneLife implements Session {
   #k: number;
   /** Of every region as it was last committed. */
   #committed: ReadonlyMap<string, string> = new Map();
+  /** The same of earlier checkpoints, by number. */
+  readonly #held = new Map<number, ReadonlyMap<string, string>>();
   #store: Store | null = null;
 
   constructor(options: SessionOptions) {
@@ -126,9 +132,24 @@ class OneLife implements Session {
     return this.store.region(name, this.store.has(name) ? {} : { capacity: CAPACITY });
   }
 
-  checkpoint(): void {
-    this.#announced(null, () => this.store.checkpoint());
+  checkpoint(labelled = false): void {
+    const next = this.#begin(null);
+    this.store.checkpoint(labelled ? `${HOLDS}${combined(next)}` : undefined);
+    this.#acknowledge(next);
     this.#expect('the program after its checkpoint');
+  }
+
+  restore(): boolean {
+    const ids = this.store.checkpoints().map(({ id }) => id).filter((id) => this.#held.has(id));
+    if (ids.length === 0) return false;
+    const id = this.random.pick(ids);
+    const next = this.#held.get(id) as ReadonlyMap<string, string>;
+    this.#k += 1;
+    this.marks.begun(this.#k, combined(next));
+    this.store.restore(id);
+    this.#acknowledge(next);
+    this.#expect(`the program after it went back to ${id}`);
+    return true;
   }
 
   commit(buffer: string): void {
@@ -176,7 +197,7 @@ class OneLife implements Session {
     this.marks.seen(combined(this.#committed));
   }
 
-  /** Announces what a checkpoint of everything, or of `only` one, will make of what is committed. */
+  /** Announces what a checkpoint of all, or of `only` one, will make of what is committed. */
   #begin(only: string | null): ReadonlyMap<string, string> {
     this.#k += 1;
     stamp(this.store, this.#k, only);
@@ -190,6 +211,8 @@ class OneLife implements Session {
   #acknowledge(next: ReadonlyMap<string, string>): void {
     this.marks.acked(this.#k);
     this.#committed = next;
+    const id = this.#store?.closed === false ? this.#store.checkpoints().at(-1)?.id : undefined;
+    if (id !== undefined) this.#held.set(id, next);
   }
 
   #announced(only: string | null, work: () => void): void {

@@ -8,6 +8,7 @@ import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
+import { history, historyPending, historyShrink, historyStep, joining } from './workloads-history.ts';
 import { buffers, bufferStep, transactions, transactionStep } from './workloads-buffers.ts';
 
 const pages: Workload = {
@@ -238,6 +239,7 @@ function roamStep(session: Session): void {
   const { random } = session;
   if (random.chance(0.15)) bufferStep(session);
   if (random.chance(0.15)) transactionStep(session);
+  if (random.chance(0.1)) historyStep(session);
   const region = session.region(random.pick(['a', 'b', 'c']));
   change(region, random, 1 + random.int(8), random.chance(0.1) ? 60_000 : 3000);
   const { busyBytes } = region.stat();
@@ -269,7 +271,8 @@ const roaming: Workload = {
 };
 
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
-  reopen, objects, normal, roaming, buffers, transactions];
+  reopen, objects, normal, roaming, buffers, transactions,
+  history, historyPending, historyShrink, joining];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
