@@ -17,6 +17,9 @@ import { cliHere, jsonHere } from './support/cli-here.ts';
 const scratch = mkdtempSync(join(tmpdir(), 'cli-errors-'));
 const sound = join(scratch, 'sound');
 const VERBS = ['ls', 'inspect', 'blocks', 'check', 'compact', 'checkpoint', 'checkpoints'];
+/** Every verb about a store, as --help lists them. */
+const ALL_VERBS = [...VERBS, 'gc', 'restore', 'diff', 'forget', 'profile', 'export', 'import',
+  'shell'];
 const TRACE = new URL('./fixtures/traces/make.vmt.gz', import.meta.url).pathname;
 /** File name and a live block of the region alpha of `sound`. */
 let alpha: { file: string; address: number };
@@ -56,7 +59,7 @@ async function expectFailure(
 }
 
 describe('usage', () => {
-  test.each(VERBS)('%s --help', async (name) => {
+  test.each(ALL_VERBS)('%s --help', async (name) => {
     const { status, stdout, stderr } = await cliHere([name, '--help']);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^Usage: regionstore ${name} `));
@@ -67,7 +70,7 @@ describe('usage', () => {
   test('--help lists every verb, --version is that of the package', async () => {
     const { status, stdout } = await cliHere(['--help']);
     expect(status).toBe(0);
-    expect(VERBS.filter((name) => !stdout.includes(`\n  ${name} `))).toEqual([]);
+    expect(ALL_VERBS.filter((name) => !stdout.includes(`\n  ${name} `))).toEqual([]);
     const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
     const { version } = JSON.parse(text) as { version: string };
     expect(cli(['--version']).stdout).toBe(`${version}\n`);
@@ -226,6 +229,9 @@ test('a store that is open elsewhere: exit 4, and who has it', async () => {
     for (const name of VERBS) {
       await expectFailure([name, dir], 4, 'ERR_LOCKED', new RegExp(`process ${child.pid}\\b`));
     }
+    const args = ['checkpoint', dir, '--json'];
+    const ran = cli(args);
+    expect([ran.status, ran]).toEqual([4, await cliHere(args)]);
     const [file] = readdirSync(join(dir, 'regions')).filter((name) => name.endsWith('.region'));
     await expectFailure(['ls', join(dir, 'regions', file)], 4, 'ERR_LOCKED', /process \d+/);
   } finally {

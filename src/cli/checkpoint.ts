@@ -3,7 +3,8 @@
  * recovered and applied, and commits a checkpoint where something is to commit: the first one of a
  * store, or a new label. Otherwise it shows the last one.
  *
- * JSON: { path, dryRun, isNew, checkpoint: { id, label, at, bytes, pages, regions } | null,
+ * JSON: { path, dryRun, isNew, checkpoint: { id, label, at, bytes, pages, regions,
+ *   restorable } | null,
  *   recovery: { replayedCheckpoints, replayedBytes, discarded, ms } | null }
  */
 import type { Command } from 'commander';

@@ -1,7 +1,7 @@
 /**
  * `regionstore checkpoints DIR`: the checkpoints that are kept, oldest first.
  *
- * JSON: { path, checkpoints: [{ id, label, at, bytes, pages, regions }] }
+ * JSON: { path, historyBytes, checkpoints: [{ id, label, at, bytes, pages, regions, restorable }] }
  */
 import type { Command } from 'commander';
 import type { Checkpoint } from '../types.ts';
@@ -15,21 +15,28 @@ const COLUMNS: readonly Column<Checkpoint>[] = [
   { title: 'PAGES', text: (row) => String(row.pages), right: true },
   { title: 'BYTES', text: (row) => humanSize(row.bytes), right: true },
   { title: 'REGIONS', text: (row) => String(row.regions), right: true },
-  { title: 'LABEL', text: (row) => (row.label === null ? '' : printable(row.label)) },
+  { title: 'LABEL', text: (row) =>
+    (row.label === null ? '' : printable(row.label)) + (row.restorable ? '' : ' (gone)') },
 ];
 
 export function checkpoints(program: Command, console: Console): void {
   verb(program, 'checkpoints', {
     summary: 'list the checkpoints',
     details: 'List the checkpoints of a store, oldest first: when, changed pages, bytes written ' +
-      'for them, regions that had changes, label.',
+      'for them, regions that had changes, label. All can be restored, but for those that are ' +
+      'marked as gone.',
     examples: ['checkpoints data', "checkpoints data --json | jq '.checkpoints[-1].id'"],
   }).action((dir: string, options: Common) =>
     onTarget(console, dir, options, { mode: 'read', ofStore: 'checkpoints' }, (target) => {
-      const rows = storeOf(target).checkpoints();
+      const store = storeOf(target);
+      const rows = store.checkpoints();
+      const { historyBytes } = store.stat();
       return {
-        json: () => document({ path: target.path, checkpoints: rows }),
-        text: () => table(COLUMNS, rows, console.output.head),
+        json: () => document({ path: target.path, historyBytes, checkpoints: rows }),
+        *text() {
+          yield* table(COLUMNS, rows, console.output.head);
+          if (historyBytes > 0) yield `${humanSize(historyBytes)} are kept to go back to them`;
+        },
       };
     }));
 }

@@ -2,6 +2,7 @@
 import { OBJECT, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
 import { spaceOf } from '../region/calls.ts';
 import type { Core, Type } from './core.ts';
+import { refAt } from './memory.ts';
 
 /** Blocks of one kind. */
 export interface HeapCount {
@@ -69,6 +70,22 @@ export function statOfHeap(core: Core, types: Iterable<Type>): HeapStat {
   }
   for (const [text, { count }] of named) if (count === 0) named.delete(text);
   return { types: named, ...sums, handles: countOf(handles) };
+}
+
+/**
+ * What the block at an address is: a struct's name, a collection's kind, `parts of` one, `texts`,
+ * `bytes`, `bigints`, `moments`; `other` for what the heap needs itself.
+ */
+export function blockNamer(core: Core, types: Iterable<Type>): (address: number) => string {
+  const texts = new Map([...types].map(({ id, text }) => [id, text]));
+  return (address) => {
+    const ref = refAt(address);
+    const tag = core.memory.views(ref).i32[core.memory.word(ref) + OBJECT.tag];
+    const role = tag & ROLE_MASK;
+    const type = texts.get(tag >>> ROLE_SHIFT) ?? 'unknown';
+    if (HEADERS.has(role)) return type;
+    return PARTS.has(role) ? `parts of ${type}` : NAMES[role] ?? 'other';
+  };
 }
 
 function none(): Sum {

@@ -20,7 +20,7 @@ import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
 import { exportLines } from './exchange/export.ts';
 import { checkHeap } from './heap-check.ts';
-import { type HeapStat, statOfHeap } from './heap-stat.ts';
+import { blockNamer, type HeapStat, statOfHeap } from './heap-stat.ts';
 import { importLines } from './exchange/import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
@@ -157,6 +157,11 @@ export function checkHeapIn(region: Region, ties: HeapTies): Finding[] {
   }
 }
 
+/** Says what the block at an address of a heap is: a struct, a collection, `texts` and so on. */
+export function blockNamesIn(region: Region, ties: HeapTies): (address: number) => string {
+  return (heapIn(region, ties) as Heap).blockNames();
+}
+
 /** Reference of the head, or null where the region holds no heap. */
 function headOf(region: Region): number | null {
   const address = region.roots.get(HEAD_ROOT);
@@ -278,6 +283,10 @@ class Heap implements ObjectHeap {
   stat(): HeapStat {
     this.#core.assertUsable();
     return statOfHeap(this.#core, this.#table);
+  }
+
+  blockNames(): (address: number) => string {
+    return blockNamer(this.#core, this.#table);
   }
 
   exportLines(): IterableIterator<string> {

@@ -6,6 +6,7 @@ import type { RegionEvents } from '../events.ts';
 import type { RecoverableBuffer } from '../buffers/buffer.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
 import type { Checkpoint, Finding, Method, Region } from '../types.ts';
+import type { StoreDiff } from './diff.ts';
 import type { Recovery } from './recover.ts';
 
 export interface RegionInfo {
@@ -103,6 +104,14 @@ export interface Store extends Disposable {
    * @example store.restore('before the import');
    */
   restore(which: number | string): void;
+  /**
+   * What changed between two checkpoints, by number or label; `to` is the newest unless it is
+   * given. Only changed pages are compared, but all blocks of changed regions are walked.
+   * ERR_NOT_FOUND, ERR_BAD_OPTION, ERR_CORRUPT.
+   *
+   * @example for (const region of store.diff('monday').regions) console.log(region.name);
+   */
+  diff(from: number | string, to?: number | string): StoreDiff;
   /**
    * A checkpoint, by number or label, can no longer be gone back to, and what was kept for it is
    * given back. The newest one only loses its label. ERR_NOT_FOUND, ERR_BUSY, ERR_NO_SPACE.

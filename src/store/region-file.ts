@@ -234,6 +234,14 @@ export class RegionFile implements Discipline {
     pages.forEach((page, i) => this.#layPage(page, images.subarray(i * PAGE, (i + 1) * PAGE)));
   }
 
+  /** The memory of one page; zeros where it shows no file. */
+  page(page: number): Uint8Array {
+    const segment = Math.floor(page / SLOT_PAGES);
+    const at = (page % SLOT_PAGES) * PAGE;
+    if (at >= (this.#mapped[segment] ?? 0)) return new Uint8Array(PAGE);
+    return new Uint8Array(this.#pages.window(segment), at, PAGE);
+  }
+
   relax(): void {
     this.#pages.relax();
   }

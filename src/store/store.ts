@@ -21,6 +21,7 @@ import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, resto
   rollbackEntry, stale } from './entries.ts';
 import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
+import { diffOf, type StoreDiff } from './diff.ts';
 import { forget } from './forget.ts';
 import { livePlaces, restorable, retained } from './history.ts';
 import { closeGaps } from './prune.ts';
@@ -220,6 +221,10 @@ class DirectoryStore implements Store {
 
   restore(which: number | string): void {
     restoreTo(this.#core, which, () => this.checkpoint());
+  }
+
+  diff(from: number | string, to?: number | string): StoreDiff {
+    return diffOf(this.#core, from, to);
   }
 
   forget(which: number | string): void {

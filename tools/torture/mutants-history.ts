@@ -16,8 +16,10 @@ export const HISTORY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'undo ignores images that are not applied yet',
-    patches: [{ find: 'this.#pages.read(pages, out, at, crcs); if (this.overlay.size === 0) return;',
-      put: 'this.#pages.read(pages, out, at, crcs); return;' }],
+    patches: [{
+      find: 'this.#pages.read(pages, out, at, crcs); if (this.overlay.size === 0) return;',
+      put: 'this.#pages.read(pages, out, at, crcs); return;',
+    }],
     workloads: ['historyPending'],
   },
   {
@@ -33,8 +35,11 @@ export const HISTORY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'files of dropped regions go while history needs them',
-    patches: [{ find: 'const gone = [...core.committed.values()] .filter(({ dropped }) =>',
-      put: 'const gone = [...core.committed.values()].filter(({ dropped }) => dropped !== null ||' }],
+    patches: [{
+      find: 'const gone = [...core.committed.values()] .filter(({ dropped }) =>',
+      put: `const gone = [...core.committed.values()].filter(({ dropped }) =>
+        dropped !== null ||`,
+    }],
     workloads: ['historyShrink'],
   },
   {

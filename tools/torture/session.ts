@@ -68,7 +68,7 @@ export interface Session {
   region(name: string): Region;
   /** Announced, taken, acknowledged. `labelled` = with a label that says what it holds. */
   checkpoint(labelled?: boolean): void;
-  /** Back to some checkpoint that this life took and the store still lists; false = there is none. */
+  /** Back to some checkpoint that this life took and that is still listed; false = none. */
   restore(): boolean;
   /** The same for one buffer; every other region is on disk as it was. */
   commit(buffer: string): void;

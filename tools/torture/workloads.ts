@@ -8,7 +8,8 @@ import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
-import { history, historyPending, historyShrink, historyStep, joining } from './workloads-history.ts';
+import { history, historyPending, historyShrink, historyStep, joining }
+  from './workloads-history.ts';
 import { buffers, bufferStep, transactions, transactionStep } from './workloads-buffers.ts';
 
 const pages: Workload = {
