@@ -33,7 +33,10 @@ export { createRegion, openRegion, scratch, toAddress } from './region/region.ts
 export { regionOf, walkRegions } from './region/windows.ts';
 export type { Sharing } from './sharing.ts';
 export type { RecoverableBuffer } from './buffers/buffer.ts';
-export type { BufferOptions, RegionInfo, RegionOptions, Store, StoreStat } from './store/api.ts';
+export type { FollowOptions, Ring, RingRecovery } from './buffers/ring.ts';
+export type { RingRecord } from './buffers/ring-log.ts';
+export type { BufferOptions, RegionInfo, RegionOptions, RingOptions, Store, StoreStat }
+  from './store/api.ts';
 export type { DiffCount, RegionDiff, StoreDiff } from './store/diff.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';

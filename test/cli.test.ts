@@ -148,7 +148,9 @@ describe.each(STORES)('a %s store', (state, dir) => {
     const expected = asked(dir, (store) => viaJson(store.checkpoints()));
     expect(expected.map(({ id, label }) => [id, label]))
       .toEqual([[1, 'filled \x1b[31m'], [2, null]]);
-    expect(await jsonHere(['checkpoints', dir])).toEqual({ path: dir, checkpoints: expected });
+    const { historyBytes } = await jsonHere<{ historyBytes: number }>(['checkpoints', dir]);
+    expect(historyBytes).toBeGreaterThan(0);
+    expect(await jsonHere(['checkpoints', dir])).toEqual({ path: dir, historyBytes, checkpoints: expected });
     const { stdout } = cli(['checkpoints', dir]);
     expect(stdout).toMatch(/^ 1 +\d{4}-\d\d-\d\dT.* filled \\u\{1b\}\[31m$/m);
   });

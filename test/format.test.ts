@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as mainLayout from '../src/layout.ts';
 import * as debugLayout from '../src/layout-debug.ts';
+import * as ringLayout from '../src/layout-ring.ts';
 import * as heapLayout from '../src/layout-objects.ts';
 
-const layout = { ...mainLayout, ...debugLayout, ...heapLayout };
+const layout = { ...mainLayout, ...debugLayout, ...heapLayout, ...ringLayout };
 
 const text = readFileSync(new URL('../src/FORMAT.md', import.meta.url), 'utf8');
 
@@ -24,13 +25,13 @@ function tableOf(name: string): Record<string, number> {
 
 /** Entries of a layout table that are not fields: lengths of fields, of the whole. */
 const LENGTHS = new Set(['methodBytes', 'identityBytes', 'rootsEnd', 'bytes', 'at', 'words',
-  'align']);
+  'align', 'liveEnd']);
 
 const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'RECORD',
   'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
   'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
   'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE', 'HEAD', 'LIST', 'ELEMENTS',
-  'HASH', 'ENTRIES', 'ENTRY', 'BUCKETS', 'TREE', 'NODE'] as const;
+  'HASH', 'ENTRIES', 'ENTRY', 'BUCKETS', 'TREE', 'NODE', 'RING', 'RING_RECORD'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
@@ -42,7 +43,7 @@ describe('FORMAT.md', () => {
 
   test('magics and versions', () => {
     for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC,
-      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC]) {
+      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC, layout.RING_MAGIC]) {
       expect(text).toContain(`\`${magic}\``);
     }
     expect(text).toContain(`0x${layout.TRACE_MAGIC.toString(16)}, \`VMT1\``);

@@ -38,7 +38,8 @@ const native = filesBelow('native-shim', /\.(c|h|mjs)$/);
 /** Layers from the bottom up; imports go to the same or a lower line. */
 const LAYERS = [
   ['src/errors.ts'],
-  ['src/layout.ts', 'src/layout-debug.ts', 'src/layout-objects.ts', 'src/types.ts',
+  ['src/layout.ts', 'src/layout-debug.ts', 'src/layout-ring.ts', 'src/layout-objects.ts',
+    'src/types.ts',
     'src/events.ts', 'src/profile.ts', 'src/files.ts', 'src/size.ts', 'src/options.ts',
     'src/sites.ts', 'src/tenants.ts', 'src/sharing.ts'],
   ['src/native/'],

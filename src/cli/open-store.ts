@@ -20,7 +20,9 @@ export function openInStore(path: string, regionId: string | null, access: Acces
 }
 
 function storeTarget(store: Store, own: string | null): Target {
-  const all = own === null ? store.regions().map(({ name }) => name) : [own];
+  // Rings have no blocks, so no verb about blocks is about them.
+  const regions = store.regions().filter(({ kind }) => kind !== 'ring');
+  const all = own === null ? regions.map(({ name }) => name) : [own];
   const chosen = (names: readonly string[]) => names.length === 0 ? all : known(all, names, store);
   return {
     type: 'store',
@@ -28,7 +30,7 @@ function storeTarget(store: Store, own: string | null): Target {
     store,
     count: (names = []) => chosen(names).length,
     *subjects(names = []) {
-      const kinds = new Map(store.regions().map(({ name, kind }) => [name, kind]));
+      const kinds = new Map(regions.map(({ name, kind }) => [name, kind]));
       for (const name of chosen(names)) {
         yield subjectOf(name, kinds.get(name) ?? 'region', regionIn(store, name));
       }

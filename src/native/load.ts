@@ -25,12 +25,14 @@ const CALLS = [
   'changedPages',
   'gather',
   'scatter',
+  'readPages',
   'faults',
   'lock',
   'unlock',
   'fallocate',
   'punchHole',
   'clone',
+  'sizeOf',
   'crc32c',
 ] as const satisfies readonly (keyof Shim)[];
 

@@ -4,6 +4,7 @@
  */
 import type { RegionEvents } from '../events.ts';
 import type { RecoverableBuffer } from '../buffers/buffer.ts';
+import type { Ring } from '../buffers/ring.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
 import type { Checkpoint, Finding, Method, Region } from '../types.ts';
 import type { StoreDiff } from './diff.ts';
@@ -60,6 +61,14 @@ export interface BufferOptions {
   capacity?: number | string;
 }
 
+export interface RingOptions {
+  /**
+   * Bytes of its circle, or '64MiB', rounded up to pages of 4096, at most 2 GiB: all of it is
+   * allocated on disk at once. Of a ring that exists it may be left out.
+   */
+  size?: number | string;
+}
+
 export interface Store extends Disposable {
   readonly dir: string;
   readonly closed: boolean;
@@ -78,6 +87,13 @@ export interface Store extends Disposable {
    * one without size; ERR_NO_SPACE.
    */
   buffer(name: string, options?: BufferOptions): RecoverableBuffer;
+  /**
+   * Opens or creates a ring, a flight recorder: durable at once, in no checkpoint or transaction
+   * but by its name. ERR_MISMATCH when it exists with another size, or as something else;
+   * ERR_BAD_OPTION for a new one without size; ERR_BUSY for a new one inside a transaction, and
+   * where the last checkpoint still knows the name as another's; ERR_NO_SPACE.
+   */
+  ring(name: string, options?: RingOptions): Ring;
   /** By name. Regions that were created since the last checkpoint are `born`. */
   regions(): RegionInfo[];
   has(name: string): boolean;

@@ -65,7 +65,7 @@ function changedRows(core: StoreCore, sequence: number, only: Entry | null): Reg
 }
 
 /** A name that the last checkpoint gave to another region is free once that change is committed. */
-function refuseTaken(core: StoreCore, { id, name }: Entry): void {
+export function refuseTaken(core: StoreCore, { id, name }: Entry): void {
   for (const row of core.committed.values()) {
     if (row.name !== name || row.dropped !== null || row.id === id) continue;
     throw new RegionError('ERR_BUSY',

@@ -188,6 +188,11 @@ export class Catalog {
     });
   }
 
+  /** A row that belongs to no checkpoint: of a ring, which is there from now on. */
+  addRegion(row: RegionRow): void {
+    this.#transact(() => this.#writeRegion(row));
+  }
+
   /** Changes what leads back, in one transaction. */
   changeHistory(work: (tables: HistoryTables) => void): void {
     this.#transact(() => work(this.history));

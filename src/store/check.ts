@@ -5,7 +5,8 @@
  *   S2  every region's file is the one that was opened, and long enough
  *   S3  every page that was ever imaged matches its checksum
  *   S4  every file in the store belongs to it
- *   and those of each region (R…), its method, and the heap (O…) or buffer (B…) in it.
+ *   and those of each region (R…), its method, and the heap (O…) or buffer (B…) in it;
+ *   and those of each ring (G…).
  */
 import { join } from 'node:path';
 import { PAGE } from '../layout.ts';
@@ -15,6 +16,7 @@ import { checkHeapIn } from '../objects/heap.ts';
 import type { Finding, Region } from '../types.ts';
 import type { StoreCore } from './core.ts';
 import { namesIn } from '../files.ts';
+import { ringOf } from './rings.ts';
 
 /** A finding of a store also says which region it is in. */
 export interface StoreFinding extends Finding {
@@ -36,6 +38,11 @@ export function checkStore(
     // Heaps and buffers are built on blocks: where those are damaged, what they say is theirs.
     if (found.length === 0) found.push(...checkKind(core.current.get(name)?.kind, region));
     for (const finding of found) findings.push({ ...finding, region: name });
+  }
+  for (const entry of core.current.values()) {
+    if (entry.kind !== 'ring') continue;
+    const found = ringOf(core, entry).check();
+    for (const finding of found) findings.push({ ...finding, region: entry.name });
   }
   for (const entry of core.current.values()) {
     if (entry.file === null) continue;
@@ -61,7 +68,7 @@ function checkKind(kind: string | undefined, region: Region): Finding[] {
 }
 
 function isKnown(core: StoreCore, name: string): boolean {
-  const id = /^([0-9a-f]{32})\.(region|sums)$/.exec(name)?.[1];
+  const id = /^([0-9a-f]{32})\.(region|sums|ring)$/.exec(name)?.[1];
   if (id === undefined) return false;
   return core.committed.has(id) || [...core.current.values(), ...core.dropped.values()]
     .some((entry) => entry.id === id);

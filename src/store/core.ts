@@ -7,6 +7,7 @@
  * store is opened again, which replays the images.
  */
 import { join } from 'node:path';
+import type { OpenRing } from '../buffers/ring.ts';
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
@@ -42,6 +43,8 @@ export interface Entry {
   born: boolean;
   file: RegionFile | null;
   handle: RegionHandle | null;
+  /** Of kind 'ring': no region, and in no checkpoint but by its name. */
+  ring: OpenRing | null;
 }
 
 export class StoreCore {
@@ -98,6 +101,10 @@ export class StoreCore {
 
   regionPath(id: string): string {
     return join(this.dir, 'regions', `${id}.region`);
+  }
+
+  ringPath(id: string): string {
+    return join(this.dir, 'regions', `${id}.ring`);
   }
 
   /** Every region file that is open, those of dropped regions too. */

@@ -70,7 +70,8 @@ interface Side {
 /** Names by region id. */
 function namesAsOf(core: StoreCore, sequence: number): Map<string, string> {
   const names = new Map<string, string | null>();
-  for (const { id, name, dropped } of core.committed.values()) {
+  for (const { id, name, dropped, kind } of core.committed.values()) {
+    if (kind === 'ring') continue;
     names.set(id, dropped === null ? name : null);
   }
   const seen = new Set<string>();

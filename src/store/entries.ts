@@ -44,6 +44,7 @@ export function handleOf(core: StoreCore, entry: Entry, on: RegionEvents = {}): 
 }
 
 export function extentOf(core: StoreCore, entry: Entry): number {
+  if (entry.kind === 'ring') return entry.capacity;
   const file = entry.file ?? openRegionFile(core, entry);
   return file.livePages().reduce((n, count) => n + count * PAGE, 0);
 }
@@ -72,7 +73,7 @@ export function createEntry(
     const file = core.openFile(id, capacity, []);
     const handle = formatRegion(file, method, identity, on);
     const entry = { id, name, kind, method: method.name, capacity, born: true, file,
-      handle };
+      handle, ring: null };
     core.current.set(name, entry);
     handle.announce('created');
     return handle.region;

@@ -6,6 +6,7 @@
 import { closeSync, existsSync, fstatSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { windowBytes } from '../disciplines/capacity.ts';
+import { readRingHeader } from '../buffers/ring-file.ts';
 import { RegionError } from '../errors.ts';
 import { MAX_SEGMENTS, NAME_BYTES, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
 import { decodeState, headerError, readHeader } from '../region/header.ts';
@@ -28,8 +29,8 @@ export interface Recovery {
 }
 
 /** What may be stored under a name. */
-const KINDS: ReadonlySet<string> = new Set(['region', 'heap', 'buffer']);
-const REGION_NAME = /^([0-9a-f]{32})\.(region|sums|tmp)$/;
+const KINDS: ReadonlySet<string> = new Set(['region', 'heap', 'buffer', 'ring']);
+const REGION_NAME = /^([0-9a-f]{32})\.(region|sums|ring|tmp)$/;
 
 /** Fills `core` with what is committed. `clock` gives milliseconds. */
 export function recover(core: StoreCore, clock: () => number): Recovery | null {
@@ -89,7 +90,7 @@ export function isRegionName(name: unknown): boolean {
 }
 
 function entryOf({ id, name, kind, method, capacity }: RegionRow): Entry {
-  return { id, name, kind, method, capacity, born: false, file: null, handle: null };
+  return { id, name, kind, method, capacity, born: false, file: null, handle: null, ring: null };
 }
 
 /**
@@ -103,6 +104,7 @@ function removeLeftovers(core: StoreCore): number {
     .filter(({ match }) => match !== null && (match[2] === 'tmp' || !core.committed.has(match[1])));
   for (const { name, match } of unknown) {
     if (match?.[2] === 'region') refuseCommitted(core, join(dir, name));
+    if (match?.[2] === 'ring') refuseFilled(core, join(dir, name));
   }
   if (core.options.readOnly) return unknown.length;
   for (const { name } of unknown) if (existsSync(join(dir, name))) unlinkSync(join(dir, name));
@@ -125,6 +127,14 @@ function refuseCommitted(core: StoreCore, path: string): void {
   }
 }
 
+/** A ring gets its row when it is made: without one nothing was ever appended. */
+function refuseFilled(core: StoreCore, path: string): void {
+  const { storeId, isEmpty } = readRingHeader(path);
+  if (storeId === core.id && isEmpty) return;
+  throw mismatch(`${path} is a ring that this catalog does not know: the catalog is older, or of ` +
+    'another store; move the file out of the directory');
+}
+
 function readFront(fd: number) {
   const bytes = new Uint8Array(2 * PAGE);
   readWhole(fd, bytes, 0);
@@ -139,10 +149,10 @@ function readFront(fd: number) {
 /** A committed region: its file must be the one the catalog means. */
 function admit(core: StoreCore, row: RegionRow): void {
   const entry = entryOf(row);
-  const path = core.regionPath(row.id);
+  const path = row.kind === 'ring' ? core.ringPath(row.id) : core.regionPath(row.id);
   if (!existsSync(path)) {
     throw new RegionError('ERR_CORRUPT',
-      `region '${row.name}' has lost its file ${path}; restore the store from a backup`);
+      `${row.kind} '${row.name}' has lost its file ${path}; restore the store from a backup`);
   }
   core.current.set(row.name, entry);
 }

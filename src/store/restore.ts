@@ -2,6 +2,7 @@
  * Going back: every region as of an earlier checkpoint, put into memory and then committed like any
  * other change. Until that commit only private memory was touched; when it fails, all is as before.
  */
+import { RegionError } from '../errors.ts';
 import { PAGE, SLOT_PAGES } from '../layout.ts';
 import type { CheckpointRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
@@ -61,6 +62,10 @@ function nameAsOf(core: StoreCore, sequence: number): void {
   core.current.clear();
   core.dropped.clear();
   for (const entry of all) {
+    if (entry.kind === 'ring') {
+      keepRing(core, entry);
+      continue;
+    }
     const { dropped } = core.committed.get(entry.id) ?? { dropped: null };
     const name = before.has(entry.id) ? before.get(entry.id) as string | null
       : dropped === null && !entry.born ? entry.name : null;
@@ -70,8 +75,29 @@ function nameAsOf(core: StoreCore, sequence: number): void {
     }
     entry.name = name;
     entry.handle?.rename(name);
+    refuseRing(core, name);
     core.current.set(name, entry);
   }
+}
+
+/** Rings are in no checkpoint: they stay as they are. */
+function keepRing(core: StoreCore, entry: Entry): void {
+  const isDropped = core.committed.get(entry.id)?.dropped !== null;
+  if (isDropped) {
+    core.dropped.set(entry.id, entry);
+    return;
+  }
+  if (core.current.has(entry.name)) throw taken(entry.name);
+  core.current.set(entry.name, entry);
+}
+
+function refuseRing(core: StoreCore, name: string): void {
+  if (core.current.get(name)?.kind === 'ring') throw taken(name);
+}
+
+function taken(name: string): RegionError {
+  return new RegionError('ERR_EXISTS',
+    `a region of that checkpoint was called '${name}', which is a ring now; rename the ring first`);
 }
 
 /** What was laid of a region, and how long it was. */

@@ -86,13 +86,14 @@ export function removeRegionFiles(path: string): void {
 /** Files of regions whose drop is applied and that nobody can bring back; then their rows. */
 function removeDropped(core: StoreCore): void {
   const horizon = horizonOf(core);
-  const gone = [...core.committed.values()]
-    .filter(({ dropped }) => dropped !== null && dropped <= horizon);
+  const gone = [...core.committed.values()].filter(({ dropped, kind }) =>
+    dropped !== null && (dropped <= horizon || kind === 'ring'));
   if (gone.length === 0) return;
   for (const { id } of gone) {
     core.dropped.get(id)?.file?.release();
     core.dropped.delete(id);
     removeRegionFiles(core.regionPath(id));
+    if (existsSync(core.ringPath(id))) unlinkSync(core.ringPath(id));
   }
   syncDirectory(join(core.dir, 'regions'));
   core.catalog.forgetRegions(gone.map((row) => row.id));

@@ -5,6 +5,8 @@
 import { capacityFrom } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
 import { bufferCapacity, bufferIn, type RecoverableBuffer } from '../buffers/buffer.ts';
+import type { Ring } from '../buffers/ring.ts';
+import { ringSize } from '../buffers/ring-file.ts';
 import { best } from '../methods/best.ts';
 import { last } from '../methods/last.ts';
 import { slab } from '../methods/slab.ts';
@@ -12,7 +14,8 @@ import { heapIn, type ObjectHeap } from '../objects/heap.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { events } from '../region/watch.ts';
 import type { Checkpoint, Finding, Method, Region } from '../types.ts';
-import type { BufferOptions, RegionInfo, RegionOptions, Store, StoreStat } from './api.ts';
+import type { BufferOptions, RegionInfo, RegionOptions, RingOptions, Store, StoreStat }
+  from './api.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
 import { takeCheckpoint } from './checkpoint.ts';
@@ -28,6 +31,7 @@ import { closeGaps } from './prune.ts';
 import type { Recovery } from './recover.ts';
 import { ROUND } from './region-file.ts';
 import { restoreTo } from './restore.ts';
+import { closeRing, createRing, ringOf } from './rings.ts';
 import { settle } from './settle.ts';
 import { transact } from './transactions.ts';
 
@@ -55,7 +59,9 @@ const cores = new WeakMap<Store, StoreCore>();
 export function regionIn(store: Store, name: string): Region {
   const core = cores.get(store) as StoreCore;
   core.assertOpen();
-  return handleOf(core, entryNamed(core, name)).region;
+  const entry = entryNamed(core, name);
+  if (entry.kind !== 'ring') return handleOf(core, entry).region;
+  throw new RegionError('ERR_MISMATCH', `'${name}' is a ring, which has no blocks`);
 }
 
 const METHOD_OPTION: Reader<Method> = (value, name) => {
@@ -67,6 +73,7 @@ const REGION_READERS: Readers<RegionOptions> = {
 };
 /** Gaps in image files that are left when the store is closed. */
 const SPARE_BYTES = 1024 * 1024;
+const RING_READERS: Readers<RingOptions> = { size };
 const BUFFER_READERS: Readers<BufferOptions> = { size, capacity: size };
 
 class DirectoryStore implements Store {
@@ -129,6 +136,18 @@ class DirectoryStore implements Store {
     }
   }
 
+  ring(name: string, options: RingOptions = {}): Ring {
+    const core = this.#core;
+    core.assertOpen();
+    assertName(name);
+    const { size: wanted } = readOptions(options, RING_READERS, 'ring') as { size?: number };
+    const entry = core.current.get(name);
+    if (entry === undefined) return createRing(core, name, wanted);
+    assertSame(entry, { kind: 'ring', method: undefined,
+      capacity: wanted === undefined ? undefined : ringSize(wanted) });
+    return ringOf(core, entry);
+  }
+
   transaction<T>(work: () => T): T {
     if (typeof work !== 'function') {
       throw new RegionError('ERR_BAD_OPTION', 'transaction: give a function');
@@ -179,6 +198,7 @@ class DirectoryStore implements Store {
     }
     entry.handle?.retire(stale(name, 'dropped'));
     entry.handle = null;
+    closeRing(core, entry, stale(name, 'dropped'));
     core.dropped.set(entry.id, entry);
   }
 
@@ -254,7 +274,7 @@ class DirectoryStore implements Store {
   check(options: { pages?: boolean } = {}): Finding[] {
     this.#core.assertOpen();
     const { pages = true } = readOptions(options, { pages: flag }, 'check');
-    const regions = [...this.#core.current.values()];
+    const regions = [...this.#core.current.values()].filter(({ kind }) => kind !== 'ring');
     return checkStore(this.#core, pages, () => regions.map((e) => handleOf(this.#core, e)));
   }
 
@@ -327,6 +347,7 @@ class DirectoryStore implements Store {
       () => writable && core.catalog.applied === core.sequence && trimTails(core),
       () => core.images.close(writable ? livePlaces(core) : null),
       ...[...core.current.values()].map(({ handle }) => () => handle?.retire(error)),
+      ...[...core.current.values()].map((entry) => () => closeRing(core, entry, error)),
       ...[...core.files()].map((file) => () => file.release()),
       () => core.catalog.close(),
       () => core.copy?.remove(),

@@ -47,7 +47,7 @@ function pagesBefore(capture: RegionCapture, before: readonly number[]): Int32Ar
 
 /** What regions that are made, renamed or dropped were called before. */
 export function movesOf(core: StoreCore, sequence: number, rows: readonly RegionRow[]): Move[] {
-  return rows.map(({ id }) => {
+  return rows.filter(({ kind }) => kind !== 'ring').map(({ id }) => {
     const before = core.committed.get(id);
     return { sequence, id, name: before?.dropped === null ? before.name : null };
   });

@@ -36,9 +36,8 @@ export const HISTORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'files of dropped regions go while history needs them',
     patches: [{
-      find: 'const gone = [...core.committed.values()] .filter(({ dropped }) =>',
-      put: `const gone = [...core.committed.values()].filter(({ dropped }) =>
-        dropped !== null ||`,
+      find: "dropped !== null && (dropped <= horizon || kind === 'ring'));",
+      put: 'dropped !== null);',
     }],
     workloads: ['historyShrink'],
   },
