@@ -150,7 +150,8 @@ describe.each(STORES)('a %s store', (state, dir) => {
       .toEqual([[1, 'filled \x1b[31m'], [2, null]]);
     const { historyBytes } = await jsonHere<{ historyBytes: number }>(['checkpoints', dir]);
     expect(historyBytes).toBeGreaterThan(0);
-    expect(await jsonHere(['checkpoints', dir])).toEqual({ path: dir, historyBytes, checkpoints: expected });
+    expect(await jsonHere(['checkpoints', dir]))
+      .toEqual({ path: dir, historyBytes, checkpoints: expected });
     const { stdout } = cli(['checkpoints', dir]);
     expect(stdout).toMatch(/^ 1 +\d{4}-\d\d-\d\dT.* filled \\u\{1b\}\[31m$/m);
   });

@@ -62,6 +62,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     fill(store.region('a', SMALL), 2, 1);
     fill(store.region('b', SMALL), 2, 2);
     store.checkpoint('both');
+    fill(store.region('a'), 2, 9);
     store.drop('a');
     store.rename('b', 'a');
     fill(store.region('c', SMALL), 2, 3);

@@ -107,6 +107,16 @@ export interface Store extends Disposable {
    * last checkpoint as they were; call again when the cause is gone.
    */
   checkpoint(label?: string): Checkpoint;
+  /**
+   * The same off this thread: captures now, in time that goes with the pages that changed, and
+   * resolves when it is committed; what is changed meanwhile is not in it. Several may be under
+   * way, in order; whatever needs to know what is committed (a checkpoint that is not asynchronous,
+   * rollback, restore, close) waits for them first. Rejects with the errors of `checkpoint`; where
+   * one fails, those after it do too, and everything they held counts as changed again.
+   *
+   * @example await store.checkpointAsync();
+   */
+  checkpointAsync(label?: string): Promise<Checkpoint>;
   /** Oldest first: the last `history` ones and every labelled one. */
   checkpoints(): Checkpoint[];
   /**

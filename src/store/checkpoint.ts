@@ -13,7 +13,7 @@
  */
 import type { RegionError } from '../errors.ts';
 import { captureChanges, guardFile } from './capture.ts';
-import type { CheckpointRow, RegionRow } from './catalog.ts';
+import type { CheckpointCommit, CheckpointRow, RegionRow } from './catalog.ts';
 import type { Move } from './catalog-history.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { systemError } from '../files.ts';
@@ -31,37 +31,63 @@ export function takeCheckpoint(
   core: StoreCore, label: string | null, now: number, only: Entry | null = null,
 ): CheckpointRow {
   core.assertWritable();
-  const sequence = core.sequence + 1;
-  const changes = captureChanges(core, sequence, only);
-  const { captures, files: changed, rows } = changes;
-  const relabel = label !== null && label !== core.last?.label;
-  const isSame = captures.length === 0 && rows.length === 0 && !relabel;
-  if (isSame && core.last !== null) return core.last;
-  const before = captureUndo(core, changes);
-  const redo = captures.length === 0 ? NOTHING : redoWriter.write(core, sequence, captures);
-  const undo = withRetreat(core, redo, () =>
-    before === null ? null : undoWriter.write(core, sequence, before));
-  const row = { sequence, at: now, label, pages: pagesOf(captures),
-    bytes: redo.bytes + (undo?.bytes ?? 0), regions: captures.length };
-  const logged = { row, redo, undo, moves: undo === null ? [] : movesOf(core, sequence, rows) };
-  commit(core, logged, rows);
-  adopt(core, logged, rows);
-  applyRecords(core, redo, changed);
+  core.awaitFlights();
+  const logged = logChanges(core, label, now, only, WRITERS);
+  if (logged === null) return core.last as CheckpointRow;
+  commit(core, logged);
+  adopt(core, logged);
+  applyRecords(core, logged);
   if (only === null) core.resetGrowth();
-  core.unsettledBytes += redo.bytes;
+  core.unsettledBytes += logged.redo.bytes;
   if (core.unsettledBytes >= core.options.settleBytes) settle(core);
-  return row;
+  return logged.row;
 }
 
-const redoWriter = new RecordWriter();
-const undoWriter = new RecordWriter();
+/** Two records are in the making at a time, each in memory of its own. */
+export interface Writers {
+  readonly redo: RecordWriter;
+  readonly undo: RecordWriter;
+}
 
-/** What is written of a checkpoint before it is committed. */
-interface Logged {
+const WRITERS: Writers = { redo: new RecordWriter(false), undo: new RecordWriter(false) };
+
+/** A checkpoint that is written, but for its commit. */
+export interface Logged {
   readonly row: CheckpointRow;
   readonly redo: Written;
   readonly undo: Written | null;
+  /** Rows of regions that were made, renamed or dropped, and what they were called before. */
+  readonly regions: readonly RegionRow[];
   readonly moves: readonly Move[];
+  /** Files with changed pages. */
+  readonly changed: readonly RegionFile[];
+}
+
+/** Captures what changed and writes its records; null = nothing changed since the last one. */
+export function logChanges(
+  core: StoreCore, label: string | null, now: number, only: Entry | null, writers: Writers,
+): Logged | null {
+  const sequence = core.sequence + 1;
+  const changes = captureChanges(core, sequence, only);
+  const { captures, files: changed, rows: regions } = changes;
+  const relabel = label !== null && label !== core.last?.label;
+  const isSame = captures.length === 0 && regions.length === 0 && !relabel;
+  if (isSame && core.last !== null) return null;
+  const before = captureUndo(core, changes);
+  const redo = captures.length === 0 ? NOTHING : writers.redo.write(core, sequence, captures);
+  const undo = withRetreat(core, redo, () =>
+    before === null ? null : writers.undo.write(core, sequence, before));
+  const row = { sequence, at: now, label, pages: pagesOf(captures),
+    bytes: redo.bytes + (undo?.bytes ?? 0), regions: captures.length };
+  const moves = undo === null ? [] : movesOf(core, sequence, regions);
+  return { row, redo, undo, regions, moves, changed };
+}
+
+/** What the catalog is to commit, over the checkpoint `base`. */
+export function commitOf({ row, redo, undo, regions, moves }: Logged, base: number):
+    CheckpointCommit {
+  return { row, image: redo.image, parts: redo.parts, regions, moves,
+    undo: undo === null ? null : undoRows(undo, base, row.sequence) };
 }
 
 /** Runs `work`; when it fails, nobody will refer to what was written before. */
@@ -74,13 +100,12 @@ function withRetreat<T>(core: StoreCore, { parts }: Written, work: () => T): T {
   }
 }
 
-function commit(core: StoreCore, logged: Logged, regions: readonly RegionRow[]): void {
-  const { row, redo, undo, moves } = logged;
+function commit(core: StoreCore, logged: Logged): void {
+  const { row, redo, undo } = logged;
   try {
     core.images.sync();
     for (const { file } of core.current.values()) guardFile(core, () => file?.syncLength());
-    core.catalog.commit({ row, image: redo.image, parts: redo.parts, regions,
-      undo: undo === null ? null : undoRows(undo, core.sequence, row.sequence), moves });
+    core.catalog.commit(commitOf(logged, core.sequence));
   } catch (error) {
     if (isCommitted(core, row.sequence, error as RegionError)) return;
     core.images.retreat([...redo.parts, ...(undo?.parts ?? [])]);
@@ -89,7 +114,7 @@ function commit(core: StoreCore, logged: Logged, regions: readonly RegionRow[]):
 }
 
 /** A COMMIT that failed with an I/O error may have happened: only the catalog itself knows. */
-function isCommitted(core: StoreCore, sequence: number, error: RegionError): boolean {
+export function isCommitted(core: StoreCore, sequence: number, error: RegionError): boolean {
   if (error.code !== 'ERR_IO' || core.poison !== null) return false;
   try {
     core.reopenCatalog();
@@ -100,15 +125,17 @@ function isCommitted(core: StoreCore, sequence: number, error: RegionError): boo
 }
 
 /** From here on the checkpoint exists: what is committed follows it. */
-function adopt(core: StoreCore, { row, undo }: Logged, rows: readonly RegionRow[]): void {
+export function adopt(core: StoreCore, { row, undo, regions }: Logged): void {
   const base = core.sequence;
   core.sequence = row.sequence;
   core.last = row;
   core.points.push(row);
   if (undo === null) core.chain = [];
   else core.chain.push({ sequence: row.sequence, base, bytes: undo.bytes });
-  for (const region of rows) {
+  for (const region of regions) {
     core.committed.set(region.id, region);
+    // What was changed before it was dropped is not to come back with it.
+    if (region.dropped !== null) core.dropped.get(region.id)?.file?.revert();
     const entry = core.current.get(region.name);
     if (entry?.id !== region.id) continue;
     entry.born = false;
@@ -119,16 +146,13 @@ function adopt(core: StoreCore, { row, undo }: Logged, rows: readonly RegionRow[
 /**
  * The checkpoint exists whatever happens here; images that cannot be read back poison the store.
  */
-function applyRecords(
-  core: StoreCore, { record, parts }: Written, changed: readonly RegionFile[],
-): void {
-  if (record !== null) {
-    applyRecord(core, record, changed);
-    return;
-  }
+function applyRecords(core: StoreCore, { redo, changed }: Logged): void {
+  const { records, parts } = redo;
+  for (const record of records) applyRecord(core, record, changed);
+  if (records.length > 0) return;
   try {
     for (const part of parts) {
-      const bytes = core.images.read(part, part.sequence, redoWriter.room(part.bytes));
+      const bytes = core.images.read(part, part.sequence, WRITERS.redo.room(part.bytes));
       applyRecord(core, decodeRecord(bytes, part, core.mapper.crc), changed);
     }
   } catch (error) {

@@ -77,6 +77,8 @@ export class StoreCore {
   closed = false;
   /** Transactions that are under way, one inside the other. */
   depth = 0;
+  /** Waits until every checkpoint that is being committed elsewhere is adopted, or has failed. */
+  awaitFlights: () => void = () => {};
   /** Called where a region asks to be made durable. */
   onSync: () => void = () => {};
   #grown = 0;

@@ -44,6 +44,7 @@ export interface StoreDiff {
 /** From one checkpoint to another, which may be the earlier one. */
 export function diffOf(core: StoreCore, from: unknown, to: unknown): StoreDiff {
   core.assertOpen();
+  core.awaitFlights();
   const [a, b] = [pointNamed(core, from), pointNamed(core, to ?? core.sequence)];
   const [before, after] = [namesAsOf(core, a.sequence), namesAsOf(core, b.sequence)];
   const entries = new Map([...core.current.values(), ...core.dropped.values()]

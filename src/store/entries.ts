@@ -121,6 +121,7 @@ function removeIfPossible(path: string): void {
 export function rollbackEntry(core: StoreCore, entry: Entry): boolean {
   core.assertWritable();
   core.assertNoTransaction('rollback');
+  core.awaitFlights();
   if (entry.born) return false;
   entry.file?.revert();
   if (entry.handle?.region.closed === false) entry.handle.revive();

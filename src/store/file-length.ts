@@ -56,6 +56,16 @@ export class FileLength {
     this.#synced = this.#bytes;
   }
 
+  /** The descriptor that is to be synced for the length, null = none. */
+  get unsynced(): number | null {
+    return this.isSynced || !this.#isDurable ? null : this.#fd;
+  }
+
+  /** It was synced elsewhere when it was so long. */
+  synced(bytes: number): void {
+    this.#synced = Math.max(this.#synced, Math.min(bytes, this.#bytes));
+  }
+
   /** There is disk for `bytes` of a segment. */
   reach(segment: number, bytes: number, { window, mapped, isLast }: Growth): void {
     const slot = segment * SLOT_BYTES;

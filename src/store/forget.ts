@@ -7,6 +7,7 @@ import { settle } from './settle.ts';
 export function forget(core: StoreCore, which: unknown): void {
   core.assertWritable();
   core.assertNoTransaction('forget');
+  core.awaitFlights();
   const row = retained(core).findLast(({ sequence, label }) =>
     sequence === which || label === which);
   if (row === undefined) {

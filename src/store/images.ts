@@ -75,6 +75,13 @@ export class ImageFiles {
     return place;
   }
 
+  /** Descriptors of files that are not synced; whoever asks will sync them. */
+  takeUnsynced(): number[] {
+    const touched = [...this.#files.values()].filter((file) => file.touched);
+    for (const file of touched) file.touched = false;
+    return this.#durable ? touched.map(({ fd }) => fd) : [];
+  }
+
   /** Everything appended is durable on return. */
   sync(): void {
     for (const file of this.#files.values()) {

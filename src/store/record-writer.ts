@@ -14,8 +14,8 @@ const PART_PAGES = 4096;
 
 /** A record that was written, or is about to be committed with the catalog. */
 export interface Written {
-  /** The record, where all of it is in memory. */
-  readonly record: Record | null;
+  /** Its parts, where all of them are in memory. */
+  readonly records: readonly Record[];
   /** Its bytes, where they go into the catalog. */
   readonly image: Uint8Array | null;
   readonly parts: readonly PartRow[];
@@ -23,7 +23,7 @@ export interface Written {
 }
 
 /** What is written of a checkpoint that changed no page. */
-export const NOTHING: Written = { record: null, image: null, parts: [], bytes: 0 };
+export const NOTHING: Written = { records: [], image: null, parts: [], bytes: 0 };
 
 export function pagesOf(captures: readonly RegionCapture[]): number {
   return captures.reduce((n, capture) => n + capture.pages.length, 0);
@@ -36,12 +36,21 @@ export function undoRows(written: Written, base: number, sequence: number): Undo
   return { rows: [{ sequence, part: 0, base, file: null, at: 0, bytes }], image };
 }
 
-/** Builds records in one piece of memory; a record is good until the next one is written. */
+/**
+ * Builds records. Where they are not `kept`, in one piece of memory: a record is good until the
+ * next one is written, and of one in many parts none is.
+ */
 export class RecordWriter {
-  #room = new Uint8Array(64 * 1024);
+  readonly #isKept: boolean;
+  #room = new Uint8Array(0);
+
+  constructor(isKept: boolean) {
+    this.#isKept = isKept;
+  }
 
   /** Memory of at least so many bytes, which the next record uses too. */
   room(bytes: number): Uint8Array {
+    if (this.#isKept) return new Uint8Array(bytes);
     if (this.#room.length < bytes) this.#room = new Uint8Array(Math.ceil(bytes / 65536) * 65536);
     return this.#room;
   }
@@ -51,15 +60,16 @@ export class RecordWriter {
     if (pagesOf(captures) <= core.options.inlinePages) {
       const out = this.room(recordBytes(captures, 1));
       const record = encodeRecord({ sequence, part: 0 }, captures, 1, out, crc);
-      return { record, image: record.bytes, parts: [], bytes: record.bytes.length };
+      return { records: [record], image: record.bytes, parts: [], bytes: record.bytes.length };
     }
     const pieces = split(captures);
     const parts: PartRow[] = [];
-    let record: Record | null = null;
+    const records: Record[] = [];
     try {
       for (const [part, piece] of pieces.entries()) {
         const out = this.room(recordBytes(piece, PAGE_ALIGN));
-        record = encodeRecord({ sequence, part }, piece, PAGE_ALIGN, out, crc);
+        const record = encodeRecord({ sequence, part }, piece, PAGE_ALIGN, out, crc);
+        if (this.#isKept || pieces.length === 1) records.push(record);
         parts.push({ sequence, part, ...core.images.append(record.bytes) });
       }
     } catch (error) {
@@ -67,7 +77,7 @@ export class RecordWriter {
       throw systemError(`writing the images of a checkpoint of ${core.dir}`, error);
     }
     const bytes = parts.reduce((n, part) => n + part.bytes, 0);
-    return { record: pieces.length === 1 ? record : null, image: null, parts, bytes };
+    return { records, image: null, parts, bytes };
   }
 }
 

@@ -18,6 +18,7 @@ import type { Discipline } from '../types.ts';
 import { openRegular, systemError, writeWhole } from '../files.ts';
 import { FileLength } from './file-length.ts';
 import type { Mapper, Pages } from './mapper.ts';
+import { Overlay } from './overlay.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
 import { Sums } from './sums.ts';
 
@@ -49,7 +50,7 @@ export class RegionFile implements Discipline {
   readonly id: string;
   readonly path: string;
   /** Images committed but not written to the file, by page. */
-  readonly overlay = new Map<number, Uint8Array>();
+  readonly overlay = new Overlay();
   /** Newest checkpoint that touched this region, written to the file or in the overlay. */
   sequence = 0;
   /** Images or state were written since the file was last synced. */
@@ -57,13 +58,13 @@ export class RegionFile implements Discipline {
   /** A committed checkpoint made it shorter than it was. */
   shrunk = false;
   readonly sums: Sums;
+  readonly length: FileLength;
   readonly #options: RegionFileOptions;
   readonly #mapper: Mapper;
   readonly #pages: Pages;
   readonly #fd: number;
   /** Bytes of each segment that show the file. */
   readonly #mapped: number[] = [];
-  readonly #length: FileLength;
   #committed: readonly number[];
 
   constructor(options: RegionFileOptions) {
@@ -74,13 +75,9 @@ export class RegionFile implements Discipline {
     this.capacity = options.capacity;
     this.#committed = options.segmentPages;
     this.#fd = openRegular(options.path, 0, options.readOnly);
-    this.#length = new FileLength(this.#fd, options.path, options.mapper, options.isDurable);
+    this.length = new FileLength(this.#fd, options.path, options.mapper, options.isDurable);
     this.#pages = this.#mapper.open(this.#fd, (segment) => windowBytes(this.capacity, segment));
     this.sums = new Sums(options.path, this.#mapper.crc);
-  }
-
-  get overlayBytes(): number {
-    return this.overlay.size * PAGE;
   }
 
   // As a discipline.
@@ -104,7 +101,7 @@ export class RegionFile implements Discipline {
     if (bytes <= mapped) return true;
     if (this.#options.readOnly) return false;
     this.#options.onGrow(bytes - mapped);
-    this.#length.reach(segment, bytes, {
+    this.length.reach(segment, bytes, {
       window: windowBytes(this.capacity, segment), mapped,
       isLast: segment + 1 >= this.#mapped.length,
     });
@@ -143,7 +140,7 @@ export class RegionFile implements Discipline {
     if (size === -1) throw this.#disturbed('it was removed');
     if (size === -2) throw this.#disturbed('it was renamed or removed');
     if (size === -3) throw this.#disturbed('another file was put in its place');
-    if (size < this.#length.bytes) throw this.#disturbed('it was truncated');
+    if (size < this.length.bytes) throw this.#disturbed('it was truncated');
     if (this.#pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
   }
 
@@ -181,9 +178,14 @@ export class RegionFile implements Discipline {
     });
   }
 
+  /** Its descriptor where contents or state are not synced, else null. */
+  get unsynced(): number | null {
+    return this.touched && this.#options.isDurable ? this.#fd : null;
+  }
+
   /** The file is as long as the committed extent needs, durably: before a commit. */
   syncLength(): void {
-    if (!this.#length.isSynced) this.#length.sync();
+    if (!this.length.isSynced) this.length.sync();
   }
 
   /**
@@ -191,26 +193,50 @@ export class RegionFile implements Discipline {
    * or when writing fails, the images stay in the overlay. Returns the error that kept them there.
    */
   apply(change: RegionChange, bytes: Uint8Array, sequence: number, write: boolean): unknown {
-    this.sequence = sequence;
-    this.shrunk ||= this.#committed.some((pages, s) => pages > (change.segmentPages[s] ?? 0));
-    this.#committed = change.segmentPages;
+    this.#follow(change, sequence);
     this.sums.note(change);
     if (write && this.overlay.size === 0) {
       const failure = this.#write(change.pages, bytes, change.imagesAt);
       if (failure === null) return null;
-      this.#keep(change, bytes);
+      this.overlay.keep(change, bytes);
       return failure;
     }
-    this.#keep(change, bytes);
+    this.overlay.keep(change, bytes);
     return write ? this.flush() : null;
+  }
+
+  /**
+   * Takes over images that are being committed elsewhere: from here on they count as committed, and
+   * `land` writes them to the file. They are not copied. What is returned takes them back.
+   */
+  stage(change: RegionChange, bytes: Uint8Array, sequence: number): () => void {
+    const before = { sequence: this.sequence, shrunk: this.shrunk, committed: this.#committed };
+    const takeBack = this.overlay.lend(change, bytes);
+    this.#follow(change, sequence);
+    return () => {
+      this.sequence = before.sequence;
+      this.shrunk = before.shrunk;
+      this.#committed = before.committed;
+      takeBack();
+    };
+  }
+
+  /** Staged images are committed: those that are still the newest of their page go to the file. */
+  land(change: RegionChange, bytes: Uint8Array, sequence: number): unknown {
+    this.sums.note(change);
+    const own = this.overlay.stillLent(change, bytes);
+    const failure = own.length === change.pages.length
+      ? this.#write(own, bytes, change.imagesAt, this.#state(sequence, change.segmentPages))
+      : this.#write(own, this.overlay.joined(own), 0, this.#state(sequence, change.segmentPages));
+    if (failure === null) for (const page of own) this.overlay.delete(page);
+    return failure;
   }
 
   /** Writes the overlay to the file. Returns the error that kept it, or null. */
   flush(): unknown {
     if (this.overlay.size === 0) return null;
     const pages = Int32Array.from(this.overlay.keys()).sort();
-    const images = Buffer.concat([...pages].map((page) => this.overlay.get(page) as Uint8Array));
-    const failure = this.#write(pages, images, 0);
+    const failure = this.#write(pages, this.overlay.joined(pages), 0);
     if (failure === null) this.overlay.clear();
     return failure;
   }
@@ -219,7 +245,7 @@ export class RegionFile implements Discipline {
   syncApplied(): void {
     if (!this.touched) return;
     this.sums.save(this.#options.isDurable);
-    this.#length.sync();
+    this.length.sync();
     this.touched = false;
   }
 
@@ -242,8 +268,9 @@ export class RegionFile implements Discipline {
     return new Uint8Array(this.#pages.window(segment), at, PAGE);
   }
 
+  /** Gives back memory of pages equal to the file, unless images wait that would show there. */
   relax(): void {
-    this.#pages.relax();
+    if (this.overlay.size === 0) this.#pages.relax();
   }
 
   /** Private pages now, at most: changed since the last commit or not yet given back. */
@@ -252,10 +279,9 @@ export class RegionFile implements Discipline {
   }
 
   /** Pages of the file that do not match their checksum. */
-  *mismatches(): Generator<number> {
-    const inUse = (page: number) => !this.overlay.has(page)
-      && page % SLOT_PAGES < (this.#committed[Math.floor(page / SLOT_PAGES)] ?? 0);
-    yield* this.sums.mismatches(this.#fd, inUse);
+  mismatches(): Generator<number> {
+    return this.sums.mismatches(this.#fd, (page) => !this.overlay.has(page)
+      && page % SLOT_PAGES < (this.#committed[Math.floor(page / SLOT_PAGES)] ?? 0));
   }
 
   /**
@@ -273,10 +299,10 @@ export class RegionFile implements Discipline {
       this.#conceal(segment, pages * PAGE);
       this.sums.forget(segment * SLOT_PAGES + pages, (segment + 1) * SLOT_PAGES);
       const at = segment * SLOT_BYTES + pages * PAGE;
-      const end = Math.min(this.#length.bytes, (segment + 1) * SLOT_BYTES);
+      const end = Math.min(this.length.bytes, (segment + 1) * SLOT_BYTES);
       if (segment < last && at < end) this.#mapper.punchHole(this.#fd, at, end - at);
     });
-    this.#length.cut(last * SLOT_BYTES + kept[last] * PAGE);
+    this.length.cut(last * SLOT_BYTES + kept[last] * PAGE);
   }
 
   #changed(segment: number, count: number): Int32Array {
@@ -308,28 +334,29 @@ export class RegionFile implements Discipline {
     }
   }
 
-  #write(pages: Int32Array, images: Uint8Array, imagesAt: number): unknown {
+  #write(
+    pages: Int32Array, images: Uint8Array, imagesAt: number,
+    state = this.#state(this.sequence, this.#committed),
+  ): unknown {
     try {
       this.touched = true;
       this.#pages.scatter(pages, images, imagesAt);
-      writeWhole(this.#fd, this.#state(), STATE.at);
+      writeWhole(this.#fd, state, STATE.at);
       return null;
     } catch (error) {
       return systemError(`applying a checkpoint to ${this.path}`, error);
     }
   }
 
-  #state(): Uint8Array {
-    const { id, sequence } = this;
-    const segmentPages = this.#committed;
-    return encodeState({ sequence, clean: false, regionId: id, bootId: '', segmentPages });
+  #state(sequence: number, segmentPages: readonly number[]): Uint8Array {
+    return encodeState({ sequence, clean: false, regionId: this.id, bootId: '', segmentPages });
   }
 
-  #keep(change: RegionChange, bytes: Uint8Array): void {
-    change.pages.forEach((page, i) => {
-      const at = change.imagesAt + i * PAGE;
-      this.overlay.set(page, bytes.slice(at, at + PAGE));
-    });
+  /** What is committed of it follows a checkpoint. */
+  #follow({ segmentPages }: RegionChange, sequence: number): void {
+    this.sequence = sequence;
+    this.shrunk ||= this.#committed.some((pages, s) => pages > (segmentPages[s] ?? 0));
+    this.#committed = segmentPages;
   }
 
   #layOverlay(): void {
@@ -347,8 +374,8 @@ export class RegionFile implements Discipline {
     const mapped = this.#mapped[segment] ?? 0;
     const slot = segment * SLOT_BYTES;
     const window = windowBytes(this.capacity, segment);
-    const isLast = this.#length.bytes < slot + SLOT_BYTES;
-    const to = isLast ? Math.max(bytes, Math.min(window, this.#length.bytes - slot)) : bytes;
+    const isLast = this.length.bytes < slot + SLOT_BYTES;
+    const to = isLast ? Math.max(bytes, Math.min(window, this.length.bytes - slot)) : bytes;
     if (to <= mapped) return;
     this.#pages.expose(segment, mapped, to);
     for (let s = this.#mapped.length; s < segment; s++) this.#mapped[s] = 0;

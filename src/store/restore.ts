@@ -17,6 +17,7 @@ import { transact } from './transactions.ts';
 export function restoreTo(core: StoreCore, which: unknown, commit: () => void): void {
   core.assertWritable();
   core.assertNoTransaction('restore');
+  core.awaitFlights();
   const point = pointNamed(core, which);
   transact(core, () => {
     toCommitted(core);

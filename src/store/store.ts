@@ -26,6 +26,7 @@ import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
 import { diffOf, type StoreDiff } from './diff.ts';
 import { forget } from './forget.ts';
+import { Flights } from './flights.ts';
 import { livePlaces, restorable, retained } from './history.ts';
 import { closeGaps } from './prune.ts';
 import type { Recovery } from './recover.ts';
@@ -33,6 +34,7 @@ import { ROUND } from './region-file.ts';
 import { restoreTo } from './restore.ts';
 import { closeRing, createRing, ringOf } from './rings.ts';
 import { settle } from './settle.ts';
+import { statOf } from './stat.ts';
 import { transact } from './transactions.ts';
 
 /**
@@ -79,6 +81,7 @@ const BUFFER_READERS: Readers<BufferOptions> = { size, capacity: size };
 class DirectoryStore implements Store {
   readonly recovery: Recovery | null;
   readonly #core: StoreCore;
+  #flights: Flights | null = null;
 
   constructor(core: StoreCore, recovery: Recovery | null) {
     this.#core = core;
@@ -221,13 +224,21 @@ class DirectoryStore implements Store {
     return this.#commit(label, null);
   }
 
+  async checkpointAsync(label?: string): Promise<Checkpoint> {
+    const core = this.#core;
+    core.assertOpen();
+    assertLabel(label);
+    core.assertNoTransaction('checkpointAsync');
+    core.assertWritable();
+    this.#flights ??= new Flights(core);
+    return toCheckpoint(await this.#flights.launch(label ?? null, Date.now()), true);
+  }
+
   /** Of everything, or of one entry alone. */
   #commit(label: string | undefined, only: Entry | null): Checkpoint {
     const core = this.#core;
     core.assertOpen();
-    if (label !== undefined && (typeof label !== 'string' || label === '')) {
-      throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
-    }
+    assertLabel(label);
     core.assertNoTransaction(only === null ? 'checkpoint' : 'commit');
     return toCheckpoint(takeCheckpoint(core, label ?? null, Date.now(), only), true);
   }
@@ -255,6 +266,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.assertWritable();
     core.assertNoTransaction('rollback');
+    core.awaitFlights();
     for (const [name, entry] of core.current) {
       if (!entry.born) continue;
       discard(core, entry, 'rolled back');
@@ -279,32 +291,15 @@ class DirectoryStore implements Store {
   }
 
   stat(): StoreStat {
-    const core = this.#core;
-    core.assertOpen();
-    const infos = this.regions();
-    const files = [...core.files()];
-    return {
-      dir: core.dir,
-      id: core.id,
-      mapper: core.mapper.name,
-      sync: core.options.sync,
-      regions: infos.length,
-      extent: infos.reduce((n, r) => n + r.extent, 0),
-      capacity: infos.reduce((n, r) => n + r.capacity, 0),
-      sequence: core.sequence,
-      applied: core.catalog.applied,
-      imageBytes: core.images.bytes,
-      historyBytes: core.chain.reduce((n, { bytes }) => n + bytes, 0),
-      pendingBytes: files.reduce((n, file) => n + file.overlayBytes, 0),
-      privatePages: files.reduce((n, file) => n + file.privatePages(), 0),
-      poisoned: core.poison?.message ?? null,
-    };
+    this.#core.assertOpen();
+    return statOf(this.#core, this.regions());
   }
 
   close(): void {
     const core = this.#core;
     if (core.closed) return;
     core.assertNoTransaction('close');
+    core.awaitFlights();
     const { poison } = core;
     if (poison === null) for (const { handle } of core.current.values()) handle?.askToClose();
     if (poison === null && !core.options.readOnly) {
@@ -326,6 +321,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     if (core.closed) return;
     core.assertNoTransaction('abandon');
+    core.awaitFlights();
     if (core.poison === null && !core.options.readOnly) {
       this.rollback();
       if (core.catalog.applied < core.sequence) settle(core);
@@ -349,6 +345,7 @@ class DirectoryStore implements Store {
       ...[...core.current.values()].map(({ handle }) => () => handle?.retire(error)),
       ...[...core.current.values()].map((entry) => () => closeRing(core, entry, error)),
       ...[...core.files()].map((file) => () => file.release()),
+      () => this.#flights?.close(),
       () => core.catalog.close(),
       () => core.copy?.remove(),
       () => (core.poison === null ? core.lock.release() : core.lock.abandon()),
@@ -381,6 +378,11 @@ function assertSame(entry: Entry, { kind, method, capacity }: {
   if (capacity === undefined || capacity === entry.capacity) return;
   throw new RegionError('ERR_MISMATCH',
     `${kind} '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
+}
+
+function assertLabel(label: unknown): void {
+  if (label === undefined || (typeof label === 'string' && label !== '')) return;
+  throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
 }
 
 function closedError(core: StoreCore): RegionError {

@@ -29,6 +29,7 @@ interface Savepoint {
  */
 export function transact<T>(core: StoreCore, work: () => T, commit: () => void): T {
   core.assertWritable();
+  core.awaitFlights();
   const before = savepoint(core);
   core.depth += 1;
   const isOutermost = core.depth === 1;

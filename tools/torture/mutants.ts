@@ -19,10 +19,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'apply before commit',
     patches: [{
-      find: `commit(core, logged, rows); adopt(core, logged, rows);
-        applyRecords(core, redo, changed);`,
-      put: `applyRecords(core, redo, changed); commit(core, logged, rows);
-        adopt(core, logged, rows);`,
+      find: 'commit(core, logged); adopt(core, logged); applyRecords(core, logged);',
+      put: 'applyRecords(core, logged); commit(core, logged); adopt(core, logged);',
     }],
     workloads: ['pages', 'growth'],
   },
@@ -37,7 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no region fsync',
     patches: [{
-      find: 'this.sums.save(this.#options.isDurable); this.#length.sync();',
+      find: 'this.sums.save(this.#options.isDurable); this.length.sync();',
       put: 'this.sums.save(this.#options.isDurable);',
     }],
     workloads: ['pages', 'images'],
@@ -63,8 +61,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'DONTNEED before apply',
     patches: [{
-      find: 'this.#committed = change.segmentPages; this.sums.note(change);',
-      put: `this.#committed = change.segmentPages; this.sums.note(change);
+      find: 'this.#follow(change, sequence); this.sums.note(change);',
+      put: `this.#follow(change, sequence); this.sums.note(change);
         this.#mapped.forEach((n, segment) => this.#pages.revert(segment, n));`,
     }],
     workloads: ['pending'],
@@ -72,8 +70,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'header sequence not bumped',
     patches: [{
-      find: 'const { id, sequence } = this; const segmentPages',
-      put: 'const { id } = this; const sequence = 0; const segmentPages',
+      find: 'return encodeState({ sequence, clean: false, regionId: this.id',
+      put: 'return encodeState({ sequence: 0, clean: false, regionId: this.id',
     }],
     workloads: ['pages', 'growth'],
   },
@@ -114,7 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'length of a grown file not synced before the commit',
-    patches: [{ find: 'if (!this.#length.isSynced)',
+    patches: [{ find: 'if (!this.length.isSynced)',
       put: 'if (false)' }],
     workloads: ['growth', 'pages'],
   },

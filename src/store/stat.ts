@@ -1,0 +1,23 @@
+/** The figures of a store. */
+import type { RegionInfo, StoreStat } from './api.ts';
+import type { StoreCore } from './core.ts';
+
+export function statOf(core: StoreCore, infos: readonly RegionInfo[]): StoreStat {
+  const files = [...core.files()];
+  return {
+    dir: core.dir,
+    id: core.id,
+    mapper: core.mapper.name,
+    sync: core.options.sync,
+    regions: infos.length,
+    extent: infos.reduce((n, r) => n + r.extent, 0),
+    capacity: infos.reduce((n, r) => n + r.capacity, 0),
+    sequence: core.sequence,
+    applied: core.catalog.applied,
+    imageBytes: core.images.bytes,
+    historyBytes: core.chain.reduce((n, { bytes }) => n + bytes, 0),
+    pendingBytes: files.reduce((n, file) => n + file.overlay.bytes, 0),
+    privatePages: files.reduce((n, file) => n + file.privatePages(), 0),
+    poisoned: core.poison?.message ?? null,
+  };
+}
