@@ -6,6 +6,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Mutant, Patch } from './mutant.ts';
+import { ASYNC_MUTANTS } from './mutants-async.ts';
 import { BUFFER_MUTANTS } from './mutants-buffers.ts';
 import { HISTORY_MUTANTS } from './mutants-history.ts';
 
@@ -132,6 +133,7 @@ export const MUTANTS: readonly Mutant[] = [
       put: 'return false;' }],
     workloads: ['unsynced'],
   },
+  ...ASYNC_MUTANTS,
   ...BUFFER_MUTANTS,
   ...HISTORY_MUTANTS,
 ];

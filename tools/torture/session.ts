@@ -68,6 +68,8 @@ export interface Session {
   region(name: string): Region;
   /** Announced, taken, acknowledged. `labelled` = with a label that says what it holds. */
   checkpoint(labelled?: boolean): void;
+  /** Begun; `rollback` waits for it and says what became of it. */
+  launch(): void;
   /** Back to some checkpoint that this life took and that is still listed; false = none. */
   restore(): boolean;
   /** The same for one buffer; every other region is on disk as it was. */
@@ -114,6 +116,8 @@ class OneLife implements Session {
   #committed: ReadonlyMap<string, string> = new Map();
   /** The same of earlier checkpoints, by number. */
   readonly #held = new Map<number, ReadonlyMap<string, string>>();
+  /** Checkpoints that were begun and not waited for. */
+  readonly #flying: { k: number; next: ReadonlyMap<string, string> }[] = [];
   #store: Store | null = null;
 
   constructor(options: SessionOptions) {
@@ -137,6 +141,13 @@ class OneLife implements Session {
     this.store.checkpoint(labelled ? `${HOLDS}${combined(next)}` : undefined);
     this.#acknowledge(next);
     this.#expect('the program after its checkpoint');
+  }
+
+  launch(): void {
+    const next = this.#begin(null);
+    this.#flying.push({ k: this.#k, next });
+    // Whether it failed is seen in what is committed afterwards.
+    this.store.checkpointAsync().catch(() => {});
   }
 
   restore(): boolean {
@@ -174,7 +185,17 @@ class OneLife implements Session {
 
   rollback(): void {
     this.store.rollback();
+    this.#hearFlights();
     this.#expect('rollback');
+  }
+
+  /** Of what was in flight all is committed up to one of them, whose contents are here now. */
+  #hearFlights(): void {
+    const found = digestOf(this.store);
+    const landed = this.#flying.splice(0).findLast(({ next }) => combined(next) === found);
+    if (landed === undefined) return;
+    this.marks.acked(landed.k);
+    this.#committed = landed.next;
   }
 
   close(): void {
@@ -211,6 +232,7 @@ class OneLife implements Session {
   #acknowledge(next: ReadonlyMap<string, string>): void {
     this.marks.acked(this.#k);
     this.#committed = next;
+    this.#flying.length = 0;
     const id = this.#store?.closed === false ? this.#store.checkpoints().at(-1)?.id : undefined;
     if (id !== undefined) this.#held.set(id, next);
   }
