@@ -15,6 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { RegionError } from './errors.ts';
+import type { Crash } from './types.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const NOT_A_FILE = new Set(['ELOOP', 'EISDIR', 'ENXIO']);
@@ -107,6 +108,12 @@ export function syncFile(fd: number): void {
 
 export function namesIn(dir: string): string[] {
   return readdirSync(dir);
+}
+
+/** How what was not closed ended; `left` = the boot it was last used in, 32 hexadecimal digits; '' or zeros = unknown. */
+export function crashOf(left: string, boot: string): Crash {
+  if (boot === '' || /^0*$/.test(left)) return 'unknown';
+  return left === boot ? 'process' : 'machine';
 }
 
 /** Identity of this boot of the machine, '' where the system does not tell. */

@@ -248,6 +248,21 @@ export interface ResizeHow {
  * region.bytes(address).fill(7);
  * region.roots.set('seven', address);
  */
+/**
+ * How something ended that was not closed: 'process' = only its process died, on this boot of the
+ * machine, and every store to a shared mapping is there; 'machine' = the system went down since,
+ * and pages may be of different times; 'unknown' = the system does not tell.
+ */
+export type Crash = 'process' | 'machine' | 'unknown';
+
+/** What opening a direct region that was not closed had to do. */
+export interface RegionRecovery {
+  readonly crash: Crash;
+  /** What was found live after the free structures were made anew and everything was checked. */
+  readonly busyBlocks: number;
+  readonly busyBytes: number;
+}
+
 export interface Region extends Disposable {
   readonly name: string;
   /** Name of the method, as stored in the header. */
@@ -256,6 +271,11 @@ export interface Region extends Disposable {
   /** Unique id, 32 hexadecimal digits; a store names the region's file after it. */
   readonly id: string;
   readonly roots: Roots;
+  /**
+   * Of a region of its own that was not closed, how it ended and what was found; else null. (Of a
+   * store's regions the store says it.)
+   */
+  readonly recovery: RegionRecovery | null;
   /**
    * A block of at least `size` bytes, contents unspecified; 0 is a size too. ERR_BAD_SIZE for what
    * no block can be (negative, fractional, 4 GiB and more), ERR_NO_SPACE when there is no room.

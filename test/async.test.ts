@@ -1,4 +1,4 @@
-/** Checkpoints in flight: order, what they hold, what waits for them, what happens when one fails. */
+/** Checkpoints in flight: order, what they hold, what waits for them, what a failure does. */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
@@ -99,7 +99,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     again.close();
   });
 
-  test('the event loop turns while one is in flight, and a store without change has none', async () => {
+  test('the event loop turns while one is in flight; without change there is none', async () => {
     const { store, bytes } = opened({ mapper });
     bytes.fill(1);
     let turns = 0;

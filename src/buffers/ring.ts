@@ -8,10 +8,11 @@
  *   G2  from the oldest record to the newest none is missing, none is damaged
  */
 import { RegionError } from '../errors.ts';
+import { crashOf } from '../files.ts';
 import { ID_BYTES } from '../layout.ts';
 import { RING, RING_START } from '../layout-ring.ts';
 import type { Shim } from '../native/shim.ts';
-import type { Finding } from '../types.ts';
+import type { Crash, Finding } from '../types.ts';
 import { Cursor } from './ring-cursor.ts';
 import { identityOf } from './ring-file.ts';
 import { RingLog, type RingRecord } from './ring-log.ts';
@@ -23,7 +24,7 @@ export interface RingRecovery {
    * 'process' = only the process died, and nothing is missing; 'machine' = the system went down:
    * what was appended after the last `sync` may be missing.
    */
-  readonly crash: 'process' | 'machine' | 'unknown';
+  readonly crash: Crash;
   /** Whole records that were found, and how many between them are not. */
   readonly records: number;
   readonly damaged: number;
@@ -312,9 +313,7 @@ class RingInFile implements OpenRing {
     });
     const stored = Buffer.from(this.#memory.bytes.subarray(RING.bootId, RING.bootId + ID_BYTES))
       .toString('hex');
-    const { boot } = this.#ties;
-    const isKnown = boot !== '' && !/^0*$/.test(stored);
-    const crash = !isKnown ? 'unknown' : stored === boot ? 'process' : 'machine';
+    const crash = crashOf(stored, this.#ties.boot);
     return { crash, records: live.length, damaged: this.damaged };
   }
 

@@ -5,7 +5,7 @@
  *
  * JSON: { path, dryRun, isNew, checkpoint: { id, label, at, bytes, pages, regions,
  *   restorable } | null,
- *   recovery: { replayedCheckpoints, replayedBytes, discarded, ms } | null }
+ *   recovery: { replayedCheckpoints, replayedBytes, discarded, crash, ms } | null }
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';

@@ -2,11 +2,11 @@
  * `regionstore inspect DIR [REGION…]`: the store as a whole, then each region.
  *
  * JSON: { type, path, store: { id, mapper, sync, regions, extent, capacity, sequence, applied,
- *   imageBytes, pendingBytes, poisoned } | null, recovery: { replayedCheckpoints, replayedBytes,
- *   discarded, ms } | null, last: a checkpoint as `checkpoints` prints it | null, regions: [{ name,
- *   id, kind, method, segments, extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks,
- *   freeBytes, largestFree, fragmentation, roots: [{ name, address }], heap: { types: [{ name,
- *   count, bytes }], root: [{ name, type }] } | null }] }
+ *   imageBytes, historyBytes, pendingBytes, poisoned } | null, recovery: { replayedCheckpoints,
+ *   replayedBytes, discarded, crash, ms } | null, last: a checkpoint as `checkpoints` prints it |
+ *   null, regions: [{ name, id, kind, method, segments, extent, capacity, busyBlocks, busyBytes,
+ *   largestBusy, freeBlocks, freeBytes, largestFree, fragmentation, roots: [{ name, address }],
+ *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null }] }
  *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1.
  */
@@ -154,8 +154,10 @@ function appliedText({ sequence, applied, pendingBytes }: StoreStat): string {
 /** What the next writer will do, since this look did not. */
 function recoveryText(recovery: Recovery | null): string {
   if (recovery === null) return 'none needed, it was closed';
-  const { replayedCheckpoints: n, replayedBytes, discarded } = recovery;
+  const { replayedCheckpoints: n, replayedBytes, discarded, crash } = recovery;
   const replay = n === 0 ? 'nothing to replay'
     : `${counted(n, 'checkpoint')} to replay (${humanSize(replayedBytes)})`;
-  return discarded ? `its last writer died; ${replay}` : replay;
+  const how = crash === 'machine' ? 'the machine went down under its last writer'
+    : 'its last writer died';
+  return discarded ? `${how}; ${replay}` : replay;
 }

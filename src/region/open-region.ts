@@ -12,8 +12,8 @@ import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
 import type { RegionEvents, RegionFlags, TraceSink } from '../events.ts';
 import { revert, vacate } from '../tenants.ts';
-import type { Address, Discipline, Finding, Method, Region, RegionStat, ResizeHow, Roots, Segment,
-  TypedArrayConstructor } from '../types.ts';
+import type { Address, Discipline, Finding, Method, Region, RegionRecovery, RegionStat,
+  ResizeHow, Roots, Segment, TypedArrayConstructor } from '../types.ts';
 import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
@@ -49,6 +49,7 @@ export class OpenRegion implements Region {
   readonly method: string;
   readonly id: string;
   readonly roots: Roots;
+  recovery: RegionRecovery | null = null;
   readonly #table: RootTable;
   readonly #space: Space;
   readonly #ties: Ties;

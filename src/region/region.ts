@@ -8,6 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { RegionError } from '../errors.ts';
+import { crashOf } from '../files.ts';
 import { HEADER, METHOD_START, PAGE, STATE } from '../layout.ts';
 import { methodNamed } from '../methods/registry.ts';
 import { heap } from '../disciplines/heap.ts';
@@ -15,7 +16,7 @@ import { best } from '../methods/best.ts';
 import { type Readers, readOptions, text } from '../options.ts';
 import { vacate } from '../tenants.ts';
 import type { RegionEvents, RegionFlags } from '../events.ts';
-import type { Address, Discipline, Method, Region } from '../types.ts';
+import type { Address, Crash, Discipline, Method, Region } from '../types.ts';
 import {
   decodeState,
   encodeState,
@@ -108,13 +109,18 @@ export function openRegion(discipline: Discipline, options?: RegionOptions): Reg
   return closingOnFailure(discipline, () => {
     const { space, header } = attach(discipline, sizes, name, refuseStores(name));
     const id = header.regionId;
+    let crash: Crash | null = null;
     if (discipline.durable) {
-      if (!wasClosed(space, header)) recover(space, header, name);
+      if (!wasClosed(space, header)) crash = recover(space, header, name);
       else verifySegments(space, header, name);
       writeState(space, id, false);
       if (discipline.lend === undefined) discipline.sync();
     } else verifySegments(space, header, name);
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
+    if (crash !== null) {
+      const { busyBlocks, busyBytes } = region.stat();
+      region.recovery = { crash, busyBlocks, busyBytes };
+    }
     region.announce('opened');
     return region;
   });
@@ -298,7 +304,7 @@ function wasClosed(space: Space, header: Header): boolean {
  * derived again; when the machine did, or that is not known, pages may be of different times: the
  * same derivation, and everything must then check, or the region is refused.
  */
-function recover(space: Space, header: Header, name: string): void {
+function recover(space: Space, header: Header, name: string): Crash {
   const last = space.parts[space.parts.length - 1];
   const page = last.window.subarray(0, PAGE);
   if (last.index > 0 && page.every((byte) => byte === 0)) space.drop();
@@ -306,11 +312,17 @@ function recover(space: Space, header: Header, name: string): void {
   const isRebuilt = space.parts.every((part) => part.blocks.rebuild());
   const findings = isRebuilt ? checkRegion(space, header.regionId) : [];
   const broken = findings.filter(({ id, byProgram }) => id !== 'R8' && byProgram !== true);
-  if (isRebuilt && broken.length === 0) return;
+  if (isRebuilt && broken.length === 0) return crashBefore(space);
   const where = broken.slice(0, 3).map((f) => `${f.id} at ${f.address}: ${f.detail}`).join('; ');
   throw new RegionError('ERR_CORRUPT',
     `region '${name}' was not closed and does not hold together ` +
       `(${where || 'its blocks overlap'}); restore it from a backup`);
+}
+
+/** How it ended, by the boot it was opened in; before the state says that it is open again. */
+function crashBefore({ discipline }: Space): Crash {
+  const bytes = discipline.window(0).subarray(STATE.at, STATE.at + STATE.bytes);
+  return crashOf(decodeState(bytes)?.bootId ?? '', discipline.bootId ?? '');
 }
 
 /** Writes the durable state into the region's own memory. */

@@ -54,7 +54,7 @@ function answerTo({ id, epoch, images, regions, commit }: Job): Answer {
   let isPoison = false;
   try {
     if (epoch === failedEpoch) {
-      throw new RegionError('ERR_IO', 'the checkpoint before this one failed, and so does this one');
+      throw new RegionError('ERR_IO', 'the checkpoint before it failed, and so does this one');
     }
     for (const fd of images) fdatasyncSync(fd);
     isPoison = true;

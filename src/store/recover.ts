@@ -10,9 +10,10 @@ import { readRingHeader } from '../buffers/ring-file.ts';
 import { RegionError } from '../errors.ts';
 import { MAX_SEGMENTS, NAME_BYTES, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
 import { decodeState, headerError, readHeader } from '../region/header.ts';
+import type { Crash } from '../types.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { namesIn, openRegular, readWhole } from '../files.ts';
+import { crashOf, namesIn, openRegular, readBootId, readWhole } from '../files.ts';
 import { chainTo, horizonOf } from './history.ts';
 import { decodeRecord, type Record, type RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
@@ -25,6 +26,8 @@ export interface Recovery {
   readonly replayedBytes: number;
   /** The last owner died: what it had not checkpointed is gone. */
   readonly discarded: boolean;
+  /** How it died; null where it let go in order. */
+  readonly crash: Crash | null;
   readonly ms: number;
 }
 
@@ -65,7 +68,9 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
   const discarded = core.lock.left !== null || orphans > 0;
   if (!discarded && pending.length === 0) return null;
   const ms = clock() - started;
-  return { replayedCheckpoints: pending.length, replayedBytes: bytes, discarded, ms };
+  const { left } = core.lock;
+  const crash = left === null ? null : crashOf(left.boot, readBootId());
+  return { replayedCheckpoints: pending.length, replayedBytes: bytes, discarded, crash, ms };
 }
 
 /** A row is a name for a file and sizes for memory: both are checked before they are used. */
