@@ -110,7 +110,7 @@ export function namesIn(dir: string): string[] {
   return readdirSync(dir);
 }
 
-/** How what was not closed ended; `left` = the boot it was last used in, 32 hexadecimal digits; '' or zeros = unknown. */
+/** How it ended; `left` = the boot it was last used in, 32 hexadecimal digits, '' = unknown. */
 export function crashOf(left: string, boot: string): Crash {
   if (boot === '' || /^0*$/.test(left)) return 'unknown';
   return left === boot ? 'process' : 'machine';

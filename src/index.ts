@@ -38,6 +38,7 @@ export type { RingRecord } from './buffers/ring-log.ts';
 export type { BufferOptions, RegionInfo, RegionOptions, RingOptions, Store, StoreStat }
   from './store/api.ts';
 export type { DiffCount, RegionDiff, StoreDiff } from './store/diff.ts';
+export type { AutoCheckpoint } from './store/auto-checkpoint.ts';
 export type { StoreOptions } from './store/open.ts';
 export type { Recovery } from './store/recover.ts';
 export { openStore } from './store/store.ts';

@@ -76,6 +76,11 @@ export interface Discipline {
    * memory is reverted, or goes.
    */
   lend?(tenant: Tenant): void;
+  /**
+   * A block could not be had because memory did not grow, and nothing is half done: true = room was
+   * made, it is tried again.
+   */
+  relieve?(): boolean;
 }
 
 /** Who lives in memory that may change or go under it. */

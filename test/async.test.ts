@@ -1,4 +1,5 @@
 /** Checkpoints in flight: order, what they hold, what waits for them, what a failure does. */
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
@@ -222,4 +223,92 @@ test('misuse: everything is a rejection', async () => {
   using reader = open(store.dir, { readOnly: true });
   expect(await codeOfPromise(reader.checkpointAsync())).toBe('ERR_READ_ONLY');
   expect(codeOf(() => reader.checkpoints())).toBe('none');
+});
+
+describe('by themselves', () => {
+  const heard = (wishes: object, options: StoreOptions = {}) => {
+    const told: (string | number)[] = [];
+    let wake = () => {};
+    const store = open(temporaryFolder(), { ...options, autoCheckpoint: { ...wishes,
+      onCheckpoint: (error, checkpoint) => {
+        told.push(error?.code ?? checkpoint?.id ?? 0);
+        wake();
+      } } });
+    const next = () => new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    return { store, told, next };
+  };
+
+  test('after some time, if something changed', async () => {
+    const { store, told, next } = heard({ everyMs: 5 });
+    const { bytes } = store.buffer('b', { size: 100 });
+    bytes[0] = 1;
+    await next();
+    bytes[0] = 2;
+    while (told.at(-1) !== 2) await next();
+    await next();
+    expect(told.slice(-2)).toEqual([2, 2]);
+    store.close();
+    const { length } = told;
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    expect(told.length).toBe(length);
+  });
+
+  test.each(MAPPERS)('after so many bytes, %s', async (mapper) => {
+    const { store, told, next } = heard({ everyBytes: '64KiB' }, { mapper });
+    const { bytes } = store.buffer('b', { size: '1MiB' });
+    bytes[0] = 1;
+    store.checkpoint();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(told).toEqual([]);
+    bytes.fill(1);
+    await next();
+    expect(told).toEqual([2]);
+    store.close();
+  });
+
+  test('at the limit a growing region takes one first, but not inside a transaction', () => {
+    const limit = 64 * 4096;
+    const { store } = heard({ everyMs: 1e6 }, { dirtyLimit: limit, mapper: 'shim' });
+    const region = store.region('r', SMALL);
+    const grow = () => {
+      for (let i = 0; i < 100; i++) region.bytes(region.alloc(4096)).fill(i);
+    };
+    grow();
+    const { length } = store.checkpoints();
+    expect(length).toBeGreaterThan(0);
+    expect(codeOf(() => store.transaction(grow))).toBe('ERR_NO_SPACE');
+    expect(store.check()).toEqual([]);
+    store.close();
+  });
+
+  test('what fails is told, or a warning', async () => {
+    const { store, told, next } = heard({ everyMs: 5 }, { inlinePages: 0 });
+    const obstacle = join(store.dir, 'images/1.img');
+    mkdirSync(obstacle);
+    store.buffer('b', { size: 100 });
+    await next();
+    expect(told).toEqual(['ERR_CORRUPT']);
+    rmdirSync(obstacle);
+    while (told.at(-1) !== 1) await next();
+    store.close();
+    const silent = open(temporaryFolder(), { inlinePages: 0, autoCheckpoint: { everyMs: 2 } });
+    mkdirSync(join(silent.dir, 'images/1.img'));
+    const warned = new Promise<Error & { code?: string }>((resolve) => {
+      process.once('warning', resolve);
+    });
+    silent.buffer('b', { size: 100 });
+    expect(await warned).toMatchObject({ name: 'RegionstoreWarning', code: 'ERR_CORRUPT' });
+    rmdirSync(join(silent.dir, 'images/1.img'));
+    silent.abandon();
+  });
+
+  test('misuse', () => {
+    for (const wishes of [5, { everyMs: 0 }, { everyMs: 'x' }, { everyBytes: -1 }, { every: 1 },
+      { onCheckpoint: 5 }]) {
+      expect(codeOf(() => open(temporaryFolder(), { autoCheckpoint: wishes as never })))
+        .toBe('ERR_BAD_OPTION');
+    }
+  });
 });

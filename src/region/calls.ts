@@ -83,6 +83,7 @@ export class Calls {
         this.#host.heat(found.part);
         return (found.part.base + found.granule * GRANULE) as Address;
       }
+      if (this.#space.discipline.relieve?.() === true) continue;
       if (!this.#askForRoom(size)) throw noSpace(this.#space, this.#region.name, size, alignment);
     }
   }

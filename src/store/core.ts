@@ -11,6 +11,7 @@ import type { OpenRing } from '../buffers/ring.ts';
 import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
+import type { AutoCheckpoint } from './auto-checkpoint.ts';
 import { Catalog, type CheckpointRow, type RegionRow } from './catalog.ts';
 import type { Sync } from './catalog-schema.ts';
 import type { Link } from './history.ts';
@@ -28,6 +29,7 @@ export interface CoreOptions {
   readonly inlinePages: number;
   /** Bytes of private memory at which growing is refused until a checkpoint. */
   readonly dirtyLimit: number;
+  readonly autoCheckpoint: AutoCheckpoint;
   /** Bytes of images after which region files are synced and images let go. */
   readonly settleBytes: number;
 }
@@ -82,6 +84,8 @@ export class StoreCore {
   /** Called where a region asks to be made durable. */
   onSync: () => void = () => {};
   #grown = 0;
+  /** The last growth that was refused was so because of the limit. */
+  #isOverLimit = false;
 
   constructor(parts: {
     dir: string; catalog: Catalog; lock: StoreLock; mapper: Mapper; images: ImageFiles;
@@ -153,6 +157,7 @@ export class StoreCore {
       isDurable: this.durable,
       onGrow: (bytes) => this.#beforeGrowth(bytes),
       onSync: () => this.onSync(),
+      onRefusal: () => this.#relieve(),
     });
   }
 
@@ -168,17 +173,38 @@ export class StoreCore {
     this.catalog = Catalog.open(path, this.options.sync, this.mapper.crc, null);
   }
 
+  /**
+   * Growth was refused, and what asked for it is between two changes: where checkpoints are taken
+   * by themselves, two of them (the second finds nothing and gives memory back) make room.
+   */
+  #relieve(): boolean {
+    const { everyMs, everyBytes } = this.options.autoCheckpoint;
+    const isAutomatic = everyMs !== undefined || everyBytes !== undefined;
+    if (!this.#isOverLimit || !isAutomatic || this.depth > 0 || this.poison !== null) return false;
+    this.#isOverLimit = false;
+    const before = this.#privatePages();
+    this.onSync();
+    this.onSync();
+    return this.#privatePages() < before;
+  }
+
+  #privatePages(): number {
+    let pages = 0;
+    for (const file of this.files()) pages += file.privatePages();
+    return pages;
+  }
+
   #beforeGrowth(bytes: number): void {
     this.assertWritable();
     this.#grown += bytes;
     const { dirtyLimit } = this.options;
     if (this.#grown < dirtyLimit / 8) return;
-    let pages = 0;
-    for (const file of this.files()) pages += file.privatePages();
+    const pages = this.#privatePages();
     if (pages * PAGE + bytes <= dirtyLimit) {
       this.#grown = bytes;
       return;
     }
+    this.#isOverLimit = true;
     throw new RegionError('ERR_NO_SPACE',
       `${pages * PAGE} bytes are changed and not checkpointed, the limit is ${dirtyLimit}; ` +
         'call checkpoint(), or open the store with a higher dirtyLimit');

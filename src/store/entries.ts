@@ -146,3 +146,21 @@ export function restoreEntry(core: StoreCore, entry: Entry): void {
   entry.handle.rename(row.name);
   entry.handle.revive();
 }
+
+/** ERR_MISMATCH where an entry is not what was asked for. */
+export function assertSame(entry: Entry, { kind, method, capacity }: {
+  kind: string; method: Method | undefined; capacity: number | string | undefined;
+}): void {
+  const { name } = entry;
+  if (kind !== entry.kind) {
+    throw new RegionError('ERR_MISMATCH',
+      `'${name}' is a ${entry.kind}, not a ${kind}; ask for it by store.${entry.kind}()`);
+  }
+  if (method !== undefined && method.name !== entry.method) {
+    throw new RegionError('ERR_MISMATCH',
+      `${kind} '${name}' has method '${entry.method}', not '${method.name}'`);
+  }
+  if (capacity === undefined || capacity === entry.capacity) return;
+  throw new RegionError('ERR_MISMATCH',
+    `${kind} '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
+}

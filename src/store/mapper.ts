@@ -50,3 +50,10 @@ export interface Mapper {
   /** Gives back disk inside the file; false where that is not possible. */
   punchHole(fd: number, at: number, bytes: number): boolean;
 }
+
+/** To a file whose `sizeOf` is none, or too small. */
+export function whatHappened(size: number): string {
+  if (size === -1) return 'it was removed';
+  if (size === -2) return 'it was renamed or removed';
+  return size === -3 ? 'another file was put in its place' : 'it was truncated';
+}

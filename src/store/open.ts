@@ -11,6 +11,7 @@ import { ID_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import type { Shim } from '../native/shim.ts';
 import { count, flag, oneOf, type Readers, readOptions, size } from '../options.ts';
+import { type AutoCheckpoint, autoCheckpoint } from './auto-checkpoint.ts';
 import { bufferedMapper } from './buffered-pages.ts';
 import { Catalog } from './catalog.ts';
 import type { Sync } from './catalog-schema.ts';
@@ -40,6 +41,8 @@ export interface StoreOptions {
    * and no labelled one nothing is kept for that.
    */
   history?: number;
+  /** Checkpoints taken by themselves, off this thread; default none. */
+  autoCheckpoint?: AutoCheckpoint;
   /** 'shim' maps region files, 'file' keeps them in memory; default: shim where it can be built. */
   mapper?: 'shim' | 'file';
   /** Use a file system whose locks and syncs are not known to hold. Default false. */
@@ -47,7 +50,8 @@ export interface StoreOptions {
   /** Checkpoints of up to so many pages are kept inside the catalog. Default 16. */
   inlinePages?: number;
   /**
-   * Bytes changed since the last checkpoint at which growing is refused. Default: half of memory.
+   * Bytes changed since the last checkpoint at which a region that grows takes one first, with
+   * `autoCheckpoint` and outside of transactions, and is refused else. Default: half of memory.
    */
   dirtyLimit?: number | string;
   /** Bytes of images after which region files are synced. Default 64 MiB. */
@@ -59,6 +63,7 @@ const DEFAULTS: Required<StoreOptions> = {
   readOnly: false,
   sync: 'full',
   history: 8,
+  autoCheckpoint: {},
   mapper: 'shim',
   unsafeFileSystem: false,
   inlinePages: 16,
@@ -106,6 +111,7 @@ const READERS: Readers<StoreOptions> = {
   readOnly: flag,
   sync: oneOf('full', 'normal', 'off'),
   history: count(0),
+  autoCheckpoint,
   mapper: oneOf('shim', 'file'),
   unsafeFileSystem: flag,
   inlinePages: count(0),

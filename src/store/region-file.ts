@@ -17,7 +17,7 @@ import { encodeState } from '../region/header.ts';
 import type { Discipline } from '../types.ts';
 import { openRegular, systemError, writeWhole } from '../files.ts';
 import { FileLength } from './file-length.ts';
-import type { Mapper, Pages } from './mapper.ts';
+import { type Mapper, type Pages, whatHappened } from './mapper.ts';
 import { Overlay } from './overlay.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
 import { Sums } from './sums.ts';
@@ -40,6 +40,8 @@ export interface RegionFileOptions {
   /** Called before memory grows by so many bytes; may throw. */
   readonly onGrow: (bytes: number) => void;
   readonly onSync: () => void;
+  /** Growth was refused: was room made? */
+  readonly onRefusal: () => boolean;
 }
 
 export class RegionFile implements Discipline {
@@ -109,7 +111,11 @@ export class RegionFile implements Discipline {
     return true;
   }
 
-  /** A store's region is made durable by a checkpoint of the store. */
+  relieve(): boolean {
+    return this.#options.onRefusal();
+  }
+
+  /** By a checkpoint of the store. */
   sync(): void {
     this.#options.onSync();
   }
@@ -137,10 +143,7 @@ export class RegionFile implements Discipline {
   /** Throws when the file was truncated, replaced or removed under us, or memory faulted. */
   verify(): void {
     const size = this.#mapper.sizeOf(this.#fd, this.path);
-    if (size === -1) throw this.#disturbed('it was removed');
-    if (size === -2) throw this.#disturbed('it was renamed or removed');
-    if (size === -3) throw this.#disturbed('another file was put in its place');
-    if (size < this.length.bytes) throw this.#disturbed('it was truncated');
+    if (size < this.length.bytes) throw this.#disturbed(whatHappened(size));
     if (this.#pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
   }
 

@@ -18,9 +18,10 @@ import type { BufferOptions, RegionInfo, RegionOptions, RingOptions, Store, Stor
   from './api.ts';
 import type { CheckpointRow } from './catalog.ts';
 import { checkStore } from './check.ts';
+import { startAutoCheckpoints } from './auto-checkpoint.ts';
 import { takeCheckpoint } from './checkpoint.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { assertName, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry,
+import { assertName, assertSame, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry,
   rollbackEntry, stale } from './entries.ts';
 import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
@@ -81,11 +82,15 @@ const BUFFER_READERS: Readers<BufferOptions> = { size, capacity: size };
 class DirectoryStore implements Store {
   readonly recovery: Recovery | null;
   readonly #core: StoreCore;
+  readonly #stop: () => void = () => {};
   #flights: Flights | null = null;
 
   constructor(core: StoreCore, recovery: Recovery | null) {
     this.#core = core;
     this.recovery = recovery;
+    if (core.options.readOnly) return;
+    this.#stop = startAutoCheckpoints(core, core.options.autoCheckpoint,
+      () => this.checkpointAsync());
   }
 
   get dir(): string {
@@ -340,6 +345,7 @@ class DirectoryStore implements Store {
     const writable = core.poison === null && !core.options.readOnly;
     const error = closedError(core);
     const steps = [
+      () => this.#stop(),
       () => writable && core.catalog.applied === core.sequence && trimTails(core),
       () => core.images.close(writable ? livePlaces(core) : null),
       ...[...core.current.values()].map(({ handle }) => () => handle?.retire(error)),
@@ -360,24 +366,6 @@ class DirectoryStore implements Store {
     }
     if (failures.length > 0) throw systemError(`closing the store ${core.dir}`, failures[0]);
   }
-}
-
-/** ERR_MISMATCH where an entry is not what was asked for. */
-function assertSame(entry: Entry, { kind, method, capacity }: {
-  kind: string; method: Method | undefined; capacity: number | string | undefined;
-}): void {
-  const { name } = entry;
-  if (kind !== entry.kind) {
-    throw new RegionError('ERR_MISMATCH',
-      `'${name}' is a ${entry.kind}, not a ${kind}; ask for it by store.${entry.kind}()`);
-  }
-  if (method !== undefined && method.name !== entry.method) {
-    throw new RegionError('ERR_MISMATCH',
-      `${kind} '${name}' has method '${entry.method}', not '${method.name}'`);
-  }
-  if (capacity === undefined || capacity === entry.capacity) return;
-  throw new RegionError('ERR_MISMATCH',
-    `${kind} '${name}' has a capacity of ${entry.capacity} bytes, not ${capacity}`);
 }
 
 function assertLabel(label: unknown): void {
