@@ -8,6 +8,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -17,6 +18,7 @@ import {
 import { RegionError } from './errors.ts';
 import type { Crash } from './types.ts';
 
+const COPY_BYTES = 256 * 1024;
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const NOT_A_FILE = new Set(['ELOOP', 'EISDIR', 'ENXIO']);
 
@@ -123,4 +125,22 @@ export function readBootId(): string {
   } catch {
     return '';
   }
+}
+
+/** Device and inode of an open file. */
+export function inodeOf(fd: number): string {
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/** Copies the first `bytes` of a file, in pieces; what is zeros stays a hole. */
+export function copyRange(from: number, to: number, bytes: number): void {
+  const piece = new Uint8Array(COPY_BYTES);
+  for (let at = 0; at < bytes; at += piece.length) {
+    const had = readWhole(from, piece.subarray(0, Math.min(piece.length, bytes - at)), at);
+    if (piece.subarray(0, had).some((byte) => byte !== 0)) {
+      writeWhole(to, piece.subarray(0, had), at);
+    }
+  }
+  ftruncateSync(to, bytes);
 }

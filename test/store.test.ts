@@ -283,18 +283,6 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     expect(firsts(reopen(store, { mapper }).region('app'), 'x', 3)).toEqual(full(3, 1));
   });
 
-  test('readers exclude a writer and not each other', () => {
-    const store = open(temporaryFolder(), { mapper });
-    fill(store.region('app'), 'x', 1, 4);
-    expect(codeOf(() => open(store.dir, { mapper, readOnly: true }))).toBe('ERR_LOCKED');
-    store.close();
-    const readers = [1, 2].map(() => open(store.dir, { mapper, readOnly: true }));
-    for (const reader of readers) expect(firsts(reader.region('app'), 'x', 1)).toEqual([4]);
-    expect(codeOf(() => open(store.dir, { mapper }))).toBe('ERR_LOCKED');
-    for (const reader of readers) reader.close();
-    open(store.dir, { mapper });
-  });
-
   test('reading only: nothing is written, nothing can be', () => {
     const store = open(temporaryFolder(), { mapper });
     fill(store.region('app'), 'x', 3, 4);

@@ -40,6 +40,11 @@ export interface StoreStat {
   /** Committed images the disk refused so far; they are written again later. */
   readonly pendingBytes: number;
   readonly privatePages: number;
+  /** Readers beside this writer, and the oldest checkpoint one of them looks at. */
+  readonly readers: number;
+  readonly oldestPinned: number | null;
+  /** Disk of earlier files of regions, which go when the readers that have them open let go. */
+  readonly heldBytes: number;
   readonly poisoned: string | null;
 }
 
@@ -160,6 +165,13 @@ export interface Store extends Disposable {
    * });
    */
   transaction<T>(work: () => T): T;
+  /**
+   * Of a store that was opened with `readOnly`: moves on to the newest checkpoint; false where there
+   * is none that is newer. Regions, heaps and buffers stay open and show it, their addresses are
+   * good as far as the program that writes says so; handles of objects are stale, as are regions
+   * that were dropped. A writer sees its own checkpoints at once: false.
+   */
+  refresh(): boolean;
   /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
   check(options?: { pages?: boolean }): Finding[];
   stat(): StoreStat;

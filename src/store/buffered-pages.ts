@@ -44,7 +44,7 @@ function writeZeros(fd: number, at: number, bytes: number): void {
 }
 
 class BufferedPages implements Pages {
-  readonly #fd: number;
+  #fd: number;
   readonly #windowBytes: (segment: number) => number;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
   readonly #chunk = Buffer.alloc(CHUNK);
@@ -116,6 +116,11 @@ class BufferedPages implements Pages {
       writeWhole(this.#fd, run, pages[i] * PAGE);
       i = end;
     }
+  }
+
+  /** Memory is a copy, and stays what it is. */
+  move(fd: number): void {
+    this.#fd = fd;
   }
 
   faults(): number {

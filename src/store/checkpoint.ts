@@ -39,7 +39,7 @@ export function takeCheckpoint(
   applyRecords(core, logged);
   if (only === null) core.resetGrowth();
   core.unsettledBytes += logged.redo.bytes;
-  if (core.unsettledBytes >= core.options.settleBytes) settle(core);
+  if (core.unsettledBytes >= core.options.settleBytes) settle(core, true);
   return logged.row;
 }
 
@@ -148,6 +148,7 @@ export function adopt(core: StoreCore, { row, undo, regions }: Logged): void {
  */
 function applyRecords(core: StoreCore, { redo, changed }: Logged): void {
   const { records, parts } = redo;
+  core.pins.look();
   for (const record of records) applyRecord(core, record, changed);
   if (records.length > 0) return;
   try {
@@ -164,7 +165,9 @@ function applyRecord(core: StoreCore, record: Record, changed: readonly RegionFi
   const writeNow = core.options.sync !== 'normal';
   for (const change of record.regions) {
     const file = changed.find(({ id }) => id === change.id);
-    const failure = file?.apply(change, record.bytes, record.sequence, writeNow);
+    if (file === undefined) continue;
+    const isFree = writeNow && core.mayWrite(file, record.sequence);
+    const failure = file.apply(change, record.bytes, record.sequence, isFree);
     core.applyFailure = failure ?? core.applyFailure;
   }
 }

@@ -18,6 +18,7 @@ import type { Link } from './history.ts';
 import type { ImageFiles } from './images.ts';
 import type { StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
+import { type Pin, Pins } from './pins.ts';
 import type { ReadingCopy } from './reading-copy.ts';
 import { RegionFile } from './region-file.ts';
 
@@ -55,9 +56,15 @@ export class StoreCore {
   readonly options: CoreOptions;
   readonly mapper: Mapper;
   readonly lock: StoreLock;
-  readonly images: ImageFiles;
+  images: ImageFiles;
   /** Where the open catalog is a copy, because the store is open for reading only. */
   readonly copy: ReadingCopy | null;
+  /** What a reader holds back; null for a writer, and where a store cannot be written at all. */
+  pin: Pin | null;
+  /** What readers hold back, for a writer. */
+  readonly pins: Pins;
+  /** Bytes of files that only readers have open, by inode. */
+  readonly left = new Map<string, number>();
   /** Regions as the program sees them now, by name. */
   readonly current = new Map<string, Entry>();
   /** Rows as committed, by id; dropped ones included until their files are gone. */
@@ -89,7 +96,7 @@ export class StoreCore {
 
   constructor(parts: {
     dir: string; catalog: Catalog; lock: StoreLock; mapper: Mapper; images: ImageFiles;
-    options: CoreOptions; copy: ReadingCopy | null;
+    options: CoreOptions; copy: ReadingCopy | null; pin: Pin | null;
   }) {
     this.dir = parts.dir;
     this.catalog = parts.catalog;
@@ -99,6 +106,8 @@ export class StoreCore {
     this.images = parts.images;
     this.options = parts.options;
     this.copy = parts.copy;
+    this.pin = parts.pin;
+    this.pins = new Pins(parts.dir);
   }
 
   get durable(): boolean {
@@ -159,6 +168,15 @@ export class StoreCore {
       onSync: () => this.onSync(),
       onRefusal: () => this.#relieve(),
     });
+  }
+
+  /**
+   * May images of a checkpoint be written to a region's file? Not beyond what a reader looks at who
+   * has that file open. As of the last `pins.look()`.
+   */
+  mayWrite(file: RegionFile, sequence: number): boolean {
+    const { live } = this.pins;
+    return live.length === 0 || sequence <= this.pins.limitOf(file.id, file.inode);
   }
 
   /** A checkpoint was taken: growth counts from zero again. */

@@ -59,7 +59,7 @@ export class Flights {
     // Flight after flight there is never a moment to settle: then one is made.
     if (core.unsettledBytes >= PATIENCE * core.options.settleBytes) {
       this.await();
-      settle(core);
+      settle(core, true);
     }
     const base = core.sequence;
     const logged = logChanges(core, label, now, null, WRITERS);
@@ -153,11 +153,13 @@ export class Flights {
       done(core.last as CheckpointRow);
       return;
     }
+    core.pins.look();
     if (core.poison === null && core.options.sync !== 'normal') {
       for (const record of logged.redo.records) {
         for (const change of record.regions) {
           const file = logged.changed.find(({ id }) => id === change.id);
-          const failure = file?.land(change, record.bytes, record.sequence);
+          if (file === undefined || !core.mayWrite(file, record.sequence)) continue;
+          const failure = file.land(change, record.bytes, record.sequence);
           core.applyFailure = failure ?? core.applyFailure;
         }
       }
@@ -174,7 +176,7 @@ export class Flights {
     const regions = [...core.files()].flatMap((file) => file.unsynced ?? []);
     this.#send({ logged: null, lengths: [], takeBack: () => {} },
       { images: [], regions, commit: null })
-      .then(() => this.#queue.length === 0 && settle(core), failed);
+      .then(() => this.#queue.length === 0 && settle(core, true), failed);
   }
 
   /** It is not committed, and what was built on it cannot be. */

@@ -16,7 +16,7 @@ export function forget(core: StoreCore, which: unknown): void {
       `there is no checkpoint ${String(which)}; give the number or the label of one`);
   }
   // Its images may be needed to recover: only what is applied durably can go.
-  if (core.catalog.applied < core.sequence && !settle(core)) {
+  if (core.catalog.applied < core.sequence && !settle(core, true)) {
     throw core.poison ?? new RegionError('ERR_NO_SPACE',
       'the last checkpoint is not in the region files yet, the disk is full; free space first');
   }

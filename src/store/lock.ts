@@ -39,6 +39,9 @@ export interface LockOptions {
   readonly shim: Shim | null;
 }
 
+/** Who only looks at a lock is waited for so long. */
+const LOOK_MS = 100;
+
 /** Takes both locks or throws ERR_LOCKED naming the holder. */
 export function lockStore(dir: string, { boot, readOnly, shim }: LockOptions): StoreLock {
   const fd = openLock(join(dir, 'store.lock'), readOnly);
@@ -69,6 +72,49 @@ export function lockStore(dir: string, { boot, readOnly, shim }: LockOptions): S
   }
 }
 
+/**
+ * Beside a writer: no lock, only a look at who was there last. `left` is null while a writer works.
+ */
+export function lookAtStore(dir: string): StoreLock {
+  const fd = openLock(join(dir, 'store.lock'), true);
+  const db = join(dir, 'lock.db');
+  const left = existsSync(db) && isHeld(db) ? null : readHolder(fd);
+  const letGoOfIt = (): void => closeSync(fd);
+  return { fd, left, release: letGoOfIt, abandon: letGoOfIt };
+}
+
+/** A database that nobody else can hold as long as it is open; it is made where there is none. */
+export function holdDatabase(path: string): Database.Database {
+  if (!existsSync(path)) closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+  const db = openSqlite(path, { fileMustExist: true, timeout: 0 });
+  try {
+    db.exec('BEGIN EXCLUSIVE');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Does a living process hold it? A file that is not there is held by nobody. */
+export function isHeld(path: string): boolean {
+  let db: Database.Database | null = null;
+  try {
+    if (!existsSync(path)) return false;
+    db = openSqlite(path, { fileMustExist: true, timeout: 0, readonly: true });
+    db.exec('BEGIN; SELECT * FROM sqlite_schema');
+    return false;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code?.startsWith('SQLITE_BUSY')) return true;
+    // Its holder removed it just now.
+    if (code === 'SQLITE_CANTOPEN' && !existsSync(path)) return false;
+    throw error;
+  } finally {
+    db?.close();
+  }
+}
+
 function openLock(path: string, readOnly: boolean): number {
   const noFollow = constants.O_NOFOLLOW ?? 0;
   if (readOnly && existsSync(path)) return openSync(path, constants.O_RDONLY | noFollow);
@@ -78,7 +124,9 @@ function openLock(path: string, readOnly: boolean): number {
 function lockDatabase(dir: string, fd: number, readOnly: boolean): Database.Database {
   const path = join(dir, 'lock.db');
   if (!existsSync(path)) closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
-  const db = openSqlite(path, { fileMustExist: true, timeout: 0, readonly: readOnly });
+  // A reader that looks whether somebody writes holds it for a moment.
+  const timeout = readOnly ? 0 : LOOK_MS;
+  const db = openSqlite(path, { fileMustExist: true, timeout, readonly: readOnly });
   try {
     db.exec(readOnly ? 'BEGIN; SELECT * FROM sqlite_schema' : 'BEGIN EXCLUSIVE');
     return db;

@@ -29,6 +29,11 @@ export interface Pages {
   read(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void;
   /** Writes images to the file, `pages` counted from the file's start. */
   scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void;
+  /**
+   * The windows show another file, whose descriptor is given, in the first `mapped[i]` bytes of
+   * each segment; pages that were changed keep their contents.
+   */
+  move(fd: number, mapped: readonly number[]): void;
   /** Times a mapped page could not be read since the file was opened. */
   faults(): number;
   /** Views of the windows become empty or zero. */

@@ -20,9 +20,11 @@ import { namesIn, readBootId, syncDirectory, systemError } from '../files.ts';
 import { refuseFileSystem } from './file-system.ts';
 import { livePlaces } from './history.ts';
 import { ImageFiles } from './images.ts';
-import { lockStore, type StoreLock } from './lock.ts';
+import { lockStore, lookAtStore, type StoreLock } from './lock.ts';
 import type { Mapper } from './mapper.ts';
+import type { Pin } from './pins.ts';
 import { privateMapper, selfTest } from './private-pages.ts';
+import { copyLive, holdFiles, pinStore, withoutRaces } from './reader.ts';
 import { copyCatalog, type ReadingCopy } from './reading-copy.ts';
 import { recover, type Recovery } from './recover.ts';
 
@@ -83,20 +85,40 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
   const path = resolve(dir);
   prepareDirectory(path, options);
   const shim = chooseShim(given.mapper);
-  const lock = takeLock(path, options.readOnly, shim);
+  const pin = options.readOnly ? pinStore(path) : null;
+  if (pin === null) return openWith(path, options, shim, pin, clock);
+  try {
+    return withoutRaces(() => openWith(path, options, shim, pin, clock));
+  } catch (error) {
+    pin.release();
+    // A disk without room for the copy of a catalog: it is made elsewhere, and writers are kept out.
+    const { code } = error as RegionError;
+    if (code !== 'ERR_NO_SPACE' && code !== 'ERR_IO') throw error;
+    return openWith(path, options, shim, null, clock);
+  }
+}
+
+/** One try. `pin` null = a writer, or a reader that locks writers out. */
+function openWith(
+  path: string, options: CoreOptions & Required<StoreOptions>, shim: Shim | null, pin: Pin | null,
+  clock: () => number,
+): OpenedStore {
+  const lock = pin === null ? takeLock(path, options.readOnly, shim) : lookAtStore(path);
   let catalog: Catalog | null = null;
   let core: StoreCore | null = null;
   let copy: ReadingCopy | null = null;
   try {
     const mapper = chooseMapper(shim, lock);
     const file = join(path, 'catalog.db');
-    copy = options.readOnly ? copyCatalog(file) : null;
+    if (options.readOnly) copy = pin === null ? copyCatalog(file) : copyLive(file, pin);
     catalog = openCatalog(path, copy?.path ?? file, options, mapper, clock());
     const images = new ImageFiles(join(path, 'images'), livePlaces({ catalog }),
       options.sync !== 'off');
     if (!options.readOnly) syncDirectories(path, catalog.newest === 0);
-    core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy });
-    return { core, recovery: recover(core, clock) };
+    core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy, pin });
+    const recovery = recover(core, clock);
+    if (pin !== null) holdFiles(core, pin);
+    return { core, recovery };
   } catch (error) {
     for (const file of core?.files() ?? []) file.release();
     (core?.catalog ?? catalog)?.close();

@@ -49,6 +49,8 @@ export function selfTest(shim: Shim, fd: number): boolean {
 
 /** A scan that takes longer than this is slowed down by clean pages that are mapped, ms. */
 const SLOW_SCAN_MS = 0.15;
+/** Bytes that are kept aside at a time while windows move to another file. */
+const MOVE_BYTES = 4 * 1024 * 1024;
 /** Unmapping clean pages that are read again at once is tried less and less often, up to this. */
 const MAX_PATIENCE = 64;
 
@@ -80,7 +82,7 @@ class Unmapping {
 class PrivatePages implements Pages {
   readonly #shim: Shim;
   #scan: boolean;
-  readonly #fd: number;
+  #fd: number;
   readonly #windowBytes: (segment: number) => number;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
   /** Runs that may be given back, and the pages of them that differ, as of the last `changed`. */
@@ -170,6 +172,37 @@ class PrivatePages implements Pages {
 
   scatter(pages: Int32Array, images: Uint8Array, imagesAt: number): void {
     this.#shim.scatter(this.#fd, 0, pages, pages.length, images, imagesAt);
+  }
+
+  move(fd: number, mapped: readonly number[]): void {
+    this.#fd = fd;
+    mapped.forEach((bytes, segment) => {
+      for (let at = 0; at < bytes; at += MOVE_BYTES) {
+        this.#movePart(segment, at, Math.min(MOVE_BYTES, bytes - at));
+      }
+    });
+    this.#last.length = 0;
+  }
+
+  /** What is private is kept aside while the file under it changes. */
+  #movePart(segment: number, at: number, bytes: number): void {
+    const window = this.window(segment);
+    const memory = new Uint8Array(window, at, bytes);
+    const runs = this.#scan ? new Int32Array(bytes / PAGE + 2) : Int32Array.of(0, bytes / PAGE);
+    const count = this.#scan ? this.#shim.dirtyRuns(window, at, bytes, runs) : 1;
+    const kept: [number, Uint8Array][] = [];
+    for (let i = 0; i < count; i++) {
+      const first = (runs[2 * i] as number) * PAGE - (this.#scan ? at : 0);
+      kept.push([first, memory.slice(first, first + (runs[2 * i + 1] as number) * PAGE)]);
+    }
+    this.#shim.map(window, at, this.#fd, segment * SLOT_BYTES + at, bytes, true);
+    for (const [first, run] of kept) {
+      for (let page = 0; page < run.length; page += PAGE) {
+        const was = run.subarray(page, page + PAGE);
+        const now = memory.subarray(first + page, first + page + PAGE);
+        if (Buffer.compare(was, now) !== 0) now.set(was);
+      }
+    }
   }
 
   faults(): number {

@@ -33,7 +33,7 @@ export interface Recovery {
 
 /** What may be stored under a name. */
 const KINDS: ReadonlySet<string> = new Set(['region', 'heap', 'buffer', 'ring']);
-const REGION_NAME = /^([0-9a-f]{32})\.(region|sums|ring|tmp)$/;
+const REGION_NAME = /^([0-9a-f]{32})\.(region|sums|ring|tmp|tmp-sums)$/;
 
 /** Fills `core` with what is committed. `clock` gives milliseconds. */
 export function recover(core: StoreCore, clock: () => number): Recovery | null {
@@ -53,13 +53,7 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
     if (row.dropped === null) admit(core, row);
     else core.dropped.set(row.id, entryOf(row));
   }
-  let bytes = 0;
-  for (const sequence of pending) {
-    for (const record of recordsOf(core, sequence)) {
-      replay(core, record);
-      bytes += record.bytes.length;
-    }
-  }
+  const bytes = replayPending(core);
   const horizon = horizonOf(core);
   const hasGone = [...core.committed.values()].some(({ dropped }) =>
     dropped !== null && dropped <= horizon);
@@ -71,6 +65,19 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
   const { left } = core.lock;
   const crash = left === null ? null : crashOf(left.boot, readBootId());
   return { replayedCheckpoints: pending.length, replayedBytes: bytes, discarded, crash, ms };
+}
+
+/** Images that may not be in the region files yet; returns how many bytes. */
+export function replayPending(core: StoreCore): number {
+  let bytes = 0;
+  if (!core.options.readOnly) core.pins.look();
+  for (const sequence of core.catalog.pending(core.catalog.applied)) {
+    for (const record of recordsOf(core, sequence)) {
+      replay(core, record);
+      bytes += record.bytes.length;
+    }
+  }
+  return bytes;
 }
 
 /** A row is a name for a file and sizes for memory: both are checked before they are used. */
@@ -94,7 +101,7 @@ export function isRegionName(name: unknown): boolean {
     && Buffer.byteLength(name) <= NAME_BYTES && !/[/\0]/.test(name);
 }
 
-function entryOf({ id, name, kind, method, capacity }: RegionRow): Entry {
+export function entryOf({ id, name, kind, method, capacity }: RegionRow): Entry {
   return { id, name, kind, method, capacity, born: false, file: null, handle: null, ring: null };
 }
 
@@ -106,7 +113,7 @@ function removeLeftovers(core: StoreCore): number {
   const dir = join(core.dir, 'regions');
   const unknown = namesIn(dir)
     .map((name) => ({ name, match: REGION_NAME.exec(name) }))
-    .filter(({ match }) => match !== null && (match[2] === 'tmp' || !core.committed.has(match[1])));
+    .filter(({ match }) => match !== null && (match[2]?.startsWith('tmp') || !core.committed.has(match[1])));
   for (const { name, match } of unknown) {
     if (match?.[2] === 'region') refuseCommitted(core, join(dir, name));
     if (match?.[2] === 'ring') refuseFilled(core, join(dir, name));
@@ -119,7 +126,7 @@ function removeLeftovers(core: StoreCore): number {
 function refuseCommitted(core: StoreCore, path: string): void {
   const fd = openRegular(path, 0, core.options.readOnly);
   try {
-    const { header, state } = readFront(fd);
+    const { header, state } = frontOf(fd);
     if (header !== null && header.storeId !== core.id) {
       throw mismatch(`${path} belongs to another store; move it out of the directory, or adopt it`);
     }
@@ -140,7 +147,7 @@ function refuseFilled(core: StoreCore, path: string): void {
     'another store; move the file out of the directory');
 }
 
-function readFront(fd: number) {
+function frontOf(fd: number) {
   const bytes = new Uint8Array(2 * PAGE);
   readWhole(fd, bytes, 0);
   // Its extent may be torn until pending images are replayed; only the identity is used here.
@@ -164,13 +171,20 @@ function admit(core: StoreCore, row: RegionRow): void {
 
 /** Verifies the file of a committed region and opens it. Images may still be pending for it. */
 export function openRegionFile(core: StoreCore, entry: Entry): RegionFile {
+  const { segmentPages, sequence } = readFront(core, entry);
+  const file = core.openFile(entry.id, entry.capacity, segmentPages);
+  file.sequence = sequence;
+  entry.file = file;
+  return file;
+}
+
+/** What a region's file says of itself, if it is the one the catalog means. */
+export function readFront(core: StoreCore, entry: Entry) {
   const path = core.regionPath(entry.id);
   const row = core.committed.get(entry.id);
   const fd = openRegular(path, 0, core.options.readOnly);
-  let segmentPages: readonly number[];
-  let sequence: number;
   try {
-    const { header, problem, state } = readFront(fd);
+    const { header, problem, state } = frontOf(fd);
     if (header === null) throw headerError(problem, path);
     if (header.regionId !== entry.id || header.storeId !== core.id) {
       throw mismatch(`${path} holds region ${header.regionId} of store ${header.storeId}, not ` +
@@ -180,14 +194,10 @@ export function openRegionFile(core: StoreCore, entry: Entry): RegionFile {
     if (state === null) throw new RegionError('ERR_CORRUPT', `${path}: its state is damaged`);
     if (row !== undefined) compareSequences(core, path, row, state.sequence);
     refuseShort(path, fstatSync(fd).size, state.segmentPages);
-    ({ segmentPages, sequence } = state);
+    return { segmentPages: state.segmentPages, sequence: state.sequence };
   } finally {
     closeSync(fd);
   }
-  const file = core.openFile(entry.id, entry.capacity, segmentPages);
-  file.sequence = sequence;
-  entry.file = file;
-  return file;
 }
 
 function compareSequences(core: StoreCore, path: string, row: RegionRow, found: number): void {
@@ -237,7 +247,8 @@ function replay(core: StoreCore, record: Record): void {
     }
     const file = entry.file ?? openRegionFile(core, entry);
     refuseBeyond(file, change, record.sequence);
-    const failure = file.apply(change, record.bytes, record.sequence, !core.options.readOnly);
+    const isFree = !core.options.readOnly && core.mayWrite(file, record.sequence);
+    const failure = file.apply(change, record.bytes, record.sequence, isFree);
     core.applyFailure = failure ?? core.applyFailure;
   }
 }

@@ -12,12 +12,13 @@
 import { closeSync } from 'node:fs';
 import { windowBytes } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
-import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
+import { PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
 import type { Discipline } from '../types.ts';
-import { openRegular, systemError, writeWhole } from '../files.ts';
+import { inodeOf, openRegular, systemError, writeWhole } from '../files.ts';
 import { FileLength } from './file-length.ts';
-import { type Mapper, type Pages, whatHappened } from './mapper.ts';
+import { FileMemory } from './file-memory.ts';
+import { type Mapper, whatHappened } from './mapper.ts';
 import { Overlay } from './overlay.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
 import { Sums } from './sums.ts';
@@ -60,13 +61,11 @@ export class RegionFile implements Discipline {
   /** A committed checkpoint made it shorter than it was. */
   shrunk = false;
   readonly sums: Sums;
-  readonly length: FileLength;
+  length: FileLength;
   readonly #options: RegionFileOptions;
   readonly #mapper: Mapper;
-  readonly #pages: Pages;
-  readonly #fd: number;
-  /** Bytes of each segment that show the file. */
-  readonly #mapped: number[] = [];
+  readonly memory: FileMemory;
+  #fd: number;
   #committed: readonly number[];
 
   constructor(options: RegionFileOptions) {
@@ -78,36 +77,45 @@ export class RegionFile implements Discipline {
     this.#committed = options.segmentPages;
     this.#fd = openRegular(options.path, 0, options.readOnly);
     this.length = new FileLength(this.#fd, options.path, options.mapper, options.isDurable);
-    this.#pages = this.#mapper.open(this.#fd, (segment) => windowBytes(this.capacity, segment));
+    const pages = this.#mapper.open(this.#fd, (segment) => windowBytes(this.capacity, segment));
+    this.memory = new FileMemory(pages, this.capacity);
     this.sums = new Sums(options.path, this.#mapper.crc);
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get inode(): string {
+    return inodeOf(this.#fd);
   }
 
   // As a discipline.
 
   /** A second handle on a region that is in use sees what the first one left. */
   open(): readonly number[] {
-    if (this.#mapped.length > 0) return this.livePages().map((pages) => pages * PAGE);
+    if (this.isUsed) return this.livePages().map((pages) => pages * PAGE);
     this.#committed.forEach((pages, segment) => {
-      if (pages > 0) this.#expose(segment, pages * PAGE);
+      if (pages > 0) this.memory.expose(segment, pages * PAGE, this.length.bytes);
     });
     this.#layOverlay();
     return this.#committed.map((pages) => pages * PAGE);
   }
 
   window(segment: number): Uint8Array {
-    return new Uint8Array(this.#pages.window(segment));
+    return new Uint8Array(this.memory.pages.window(segment));
   }
 
   resize(segment: number, bytes: number): boolean {
-    const mapped = this.#mapped[segment] ?? 0;
+    const mapped = this.memory.mapped[segment] ?? 0;
     if (bytes <= mapped) return true;
     if (this.#options.readOnly) return false;
     this.#options.onGrow(bytes - mapped);
     this.length.reach(segment, bytes, {
       window: windowBytes(this.capacity, segment), mapped,
-      isLast: segment + 1 >= this.#mapped.length,
+      isLast: segment + 1 >= this.memory.mapped.length,
     });
-    this.#expose(segment, bytes);
+    this.memory.expose(segment, bytes, this.length.bytes);
     return true;
   }
 
@@ -123,11 +131,10 @@ export class RegionFile implements Discipline {
   /** Closing a handle on the region closes nothing here: its changes wait for the checkpoint. */
   close(): void {}
 
-  // As the store sees it.
-
   /** Views of the region become empty or zero, and the file is closed. */
   release(): void {
-    this.#pages.close();
+    this.memory.pages.close();
+    this.sums.release();
     closeSync(this.#fd);
   }
 
@@ -135,22 +142,23 @@ export class RegionFile implements Discipline {
    * Pages in use per segment now, as the region's header says; committed ones before it is used.
    */
   livePages(): readonly number[] {
-    if (this.#mapped.length === 0) return this.#committed;
-    const table = new Uint32Array(this.#pages.window(0), HEADER.segmentPages, MAX_SEGMENTS);
-    return this.#mapped.map((bytes, i) => Math.min(table[i], bytes / PAGE));
+    return this.isUsed ? this.memory.inUse() : this.#committed;
   }
 
-  /** Throws when the file was truncated, replaced or removed under us, or memory faulted. */
-  verify(): void {
+  /**
+   * Throws when the file was truncated, replaced or removed under us, or memory faulted. A reader's
+   * (`isNamed` false) may be one that a writer has left.
+   */
+  verify(isNamed = true): void {
     const size = this.#mapper.sizeOf(this.#fd, this.path);
-    if (size < this.length.bytes) throw this.#disturbed(whatHappened(size));
-    if (this.#pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
+    if (isNamed && size < this.length.bytes) throw this.#disturbed(whatHappened(size));
+    if (this.memory.pages.faults() > 0) throw this.#disturbed('a page of it could not be read');
   }
 
   /** The pages whose contents differ from committed(page); null when there are none. */
   capture(): RegionCapture | null {
     // Memory that nobody asked for yet does not show the file: it is not to be compared with it.
-    if (this.#mapped.length === 0) return null;
+    if (!this.isUsed) return null;
     const segmentPages = this.livePages();
     const local = segmentPages.map((count, segment) =>
       count === 0 ? new Int32Array(0) : this.#changed(segment, count));
@@ -161,17 +169,21 @@ export class RegionFile implements Discipline {
     local.forEach((list, segment) => {
       for (const page of list) pages[at++] = segment * SLOT_PAGES + page;
     });
-    return { id: this.id, segmentPages, pages, gather: (p, o, a, c) => this.#gather(p, o, a, c) };
+    return { id: this.id, segmentPages, pages, 
+      gather: (p, o, a, c) => this.memory.gather(p, o, a, c) };
   }
 
-  /** Pages in use per segment as of the last commit. */
+  get isUsed(): boolean {
+    return this.memory.mapped.length > 0;
+  }
+
   get committedPages(): readonly number[] {
     return this.#committed;
   }
 
   /** Committed contents of pages to `out[at…]`, and the crc32c of each. */
   original(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void {
-    this.#pages.read(pages, out, at, crcs);
+    this.memory.pages.read(pages, out, at, crcs);
     if (this.overlay.size === 0) return;
     pages.forEach((page, i) => {
       const image = this.overlay.get(page);
@@ -229,10 +241,43 @@ export class RegionFile implements Discipline {
     this.sums.note(change);
     const own = this.overlay.stillLent(change, bytes);
     const failure = own.length === change.pages.length
-      ? this.#write(own, bytes, change.imagesAt, this.#state(sequence, change.segmentPages))
-      : this.#write(own, this.overlay.joined(own), 0, this.#state(sequence, change.segmentPages));
+      ? this.#write(own, bytes, change.imagesAt, this.state(sequence, change.segmentPages))
+      : this.#write(own, this.overlay.joined(own), 0, this.state(sequence, change.segmentPages));
     if (failure === null) for (const page of own) this.overlay.delete(page);
     return failure;
+  }
+
+  /**
+   * Goes on in another file of the same contents, but for changes; the old one stays with whoever
+   * has it open.
+   */
+  moveTo(fd: number): void {
+    this.memory.move(fd);
+    closeSync(this.#fd);
+    this.#fd = fd;
+    this.length = new FileLength(fd, this.path, this.#mapper, this.#options.isDurable);
+  }
+
+  /** As of another checkpoint: what is in the file, and its images, are looked at again. */
+  renew(segmentPages: readonly number[], sequence: number): void {
+    const named = openRegular(this.path, 0, this.#options.readOnly);
+    if (inodeOf(named) === this.inode) closeSync(named);
+    else this.moveTo(named);
+    this.overlay.clear();
+    this.sequence = sequence;
+    this.#committed = segmentPages;
+    this.length = new FileLength(this.#fd, this.path, this.#mapper, this.#options.isDurable);
+  }
+
+  /** The memory shows what is committed, and no more of the file than that. */
+  show(): void {
+    if (!this.isUsed) return;
+    this.memory.mapped.forEach((_, segment) =>
+      this.memory.conceal(segment, (this.#committed[segment] ?? 0) * PAGE));
+    this.#committed.forEach((pages, segment) => {
+      if (pages > 0) this.memory.expose(segment, pages * PAGE, this.length.bytes);
+    });
+    this.revert();
   }
 
   /** Writes the overlay to the file. Returns the error that kept it, or null. */
@@ -254,31 +299,25 @@ export class RegionFile implements Discipline {
 
   /** Forgets every change since the last commit. */
   revert(): void {
-    this.#mapped.forEach((bytes, segment) => this.#pages.revert(segment, bytes));
+    this.memory.revert();
     this.#layOverlay();
   }
 
   /** Puts images into memory, one after the other in `images`; the file is left alone. */
   lay(pages: Int32Array, images: Uint8Array): void {
-    pages.forEach((page, i) => this.#layPage(page, images.subarray(i * PAGE, (i + 1) * PAGE)));
-  }
-
-  /** The memory of one page; zeros where it shows no file. */
-  page(page: number): Uint8Array {
-    const segment = Math.floor(page / SLOT_PAGES);
-    const at = (page % SLOT_PAGES) * PAGE;
-    if (at >= (this.#mapped[segment] ?? 0)) return new Uint8Array(PAGE);
-    return new Uint8Array(this.#pages.window(segment), at, PAGE);
+    pages.forEach((page, i) => {
+      this.memory.lay(page, images.subarray(i * PAGE, (i + 1) * PAGE));
+    });
   }
 
   /** Gives back memory of pages equal to the file, unless images wait that would show there. */
   relax(): void {
-    if (this.overlay.size === 0) this.#pages.relax();
+    if (this.overlay.size === 0) this.memory.pages.relax();
   }
 
   /** Private pages now, at most: changed since the last commit or not yet given back. */
   privatePages(): number {
-    return this.#mapped.reduce((n, bytes, s) => n + this.#pages.privatePages(s, bytes), 0);
+    return this.memory.privatePages();
   }
 
   /** Pages of the file that do not match their checksum. */
@@ -299,7 +338,7 @@ export class RegionFile implements Discipline {
     if (last < 0) return;
     this.shrunk = false;
     kept.forEach((pages, segment) => {
-      this.#conceal(segment, pages * PAGE);
+      this.memory.conceal(segment, pages * PAGE);
       this.sums.forget(segment * SLOT_PAGES + pages, (segment + 1) * SLOT_PAGES);
       const at = segment * SLOT_BYTES + pages * PAGE;
       const end = Math.min(this.length.bytes, (segment + 1) * SLOT_BYTES);
@@ -309,12 +348,12 @@ export class RegionFile implements Discipline {
   }
 
   #changed(segment: number, count: number): Int32Array {
-    const found = this.#pages.changed(segment, count * PAGE);
+    const found = this.memory.pages.changed(segment, count * PAGE);
     const hasState = segment === 0 && found.includes(STATE_PAGE);
     if (this.overlay.size === 0) return hasState ? found.filter((p) => p !== STATE_PAGE) : found;
     const base = segment * SLOT_PAGES;
     const plain = found.filter((p) => !this.overlay.has(base + p) && base + p !== STATE_PAGE);
-    const memory = Buffer.from(this.#pages.window(segment));
+    const memory = Buffer.from(this.memory.pages.window(segment));
     const laid: number[] = [];
     for (const [page, image] of this.overlay) {
       const at = (page - base) * PAGE;
@@ -324,26 +363,13 @@ export class RegionFile implements Discipline {
     return Int32Array.from([...plain, ...laid]).sort();
   }
 
-  #gather(pages: Int32Array, out: Uint8Array, at: number, crcs: Uint32Array): void {
-    for (let from = 0; from < pages.length; ) {
-      const segment = Math.floor(pages[from] / SLOT_PAGES);
-      const base = segment * SLOT_PAGES;
-      let end = from;
-      while (end < pages.length && pages[end] < base + SLOT_PAGES) end++;
-      const local = pages.subarray(from, end);
-      const list = segment === 0 ? local : local.map((page) => page - base);
-      this.#pages.gather(segment, list, out, at + from * PAGE, crcs.subarray(from, end));
-      from = end;
-    }
-  }
-
   #write(
     pages: Int32Array, images: Uint8Array, imagesAt: number,
-    state = this.#state(this.sequence, this.#committed),
+    state = this.state(),
   ): unknown {
     try {
       this.touched = true;
-      this.#pages.scatter(pages, images, imagesAt);
+      this.memory.pages.scatter(pages, images, imagesAt);
       writeWhole(this.#fd, state, STATE.at);
       return null;
     } catch (error) {
@@ -351,7 +377,7 @@ export class RegionFile implements Discipline {
     }
   }
 
-  #state(sequence: number, segmentPages: readonly number[]): Uint8Array {
+  state(sequence = this.sequence, segmentPages = this.#committed): Uint8Array {
     return encodeState({ sequence, clean: false, regionId: this.id, bootId: '', segmentPages });
   }
 
@@ -363,33 +389,7 @@ export class RegionFile implements Discipline {
   }
 
   #layOverlay(): void {
-    for (const [page, image] of this.overlay) this.#layPage(page, image);
-  }
-
-  #layPage(page: number, image: Uint8Array): void {
-    const segment = Math.floor(page / SLOT_PAGES);
-    const at = (page % SLOT_PAGES) * PAGE;
-    if (at >= (this.#mapped[segment] ?? 0)) return;
-    new Uint8Array(this.#pages.window(segment), at, PAGE).set(image);
-  }
-
-  #expose(segment: number, bytes: number): void {
-    const mapped = this.#mapped[segment] ?? 0;
-    const slot = segment * SLOT_BYTES;
-    const window = windowBytes(this.capacity, segment);
-    const isLast = this.length.bytes < slot + SLOT_BYTES;
-    const to = isLast ? Math.max(bytes, Math.min(window, this.length.bytes - slot)) : bytes;
-    if (to <= mapped) return;
-    this.#pages.expose(segment, mapped, to);
-    for (let s = this.#mapped.length; s < segment; s++) this.#mapped[s] = 0;
-    this.#mapped[segment] = to;
-  }
-
-  #conceal(segment: number, bytes: number): void {
-    const mapped = this.#mapped[segment] ?? 0;
-    if (bytes >= mapped) return;
-    this.#pages.conceal(segment, bytes, mapped);
-    this.#mapped[segment] = bytes;
+    for (const [page, image] of this.overlay) this.memory.lay(page, image);
   }
 
   #disturbed(how: string): RegionError {

@@ -6,7 +6,7 @@
 export interface Holds {
   /** Newest checkpoint whose images are durably in the region files. */
   readonly applied: number;
-  /** Oldest checkpoint a reader looks at; Infinity = none. */
+  /** Oldest checkpoint that a reader is about to open; Infinity = none. */
   readonly pinned: number;
 }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { RegionError } from '../errors.ts';
 import type { StoreCore } from './core.ts';
 import { syncDirectory } from '../files.ts';
+import { beginGeneration } from './generations.ts';
 import { horizonOf, livePlaces } from './history.ts';
 import { closeGaps, tidyHistory } from './prune.ts';
 import { lowWater } from './retention.ts';
@@ -19,13 +20,14 @@ const LATER = new Set(['ERR_NO_SPACE', 'ERR_BUSY', 'ERR_LOCKED']);
 
 /**
  * Returns false where images must stay for now (disk full while applying, sync failed). A failed
- * sync poisons the store: the images are the only copy that can be trusted then.
+ * sync poisons the store: the images are the only copy that can be trusted then. `mayMove` = where
+ * readers hold files back, go on in new ones.
  */
-export function settle(core: StoreCore): boolean {
+export function settle(core: StoreCore, mayMove = false): boolean {
   if (core.poison !== null || core.options.readOnly) return false;
   try {
     if (core.options.sync === 'normal') core.catalog.walCheckpoint();
-    if (!applyPending(core)) return false;
+    if (!applyPending(core, mayMove)) return false;
     for (const file of core.files()) file.syncApplied();
     if (!letGo(core)) return false;
     tidyHistory(core);
@@ -37,10 +39,19 @@ export function settle(core: StoreCore): boolean {
   }
 }
 
-/** Writes images that are still in memory only; false when the disk refuses. */
-function applyPending(core: StoreCore): boolean {
+/**
+ * Writes images that are still in memory only; false when the disk refuses, or readers hold a file
+ * back that is not to be left to them (`mayMove`).
+ */
+function applyPending(core: StoreCore, mayMove: boolean): boolean {
   core.applyFailure = null;
-  for (const file of core.files()) core.applyFailure ??= file.flush();
+  core.pins.look();
+  for (const file of core.files()) {
+    if (file.overlay.size === 0) continue;
+    if (core.mayWrite(file, file.sequence)) core.applyFailure ??= file.flush();
+    else if (mayMove) beginGeneration(core, file);
+    else return false;
+  }
   return core.applyFailure === null;
 }
 
@@ -50,7 +61,7 @@ function letGo(core: StoreCore): boolean {
     .filter((file) => file.sequence > 0)
     .map(({ id, sequence }) => ({ id, sequence }));
   const applied = core.sequence;
-  const water = lowWater({ applied, pinned: Infinity });
+  const water = lowWater({ applied, pinned: core.pins.opening });
   try {
     core.catalog.settle({ applied, lowWater: water, regions, keep: core.options.history });
     if (core.options.sync === 'normal') core.catalog.walCheckpoint();
@@ -85,7 +96,7 @@ export function removeRegionFiles(path: string): void {
 
 /** Files of regions whose drop is applied and that nobody can bring back; then their rows. */
 function removeDropped(core: StoreCore): void {
-  const horizon = horizonOf(core);
+  const horizon = Math.min(horizonOf(core), core.pins.opening);
   const gone = [...core.committed.values()].filter(({ dropped, kind }) =>
     dropped !== null && (dropped <= horizon || kind === 'ring'));
   if (gone.length === 0) return;

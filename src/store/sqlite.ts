@@ -14,6 +14,8 @@ import { RegionError } from '../errors.ts';
 const require = createRequire(import.meta.url);
 
 const [NODE = 0] = process.versions.node.split('.').map(Number);
+/** Whoever holds a database shut for a moment is waited for so long. */
+const SNAPSHOT_MS = 2000;
 const kept = new Set<object>();
 const statements = new WeakMap<Database.Database, Map<string, Database.Statement>>();
 
@@ -33,6 +35,16 @@ export function openSqlite(path: string, options: Database.Options): Database.Da
   statements.set(db, new Map());
   keep(db);
   return db;
+}
+
+/** The whole database as of now, what is in its log included, as the bytes of a file. */
+export function snapshotOf(path: string): Buffer {
+  const db = openSqlite(path, { fileMustExist: true, readonly: true, timeout: SNAPSHOT_MS });
+  try {
+    return db.serialize();
+  } finally {
+    db.close();
+  }
 }
 
 /** The statement of a database with this text, the same one every time. */

@@ -1,9 +1,12 @@
 /** The figures of a store. */
 import type { RegionInfo, StoreStat } from './api.ts';
 import type { StoreCore } from './core.ts';
+import { heldBytes } from './generations.ts';
 
 export function statOf(core: StoreCore, infos: readonly RegionInfo[]): StoreStat {
   const files = [...core.files()];
+  if (!core.options.readOnly) core.pins.look();
+  const { live, oldest } = core.pins;
   return {
     dir: core.dir,
     id: core.id,
@@ -17,6 +20,9 @@ export function statOf(core: StoreCore, infos: readonly RegionInfo[]): StoreStat
     imageBytes: core.images.bytes,
     historyBytes: core.chain.reduce((n, { bytes }) => n + bytes, 0),
     pendingBytes: files.reduce((n, file) => n + file.overlay.bytes, 0),
+    readers: live.length,
+    oldestPinned: live.length === 0 ? null : oldest,
+    heldBytes: heldBytes(core),
     privatePages: files.reduce((n, file) => n + file.privatePages(), 0),
     poisoned: core.poison?.message ?? null,
   };

@@ -32,6 +32,7 @@ import { livePlaces, restorable, retained } from './history.ts';
 import { closeGaps } from './prune.ts';
 import type { Recovery } from './recover.ts';
 import { ROUND } from './region-file.ts';
+import { refresh } from './reader.ts';
 import { restoreTo } from './restore.ts';
 import { closeRing, createRing, ringOf } from './rings.ts';
 import { settle } from './settle.ts';
@@ -288,6 +289,14 @@ class DirectoryStore implements Store {
     core.resetGrowth();
   }
 
+  refresh(): boolean {
+    const core = this.#core;
+    core.assertOpen();
+    core.assertNoTransaction('refresh');
+    if (core.poison !== null) throw core.poison;
+    return core.options.readOnly && refresh(core);
+  }
+
   check(options: { pages?: boolean } = {}): Finding[] {
     this.#core.assertOpen();
     const { pages = true } = readOptions(options, { pages: flag }, 'check');
@@ -354,6 +363,7 @@ class DirectoryStore implements Store {
       () => this.#flights?.close(),
       () => core.catalog.close(),
       () => core.copy?.remove(),
+      () => core.pin?.release(),
       () => (core.poison === null ? core.lock.release() : core.lock.abandon()),
     ];
     const failures: unknown[] = [];

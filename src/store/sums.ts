@@ -3,9 +3,9 @@
  * ones are collected in memory as images are committed and saved just before the region file is
  * synced; after a crash the images that are replayed give them again.
  */
-import { closeSync, constants, existsSync, fstatSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, existsSync, fstatSync, renameSync } from 'node:fs';
 import { PAGE, SUM_BYTES } from '../layout.ts';
-import { openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
+import { openIfThere, openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
 import type { Crc, RegionChange } from './record.ts';
 
 const PER_PAGE = PAGE / SUM_BYTES;
@@ -13,6 +13,8 @@ const PER_PAGE = PAGE / SUM_BYTES;
 export class Sums {
   readonly path: string;
   readonly #crc: Crc;
+  /** What a reader looks at, whatever its name names by now; null = there was none. */
+  #held: number | null | undefined;
   /** Not yet saved: page → checksum. */
   readonly #fresh = new Map<number, number>();
 
@@ -42,10 +44,34 @@ export class Sums {
     }
   }
 
+  /** The same in a new file of the name: whoever has the old one open keeps what is in it. */
+  renew(isDurable: boolean): void {
+    const temporary = this.path.replace(/\.sums$/, '.tmp-sums');
+    if (existsSync(this.path)) copyFileSync(this.path, temporary);
+    else closeSync(openRegular(temporary, constants.O_CREAT));
+    this.#write(temporary, isDurable);
+    renameSync(temporary, this.path);
+  }
+
   /** Writes the collected checksums and syncs them. */
   save(isDurable: boolean): void {
-    if (this.#fresh.size === 0) return;
-    const fd = openRegular(this.path, constants.O_CREAT);
+    if (this.#fresh.size > 0) this.#write(this.path, isDurable);
+  }
+
+  /** Opens the file as it is now, and goes on with it and nothing else. */
+  hold(): void {
+    this.release();
+    this.#fresh.clear();
+    this.#held = openIfThere(this.path);
+  }
+
+  release(): void {
+    if (typeof this.#held === 'number') closeSync(this.#held);
+    this.#held = undefined;
+  }
+
+  #write(path: string, isDurable: boolean): void {
+    const fd = openRegular(path, constants.O_CREAT);
     try {
       const blocks = new Map<number, number[]>();
       for (const page of this.#fresh.keys()) {
@@ -72,8 +98,8 @@ export class Sums {
 
   /** Pages of the region's file whose contents do not match their checksum. */
   *mismatches(regionFd: number, inUse: (page: number) => boolean): Generator<number> {
-    if (!existsSync(this.path)) return;
-    const fd = openRegular(this.path, 0, true);
+    if (this.#held === null || (this.#held === undefined && !existsSync(this.path))) return;
+    const fd = this.#held ?? openRegular(this.path, 0, true);
     try {
       const table = new Uint32Array(PER_PAGE);
       const bytes = new Uint8Array(table.buffer);
@@ -82,7 +108,7 @@ export class Sums {
         table.fill(0);
       }
     } finally {
-      closeSync(fd);
+      if (fd !== this.#held) closeSync(fd);
     }
   }
 

@@ -2,6 +2,7 @@
  * A region as of an earlier checkpoint, for looking only: its file mapped privately, with the
  * images of pages that changed since laid over it. Memory goes with those pages.
  */
+import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import { attachRegion } from '../region/region.ts';
 import type { Region } from '../types.ts';
@@ -33,12 +34,17 @@ export function viewOf(core: StoreCore, entry: Entry, name: string, sequence: nu
     mapper: core.mapper, readOnly: true, isDurable: false, onGrow: () => {}, onSync: () => {},
     onRefusal: () => false });
   for (const [page, image] of images) file.overlay.set(page, image);
+  if (file.inode !== entry.file?.inode) {
+    file.release();
+    throw new RegionError('ERR_STALE',
+      `the writer of ${core.dir} went on in a new file of '${entry.name}'; refresh() first`);
+  }
   try {
     const handle = attachRegion(file, { regionId: id, storeId: core.id }, name);
     return {
       region: handle.region,
       changed: new Set(images.keys()),
-      page: (page) => file.page(page),
+      page: (page) => file.memory.page(page),
       close: () => {
         handle.region.close();
         file.release();

@@ -90,6 +90,7 @@ function faulted(sweep: FaultSweep, disk: string, base: Marks, n: number): strin
       attempt(() => session.abandon());
     }
     base.clear();
+    session.leaveAll();
     const digest = examineStore(disk, sweep.mapper, n % 2 === 0 ? 'close' : 'abandon');
     return judge(ledger, digest, ledger.acked);
   } catch (error) {

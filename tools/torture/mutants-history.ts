@@ -17,8 +17,8 @@ export const HISTORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'undo ignores images that are not applied yet',
     patches: [{
-      find: 'this.#pages.read(pages, out, at, crcs); if (this.overlay.size === 0) return;',
-      put: 'this.#pages.read(pages, out, at, crcs); return;',
+      find: 'this.memory.pages.read(pages, out, at, crcs); if (this.overlay.size === 0) return;',
+      put: 'this.memory.pages.read(pages, out, at, crcs); return;',
     }],
     workloads: ['historyPending'],
   },

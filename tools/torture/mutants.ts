@@ -9,6 +9,7 @@ import type { Mutant, Patch } from './mutant.ts';
 import { ASYNC_MUTANTS } from './mutants-async.ts';
 import { BUFFER_MUTANTS } from './mutants-buffers.ts';
 import { HISTORY_MUTANTS } from './mutants-history.ts';
+import { READER_MUTANTS } from './mutants-readers.ts';
 
 
 export const MUTANTS: readonly Mutant[] = [
@@ -64,7 +65,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{
       find: 'this.#follow(change, sequence); this.sums.note(change);',
       put: `this.#follow(change, sequence); this.sums.note(change);
-        this.#mapped.forEach((n, segment) => this.#pages.revert(segment, n));`,
+        this.memory.revert();`,
     }],
     workloads: ['pending'],
   },
@@ -95,8 +96,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rollback that ignores unapplied images',
     patches: [{
-      find: 'this.#pages.revert(segment, bytes)); this.#layOverlay();',
-      put: 'this.#pages.revert(segment, bytes));',
+      find: 'this.memory.revert(); this.#layOverlay();',
+      put: 'this.memory.revert();',
     }],
     workloads: ['pending'],
   },
@@ -136,6 +137,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ASYNC_MUTANTS,
   ...BUFFER_MUTANTS,
   ...HISTORY_MUTANTS,
+  ...READER_MUTANTS,
 ];
 
 /** A pattern that takes any white space for white space. */

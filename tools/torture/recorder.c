@@ -305,6 +305,10 @@ int ioctl(int fd, unsigned long request, ...) {
   void *argument = va_arg(a, void *);
   va_end(a);
   ready();
-  if (request == 0x40049409 || request == 0x4020940d) unsupported(fd, "clone");
+  /* Shared blocks: as on a file system that has none, so that the copy is seen. */
+  if ((request == 0x40049409 || request == 0x4020940d) && watch(fd)) {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
   return real_ioctl(fd, request, argument);
 }

@@ -70,6 +70,13 @@ export interface Session {
   checkpoint(labelled?: boolean): void;
   /** Begun; `rollback` waits for it and says what became of it. */
   launch(): void;
+  /** A reader in this process, which from now on must see what is committed now. */
+  look(): void;
+  /** One reader moves on, or leaves; nothing where there is none. */
+  moveOn(): void;
+  leave(): void;
+  /** Every reader leaves, whatever the disk says. */
+  leaveAll(): void;
   /** Back to some checkpoint that this life took and that is still listed; false = none. */
   restore(): boolean;
   /** The same for one buffer; every other region is on disk as it was. */
@@ -118,6 +125,7 @@ class OneLife implements Session {
   readonly #held = new Map<number, ReadonlyMap<string, string>>();
   /** Checkpoints that were begun and not waited for. */
   readonly #flying: { k: number; next: ReadonlyMap<string, string> }[] = [];
+  readonly #readers: { reader: Store; digest: string }[] = [];
   #store: Store | null = null;
 
   constructor(options: SessionOptions) {
@@ -148,6 +156,37 @@ class OneLife implements Session {
     this.#flying.push({ k: this.#k, next });
     // Whether it failed is seen in what is committed afterwards.
     this.store.checkpointAsync().catch(() => {});
+  }
+
+  look(): void {
+    const { dir, store } = this.#options;
+    const reader = openStore(join(dir, 'store'), { unsafeFileSystem: true, ...store,
+      readOnly: true });
+    this.#readers.push({ reader, digest: combined(this.#committed) });
+    this.#expectReaders();
+  }
+
+  moveOn(): void {
+    const [one] = this.#readers;
+    if (one === undefined) return;
+    one.reader.refresh();
+    one.digest = combined(this.#committed);
+    this.#expectReaders();
+  }
+
+  leave(): void {
+    this.#readers.shift()?.reader.close();
+  }
+
+  leaveAll(): void {
+    for (const { reader } of this.#readers.splice(0)) if (!reader.closed) reader.abandon();
+  }
+
+  #expectReaders(): void {
+    for (const { reader, digest } of this.#readers) {
+      const found = digestOf(reader);
+      if (found !== digest) throw new Error(`torture: a reader saw ${found}, not ${digest}`);
+    }
   }
 
   restore(): boolean {
@@ -232,6 +271,7 @@ class OneLife implements Session {
   #acknowledge(next: ReadonlyMap<string, string>): void {
     this.marks.acked(this.#k);
     this.#committed = next;
+    this.#expectReaders();
     this.#flying.length = 0;
     const id = this.#store?.closed === false ? this.#store.checkpoints().at(-1)?.id : undefined;
     if (id !== undefined) this.#held.set(id, next);

@@ -8,6 +8,8 @@ import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
+import { generations, readerChanges, readerRecovery, readers, readerStep }
+  from './workloads-readers.ts';
 import { asyncStep, backAndForth, flights } from './workloads-async.ts';
 import { history, historyPending, historyShrink, historyStep, joining }
   from './workloads-history.ts';
@@ -243,6 +245,7 @@ function roamStep(session: Session): void {
   if (random.chance(0.15)) transactionStep(session);
   if (random.chance(0.1)) historyStep(session);
   if (random.chance(0.15)) asyncStep(session);
+  if (random.chance(0.15)) readerStep(session);
   const region = session.region(random.pick(['a', 'b', 'c']));
   change(region, random, 1 + random.int(8), random.chance(0.1) ? 60_000 : 3000);
   const { busyBytes } = region.stat();
@@ -275,7 +278,8 @@ const roaming: Workload = {
 
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
   reopen, objects, normal, roaming, buffers, transactions,
-  history, historyPending, historyShrink, joining, flights, backAndForth];
+  history, historyPending, historyShrink, joining, flights, backAndForth,
+  readers, generations, readerRecovery, readerChanges];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
