@@ -15,7 +15,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, sta
   writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
-import { namesIn } from '../files.ts';
+import { RegionError } from '../errors.ts';
+import { namesIn, systemError } from '../files.ts';
 import { holdDatabase, isHeld } from './lock.ts';
 
 /** What a pin says. */
@@ -46,21 +47,23 @@ export class Pin {
     this.#lock = lock;
   }
 
-  /** Throws the system's error where the store cannot be written. */
+  /** ERR_NO_SPACE, ERR_IO where there cannot be one. */
   static make(dir: string, sequence: number): Pin {
     const root = join(dir, FOLDER);
     const id = randomBytes(8).toString('hex');
     const [made, folder] = [join(root, `${TEMPORARY}${process.pid}-${id}`), join(root, id)];
-    mkdirSync(made, { recursive: true, mode: 0o700 });
-    const lock = holdDatabase(join(made, 'lock.db'));
+    let lock: Database.Database | null = null;
     try {
+      mkdirSync(made, { recursive: true, mode: 0o700 });
+      lock = holdDatabase(join(made, 'lock.db'));
       writeInfo(made, { pid: process.pid, sequence, files: null });
       renameSync(made, folder);
       return new Pin(root, folder, lock);
     } catch (error) {
-      lock.close();
+      lock?.close();
       sweep(made);
-      throw error;
+      removeIfEmpty(root);
+      throw refused(dir, error);
     }
   }
 
@@ -73,6 +76,13 @@ export class Pin {
     this.#lock.close();
     removeIfEmpty(this.#root);
   }
+}
+
+function refused(dir: string, error: unknown): RegionError {
+  const what = `looking at the store ${dir}`;
+  if ((error as { code?: string }).code !== 'SQLITE_FULL') return systemError(what, error);
+  return new RegionError('ERR_NO_SPACE', `${what}: the disk is full; free space and try again`,
+    error);
 }
 
 function writeInfo(folder: string, info: PinInfo): void {

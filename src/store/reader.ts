@@ -93,7 +93,10 @@ export function refresh(core: StoreCore): boolean {
     return isNewer;
   } catch (error) {
     next.release();
-    throw core.poisonBy(error);
+    const poison = core.poisonBy(error);
+    // What memory shows may be of two checkpoints now: nobody is to see it.
+    for (const { handle } of core.current.values()) handle?.retire(poison);
+    throw poison;
   }
 }
 

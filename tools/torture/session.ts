@@ -169,7 +169,13 @@ class OneLife implements Session {
   moveOn(): void {
     const [one] = this.#readers;
     if (one === undefined) return;
-    one.reader.refresh();
+    try {
+      one.reader.refresh();
+    } catch (error) {
+      this.#readers.shift();
+      one.reader.abandon();
+      throw error;
+    }
     one.digest = combined(this.#committed);
     this.#expectReaders();
   }
