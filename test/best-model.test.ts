@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { best } from '../src/methods/best.ts';
 import type { Blocks } from '../src/types.ts';
-import { newSeed, type Random, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom, type Random } from './support/oracle.ts';
 import {
   busyOf,
   copyOf,
@@ -128,7 +128,7 @@ describe('killed before any store', () => {
       retract: arena.retract });
     let model: Model = new Map();
     let states = 0;
-    for (let round = 0; round < 300; round += 1) {
+    for (let round = 0; round < often(120, 600); round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
       stride = 1 + random(3);

@@ -19,7 +19,7 @@ import { best } from '../src/methods/best.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import { expectCode } from './support/expect-code.ts';
 import { crashed, type MemoryDisk, memoryDisk } from './support/memory-disk.ts';
-import { newSeed, type Random, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom, type Random } from './support/oracle.ts';
 import { codeOf } from './support/stores.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
@@ -87,7 +87,7 @@ describe('a crash', () => {
     const seed = newSeed();
     const random = randomFrom(seed);
     let gathered = 0;
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < often(4, 12); round++) {
       const { disk, file, model } = begun(random, 1 + random(8));
       const initial = disk.image();
       disk.log.length = 0;
@@ -256,7 +256,7 @@ const child = fileURLToPath(new URL('../dist/test/support/compressed-child.js', 
 
 test('a process that is killed again and again leaves what it had synced', async () => {
   const path = join(temporaryDirectory(), 'a.region');
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < often(5, 16); round++) {
     const reported = await killAfter(path, 2 + (round % 4), round * 3);
     const region = openRegion(compressed(path));
     expect(region.check()).toEqual([]);

@@ -1,11 +1,11 @@
 /** The build of native-shim, what the loader says where there is none, and the sanitizer run. */
 import { spawnSync } from 'node:child_process';
 import {
-  appendFileSync, cpSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync,
+  appendFileSync, cpSync, mkdirSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { builtShim, Scratch, SHIM_BINARY, SHIM_FOLDER } from './support/native.ts';
 
 const scratch = new Scratch();
@@ -19,12 +19,6 @@ beforeAll(() => {
 });
 
 afterAll(() => scratch.remove());
-
-afterEach(() => {
-  vi.doUnmock('node:fs');
-  vi.doUnmock('node:os');
-  vi.resetModules();
-});
 
 function build(words: string[], env: Record<string, string> = {}) {
   const script = join(copy, 'build.mjs');
@@ -73,58 +67,39 @@ test('a failing compiler and unknown options are told', () => {
   expect(build(['--fast'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/--fast/) });
 });
 
-test('the loader keeps the reason when the shim is not there', async () => {
-  vi.resetModules();
-  vi.doMock('node:fs', async (load) => ({
-    ...(await load<typeof import('node:fs')>()),
-    existsSync: (path: string) => path !== SHIM_BINARY && existsSync(path),
-  }));
-  const { loadShim, shimProblem } = await import('../src/native/load.ts');
-  expect(loadShim()).toBeNull();
-  expect(shimProblem()).toMatch(/was not built: node native-shim\/build\.mjs/);
-});
-
-test('the loader refuses a big-endian machine', async () => {
-  vi.resetModules();
-  vi.doMock('node:os', async (load) => ({
-    ...(await load<typeof import('node:os')>()),
-    endianness: () => 'BE',
-  }));
-  const { loadShim, shimProblem } = await import('../src/native/load.ts');
-  expect(loadShim()).toBeNull();
-  expect(shimProblem()).toMatch(/big-endian/);
-});
-
-/** A package of the loader alone, compiled as the project is; returns where the loader is. */
-function compiledPackage(home: string): string {
-  for (const name of ['src/native/load.ts', 'src/native/shim.ts', 'src/layout.ts']) {
+/** A package of the loader alone; returns where the loader is. */
+function packageOfLoader(home: string): string {
+  for (const name of ['dist/src/native/load.js', 'dist/src/layout.js']) {
     cpSync(join(SHIM_FOLDER, '..', name), join(home, name));
   }
-  cpSync(join(SHIM_FOLDER, '..', 'tsconfig.json'), join(home, 'tsconfig.json'));
   writeFileSync(join(home, 'package.json'), '{"name":"regionstore","type":"module"}');
-  symlinkSync(scratch.path('node_modules'), join(home, 'node_modules'));
-  const tsc = scratch.path('node_modules/typescript/bin/tsc');
-  const built = spawnSync(process.execPath, [tsc, '-p', home], { encoding: 'utf8' });
-  expect(built.stdout + built.stderr).toBe('');
   return join(home, 'dist', 'src', 'native', 'load.js');
 }
 
-test('the loader works from a compiled tree, and reports a shim that does not load', () => {
+test('the loader says why there is no shim: none, one that does not load, another machine', () => {
   const home = scratch.path('home');
   mkdirSync(join(home, 'native-shim', 'build'), { recursive: true });
-  const loader = compiledPackage(home);
-  const ask = `import { loadShim, shimProblem } from ${JSON.stringify(loader)};
-    console.log(loadShim() === null ? shimProblem() : loadShim().pageBytes);`;
-  const run = () => {
+  const loader = packageOfLoader(home);
+  const run = (before = '') => {
+    const ask = `${before}
+      const { loadShim, shimProblem } = await import(${JSON.stringify(loader)});
+      console.log(loadShim() === null ? shimProblem() : loadShim().pageBytes);`;
     const words = ['--input-type=module', '-e', ask];
-    return spawnSync(process.execPath, words, { encoding: 'utf8' }).stdout;
+    const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    return stdout;
   };
   const binary = join(home, 'native-shim', 'build', 'shim.node');
-  expect(run()).toMatch(/was not built/);
+  expect(run()).toMatch(/was not built: node native-shim\/build\.mjs/);
   writeFileSync(binary, 'damaged');
   expect(run()).toMatch(/does not load: .*shim\.node/);
   cpSync(SHIM_BINARY, binary);
   expect(run()).toBe('4096\n');
+  const bigEndian = `import os from 'node:os';
+    import { syncBuiltinESMExports } from 'node:module';
+    os.endianness = () => 'BE';
+    syncBuiltinESMExports();`;
+  expect(run(bigEndian)).toMatch(/big-endian/);
 });
 
 test('nothing is found by the sanitizers, in random use and misuse', ({ skip }) => {

@@ -32,7 +32,7 @@ describe('random graphs of every family', () => {
     'in %s, in steps: what is reachable stays, what was garbage goes', (_, method) => {
       const { heap, world } = tickingHeap(method);
       let most = 0;
-      for (let round = 0; round < often(6, 12); round++) {
+      for (let round = 0; round < often(4, 12); round++) {
         for (let i = 0; i < 600; i++) world.step();
         const live = world.reachable();
         const garbage = [...world.handles.keys()].filter((one) => !live.has(one));
@@ -53,7 +53,7 @@ describe('random graphs of every family', () => {
 
   test('in steps, and garbage is used again before it is freed', () => {
     const { heap, world } = tickingHeap();
-    for (let round = 0; round < often(8, 16); round++) {
+    for (let round = 0; round < often(5, 16); round++) {
       for (let i = 0; i < 500; i++) world.step();
       for (let steps = 1; !heap.collect({ handles: false, budgetMs: 1 }).done; steps++) {
         for (let i = 0; i < 3; i++) world.step();
@@ -67,7 +67,7 @@ describe('random graphs of every family', () => {
 
   test('in steps, given up now and then, while handles hold everything', () => {
     const { heap, world } = tickingHeap();
-    for (let round = 0; round < often(300, 500); round++) {
+    for (let round = 0; round < often(200, 500); round++) {
       for (let i = 0; i < 4; i++) world.step();
       heap.collect({ budgetMs: 1 + world.random(4) });
       if (world.random(40) === 0) heap.collect();

@@ -24,7 +24,7 @@ describe('random graphs of every family', () => {
   test.each([['slab', slab], ['best', best], ['debug(slab)', debug(slab, { sites: false })]])(
     'in %s: what a whole collection leaves is what is reachable', (_, method) => {
       const { heap, world } = tickingHeap(method);
-      for (let round = 0; round < often(12, 20); round++) {
+      for (let round = 0; round < often(8, 20); round++) {
         for (let i = 0; i < 120; i++) world.step();
         const busy = world.region.stat();
         const { objects, bytes, done } = heap.collect({ handles: false });
@@ -199,7 +199,7 @@ test('stat counts what is there', () => {
 });
 
 describe('large graphs', () => {
-  const MANY = often(1_000_000, 10_000_000);
+  const MANY = often(400_000, 10_000_000);
 
   /** Bytes that marking takes, besides a bit for each granule. */
   function stackBytes(heap: ObjectHeap, region: Region): number {

@@ -22,7 +22,7 @@ describe.each(METHODS)('random graphs in %s', (_, method) => {
     const { heap, region } = newHeap('256MiB', method);
     const world = new World(heap, region, randomFrom(newSeed()));
     let moved = 0;
-    for (let round = 0; round < often(8, 14); round++) {
+    for (let round = 0; round < often(5, 14); round++) {
       for (let i = 0; i < 400; i++) world.step();
       heap.collect({ handles: false });
       const before = region.stat().extent;
@@ -74,7 +74,7 @@ describe.each(METHODS)('random graphs in %s', (_, method) => {
 test.each([['slab', slab], ['best', best]])('%s: one of many sizes and times', (_, method) => {
   const random = randomFrom(newSeed());
   const Item = struct('Item', { id: u32, text: str });
-  for (let round = 0; round < often(2, 10); round++) {
+  for (let round = 0; round < often(1, 10); round++) {
     const { heap, region } = newHeap('256MiB', method);
     const all = heap.create(map(u32, any));
     heap.root.set('all', all);

@@ -43,7 +43,7 @@ describe.each([best, last])('$name', (method) => {
 
   test('who looks at a region sees what it is, not its memory', () => {
     using region = fresh();
-    expect(Object.keys(region)).toEqual(['name', 'method', 'id', 'roots']);
+    expect(Object.keys(region)).toEqual(['name', 'method', 'id', 'roots', 'recovery']);
   });
 
   test('newOf and oldOf refuse what is no size, the region unchanged', () => {

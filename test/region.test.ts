@@ -139,17 +139,17 @@ describe('hostile files', () => {
     region.close();
     const image = memory.bytes().slice();
     const outcomes = new Map<string, number>();
-    // Every byte of the header, the roots and the durable state, once, as they are the same under
-    // every method; some of what is unused or blocks.
+    // Most of the header, the roots and the durable state, once, as they are the same under every
+    // method, less of what is unused or blocks; in fuzz every byte.
     const stride = often(7, 1);
     const dense = method === best ? PAGE + STATE.bytes : 0;
-    for (let at = 0; at < 5 * PAGE; at += at < dense ? 1 : stride) {
+    for (let at = 0; at < 5 * PAGE; at += at < dense ? often(3, 1) : stride) {
       const damaged = image.slice();
       damaged[at] ^= 0xff;
       const outcome = outcomeOf(damaged);
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
-    expect(outcomes.get('ERR_CORRUPT')).toBeGreaterThan(method === best ? 80 : 10);
+    expect(outcomes.get('ERR_CORRUPT')).toBeGreaterThan(method === best ? 40 : 10);
     expect(outcomes.get('sound')).toBeGreaterThan(200);
     const codes: readonly string[] = [...ERROR_CODES, 'sound', 'findings'];
     expect([...outcomes.keys()].filter((key) => !codes.includes(key))).toEqual([]);

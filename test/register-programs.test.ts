@@ -36,7 +36,8 @@ describe.each<[string, () => string[], RegExp, number]>([
   ['tsc', () => [tsc, '--noEmit', '--pretty', 'false', '--lib', 'es5', '--skipLibCheck',
     join(project(), 'a.ts')],
     /typescript\/lib\/_?tsc\.js:\d+:readFile/, 2],
-  ['publint', () => [bin('publint', 'src', 'cli.js'), 'run', root], /publint\/src\/.*:\d+:/, 0],
+  ['publint', () => [bin('publint', 'src', 'cli.js'), 'run', root,
+    '--pack', 'false'], /publint\/src\/.*:\d+:/, 0],
   ['vitest', () => [bin('vitest', 'vitest.mjs'), 'run', '--root', fixture('')],
     /(vitest|vite)\/dist\/.*:\d+:/, 1],
 ])('%s', (name, command, place, status) => {

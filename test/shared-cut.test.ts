@@ -15,7 +15,7 @@ import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Address, Method, Region } from '../src/types.ts';
 import { cutting } from './support/cutting.ts';
 import { expectCode } from './support/expect-code.ts';
-import { newSeed, type Random, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom, type Random } from './support/oracle.ts';
 
 const CUT = new Error('cut short');
 
@@ -121,7 +121,7 @@ describe.each([...plain, ...wrapped])('$name', (method) => {
     const live: Live = new Map();
     for (let i = 0; i < 20; i++) hold(region, live, region.alloc(100));
     let cuts = 0;
-    for (let i = 0; i < 120; i++) {
+    for (let i = 0; i < often(70, 240); i++) {
       const [touched, call, kept] = randomCall(region, live, random);
       if (isCut(random(12), call)) {
         cuts += 1;
@@ -130,7 +130,7 @@ describe.each([...plain, ...wrapped])('$name', (method) => {
       }
       settle(region, live, touched, kept);
     }
-    expect(cuts, `seed ${seed}`).toBeGreaterThan(10);
+    expect(cuts, `seed ${seed}`).toBeGreaterThan(5);
   });
 });
 

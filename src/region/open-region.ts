@@ -12,7 +12,7 @@ import { assert, RegionError } from '../errors.ts';
 import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
 import type { RegionEvents, RegionFlags, TraceSink } from '../events.ts';
 import { revert, vacate } from '../tenants.ts';
-import type { Address, Crash, Discipline, Finding, Method, Region, RegionRecovery, RegionStat,
+import type { Address, Discipline, Finding, Method, Region, RegionRecovery, RegionStat,
   ResizeHow, Roots, Segment, TypedArrayConstructor } from '../types.ts';
 import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
@@ -49,7 +49,8 @@ export class OpenRegion implements Region {
   readonly method: string;
   readonly id: string;
   readonly roots: Roots;
-  #recovery: RegionRecovery | null = null;
+  /** Whoever opens it says so. */
+  recovery: RegionRecovery | null = null;
   readonly #table: RootTable;
   readonly #space: Space;
   readonly #ties: Ties;
@@ -100,16 +101,6 @@ export class OpenRegion implements Region {
 
   get closed(): boolean {
     return this.#closed;
-  }
-
-  get recovery(): RegionRecovery | null {
-    return this.#recovery;
-  }
-
-  /** It had not been closed; says what was found. */
-  recovered(crash: Crash): void {
-    const { busyBlocks, busyBytes } = this.stat();
-    this.#recovery = { crash, busyBlocks, busyBytes };
   }
 
   alloc(size: number): Address {

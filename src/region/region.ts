@@ -117,7 +117,10 @@ export function openRegion(discipline: Discipline, options?: RegionOptions): Reg
       if (discipline.lend === undefined) discipline.sync();
     } else verifySegments(space, header, name);
     const region = new OpenRegion(name, id, space, tied(space, id, wishes));
-    if (crash !== null) region.recovered(crash);
+    if (crash !== null) {
+      const { busyBlocks, busyBytes } = region.stat();
+      region.recovery = { crash, busyBlocks, busyBytes };
+    }
     region.announce('opened');
     return region;
   });

@@ -166,8 +166,8 @@ export interface Store extends Disposable {
    */
   transaction<T>(work: () => T): T;
   /**
-   * Of a store that was opened with `readOnly`: moves on to the newest checkpoint; false where there
-   * is none that is newer. Regions, heaps and buffers stay open and show it, their addresses are
+   * Of a store that was opened with `readOnly`: moves on to the newest checkpoint; false where it
+   * shows that already. Regions, heaps and buffers stay open and show it, their addresses are
    * good as far as the program that writes says so; handles of objects are stale, as are regions
    * that were dropped. A writer sees its own checkpoints at once: false.
    */

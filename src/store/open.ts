@@ -91,7 +91,7 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
     return withoutRaces(() => openWith(path, options, shim, pin, clock));
   } catch (error) {
     pin.release();
-    // A disk without room for the copy of a catalog: it is made elsewhere, and writers are kept out.
+    // A disk without room for the copy of a catalog: made elsewhere, and writers are kept out.
     const { code } = error as RegionError;
     if (code !== 'ERR_NO_SPACE' && code !== 'ERR_IO') throw error;
     return openWith(path, options, shim, null, clock);

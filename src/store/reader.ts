@@ -3,8 +3,8 @@
  * checkpoint. What a reader sees is one checkpoint: its catalog is a copy of that moment, its
  * region files are open from then on, and images that are not in them lie in its private memory.
  *
- * Where nothing can be written (other people's stores, read-only media, full disks) there is no pin:
- * the store is locked against writers instead.
+ * Where nothing can be written (other people's stores, read-only media, full disks) there is no
+ * pin: the store is locked against writers instead.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

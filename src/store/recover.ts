@@ -113,7 +113,8 @@ function removeLeftovers(core: StoreCore): number {
   const dir = join(core.dir, 'regions');
   const unknown = namesIn(dir)
     .map((name) => ({ name, match: REGION_NAME.exec(name) }))
-    .filter(({ match }) => match !== null && (match[2]?.startsWith('tmp') || !core.committed.has(match[1])));
+    .filter(({ match }) => match !== null
+      && (match[2]?.startsWith('tmp') || !core.committed.has(match[1])));
   for (const { name, match } of unknown) {
     if (match?.[2] === 'region') refuseCommitted(core, join(dir, name));
     if (match?.[2] === 'ring') refuseFilled(core, join(dir, name));

@@ -29,8 +29,8 @@ export const READER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a new generation lacks what waited',
-    patches: [{ find: 'for (const [page, image] of file.overlay) writeWhole(fd, image, page * PAGE);',
-      put: '' }],
+    patches: [{ put: '',
+      find: 'for (const [page, image] of file.overlay) writeWhole(fd, image, page * PAGE);' }],
     workloads: ['generations'],
   },
   {
