@@ -8,7 +8,6 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
-  ftruncateSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -47,9 +46,9 @@ export function openRegular(path: string, flags = 0, readOnly = false): number {
 }
 
 /** The same; null = there is no such file. */
-export function openIfThere(path: string): number | null {
+export function openIfThere(path: string, readOnly = false): number | null {
   try {
-    return openRegular(path);
+    return openRegular(path, 0, readOnly);
   } catch (error) {
     const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
     if (cause?.code === 'ENOENT') return null;
@@ -133,14 +132,22 @@ export function inodeOf(fd: number): string {
   return `${dev}:${ino}`;
 }
 
-/** Copies the first `bytes` of a file, in pieces; what is zeros stays a hole. */
-export function copyRange(from: number, to: number, bytes: number): void {
+/**
+ * Copies bytes [start, end) of a file to the same place in another, in pieces; what is zeros stays
+ * a hole. `onPiece` is given the bytes of each.
+ */
+export function copyRange(
+  from: number, to: number, start: number, end: number, onPiece: (bytes: number) => void = () => {},
+): void {
   const piece = new Uint8Array(COPY_BYTES);
-  for (let at = 0; at < bytes; at += piece.length) {
-    const had = readWhole(from, piece.subarray(0, Math.min(piece.length, bytes - at)), at);
-    if (piece.subarray(0, had).some((byte) => byte !== 0)) {
-      writeWhole(to, piece.subarray(0, had), at);
-    }
+  for (let at = start; at < end; at += piece.length) {
+    const had = readWhole(from, piece.subarray(0, Math.min(piece.length, end - at)), at);
+    if (!isZero(piece, had)) writeWhole(to, piece.subarray(0, had), at);
+    onPiece(had);
   }
-  ftruncateSync(to, bytes);
+}
+
+function isZero(piece: Uint8Array, count: number): boolean {
+  return count === 0 || (piece[0] === 0 && Buffer.compare(piece.subarray(1, count),
+    piece.subarray(0, count - 1)) === 0);
 }

@@ -37,6 +37,8 @@ export type { FollowOptions, Ring, RingRecovery } from './buffers/ring.ts';
 export type { RingRecord } from './buffers/ring-log.ts';
 export type { BufferOptions, RegionInfo, RegionOptions, RingOptions, Store, StoreStat }
   from './store/api.ts';
+export type { Backup, BackupOptions } from './store/backup.ts';
+export type { CheckOptions, StoreFinding } from './store/check.ts';
 export type { DiffCount, RegionDiff, StoreDiff } from './store/diff.ts';
 export type { AutoCheckpoint } from './store/auto-checkpoint.ts';
 export type { StoreOptions } from './store/open.ts';

@@ -95,6 +95,12 @@ export function bufferIn(region: Region, size: number | null, ties: BufferTies):
   return buffer;
 }
 
+/** Is there a buffer in the region, and nothing else? */
+export function isBuffer(region: Region): boolean {
+  return region.method === 'last' && region.roots.get(PLACE_ROOT) !== 0
+    && checkBufferIn(region).length === 0;
+}
+
 /** Broken invariants of the buffer in a region. */
 export function checkBufferIn(region: Region): Finding[] {
   const place = region.roots.get(PLACE_ROOT);

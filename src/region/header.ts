@@ -112,7 +112,6 @@ export function extentProblem(header: Header, slotBytes = SLOT_BYTES): HeaderPro
   return null;
 }
 
-/** ERR_CORRUPT or ERR_VERSION, for a region that is called `what`. */
 /** Who the region is, whatever its live fields say. The page has no identityProblem. */
 function readIdentity(page: Uint8Array): Identity {
   return {
@@ -123,6 +122,7 @@ function readIdentity(page: Uint8Array): Identity {
   };
 }
 
+/** ERR_CORRUPT or ERR_VERSION, for a region that is called `what`. */
 export function headerError(found: HeaderProblem, what: string): RegionError {
   const advice = found.code === 'ERR_VERSION'
     ? 'open it with a newer regionstore; it was not changed'
@@ -150,6 +150,20 @@ export function segmentProblem(page: Uint8Array, regionId: string, index: number
   if (readId(page, SEGMENT_HEADER.regionId) !== regionId) return 'it belongs to another region';
   if (view.getUint32(SEGMENT_HEADER.index, true) !== index) return 'it has another index';
   return null;
+}
+
+/** Makes the region of a header page another one, or that of another store. */
+export function identify(page: Uint8Array, { regionId, storeId }: Pick<Identity, 'regionId' |
+    'storeId'>): void {
+  writeId(page, HEADER.regionId, regionId);
+  writeId(page, HEADER.storeId, storeId);
+  viewOf(page).setUint32(HEADER.identityCrc, crc32c(page, 0, HEADER.identityBytes, 0), true);
+}
+
+/** The header of a later segment, for a region of another id. */
+export function identifySegment(page: Uint8Array, regionId: string): void {
+  writeId(page, SEGMENT_HEADER.regionId, regionId);
+  viewOf(page).setUint32(SEGMENT_HEADER.crc, crc32c(page, 0, SEGMENT_HEADER.bytes, 0), true);
 }
 
 /** The durable state as its 512 bytes, to be written at STATE.at of segment 0. */

@@ -6,7 +6,9 @@ import type { RegionEvents } from '../events.ts';
 import type { RecoverableBuffer } from '../buffers/buffer.ts';
 import type { Ring } from '../buffers/ring.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
-import type { Checkpoint, Finding, Method, Region } from '../types.ts';
+import type { Checkpoint, Method, Region } from '../types.ts';
+import type { Backup, BackupOptions } from './backup.ts';
+import type { CheckOptions, StoreFinding } from './check.ts';
 import type { StoreDiff } from './diff.ts';
 import type { Recovery } from './recover.ts';
 
@@ -172,8 +174,31 @@ export interface Store extends Disposable {
    * that were dropped. A writer sees its own checkpoints at once: false.
    */
   refresh(): boolean;
-  /** Broken invariants of the store and all its regions; `pages: false` skips page checksums. */
-  check(options?: { pages?: boolean }): Finding[];
+  /**
+   * A copy of the newest checkpoint, as a store in a directory that is made: consistent whatever
+   * goes on meanwhile, also from a reader beside the program that writes. Where the file system has
+   * reflinks, contents are shared until they change. Every page is read again and compared before
+   * the copy gets its name; an earlier copy is never replaced. Uncommitted changes and earlier
+   * checkpoints are not in it. Keeps this thread for as long as copying takes: of large stores, let
+   * a process beside do it (`regionstore backup`). ERR_EXISTS where there is something already,
+   * ERR_BAD_OPTION inside of the store, ERR_BUSY inside a transaction, ERR_CORRUPT where the store
+   * is damaged, ERR_NO_SPACE.
+   *
+   * @example store.backup('backups/monday');   // openStore('backups/monday') is this store then
+   */
+  backup(dir: string, options?: BackupOptions): Backup;
+  /**
+   * Takes in a region file as the region, heap or buffer `name`: of another store or of one whose
+   * catalog is lost (with the file of checksums beside it), or a region by itself that was closed.
+   * The file is copied and left as it is; a page that does not match its checksum and every broken
+   * invariant refuse it. The next checkpoint keeps it. ERR_NOT_FOUND, ERR_EXISTS (the name),
+   * ERR_CORRUPT, ERR_VERSION, ERR_BUSY (in use), ERR_NO_SPACE.
+   *
+   * @example store.adopt('rescued/4f….region', 'tasks');
+   */
+  adopt(file: string, name: string): RegionInfo;
+  /** Broken invariants of the store and all its regions. */
+  check(options?: CheckOptions): StoreFinding[];
   stat(): StoreStat;
   /**
    * Checkpoints what changed. When that fails with ERR_NO_SPACE, or a region's handler `close`

@@ -16,6 +16,7 @@ import { checkHeapIn } from '../objects/heap.ts';
 import type { Finding, Region } from '../types.ts';
 import type { StoreCore } from './core.ts';
 import { namesIn } from '../files.ts';
+import { openRegionFile } from './recover.ts';
 import { ringOf } from './rings.ts';
 
 const REGION_FILE = /^([0-9a-f]{32})\.(region|sums|ring)$/;
@@ -25,8 +26,17 @@ export interface StoreFinding extends Finding {
   readonly region?: string;
 }
 
+/** What is looked at; all of it by default. */
+export interface CheckOptions {
+  /** The checksum of every page, for which the region files are read whole. */
+  pages?: boolean;
+  /** The blocks of every region, and the objects of heaps. */
+  blocks?: boolean;
+}
+
 export function checkStore(
-  core: StoreCore, pages: boolean, handles: () => readonly RegionHandle[],
+  core: StoreCore, { pages, blocks }: Required<CheckOptions>,
+  handles: () => readonly RegionHandle[],
 ): StoreFinding[] {
   const findings: StoreFinding[] = [];
   for (const detail of core.catalog.check()) findings.push({ id: 'S1', address: 0, detail });
@@ -37,7 +47,7 @@ export function checkStore(
   for (const name of strangers) {
     findings.push({ id: 'S4', address: 0, detail: `regions/${name} is not part of the store` });
   }
-  for (const { region } of handles()) {
+  for (const { region } of blocks ? handles() : []) {
     const { name } = region;
     const found = region.check();
     // Heaps and buffers are built on blocks: where those are damaged, what they say is theirs.
@@ -50,8 +60,9 @@ export function checkStore(
     for (const finding of found) findings.push({ ...finding, region: entry.name });
   }
   for (const entry of core.current.values()) {
-    if (entry.file === null) continue;
-    const { file, name } = entry;
+    if (entry.kind === 'ring') continue;
+    const { name } = entry;
+    const file = entry.file ?? openRegionFile(core, entry);
     const report = (id: string, address: number, detail: string) =>
       findings.push({ id, address, detail, region: name });
     try {
@@ -67,7 +78,8 @@ export function checkStore(
   return findings;
 }
 
-function checkKind(kind: string | undefined, region: Region): Finding[] {
+/** Of what is kept in a region. */
+export function checkKind(kind: string | undefined, region: Region): Finding[] {
   if (kind === 'heap') return checkHeapIn(region, { now: () => performance.now() });
   return kind === 'buffer' ? checkBufferIn(region) : [];
 }

@@ -14,6 +14,7 @@ import type { Method, Region } from '../types.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from '../files.ts';
 import { isRegionName, openRegionFile } from './recover.ts';
+import { closeRing } from './rings.ts';
 import { removeRegionFiles } from './settle.ts';
 
 export function entryNamed(core: StoreCore, name: string): Entry {
@@ -145,6 +146,39 @@ export function restoreEntry(core: StoreCore, entry: Entry): void {
   if (entry.handle?.region.closed !== false) return;
   entry.handle.rename(row.name);
   entry.handle.revive();
+}
+
+export function dropEntry(core: StoreCore, name: string): void {
+  core.assertWritable();
+  const entry = entryNamed(core, name);
+  core.current.delete(name);
+  if (entry.born && core.depth === 0) {
+    discard(core, entry, 'dropped');
+    return;
+  }
+  entry.handle?.retire(stale(name, 'dropped'));
+  entry.handle = null;
+  closeRing(core, entry, stale(name, 'dropped'));
+  core.dropped.set(entry.id, entry);
+}
+
+export function renameEntry(core: StoreCore, from: string, to: string): void {
+  core.assertWritable();
+  assertName(to);
+  const entry = entryNamed(core, from);
+  if (from === to) return;
+  assertFree(core, to);
+  core.current.delete(from);
+  entry.name = to;
+  entry.handle?.rename(to);
+  core.current.set(to, entry);
+}
+
+/** ERR_EXISTS where there is one of the name. */
+export function assertFree(core: StoreCore, name: string): void {
+  const entry = core.current.get(name);
+  if (entry === undefined) return;
+  throw new RegionError('ERR_EXISTS', `there is a ${entry.kind} '${name}' already`);
 }
 
 /** ERR_MISMATCH where an entry is not what was asked for. */

@@ -3,7 +3,7 @@
  * writer goes on in a new file: a copy with everything that waited, which takes the old one's name.
  * Readers keep the old one until they let go of it. Each step leaves two whole files or one.
  */
-import { closeSync, constants, existsSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, ftruncateSync, renameSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { copyRange, openRegular, syncDirectory, syncFile, writeWhole } from '../files.ts';
 import { PAGE, STATE } from '../layout.ts';
@@ -18,7 +18,8 @@ export function beginGeneration(core: StoreCore, file: RegionFile): void {
   const fd = openRegular(temporary, constants.O_CREAT | constants.O_EXCL);
   try {
     const shim = core.mapper.name === 'shim' ? loadShim() : null;
-    if (shim?.clone(file.fd, fd) !== true) copyRange(file.fd, fd, file.length.bytes);
+    if (shim?.clone(file.fd, fd) !== true) copyRange(file.fd, fd, 0, file.length.bytes);
+    ftruncateSync(fd, file.length.bytes);
     for (const [page, image] of file.overlay) writeWhole(fd, image, page * PAGE);
     writeWhole(fd, file.state(), STATE.at);
     if (core.durable) syncFile(fd);

@@ -13,16 +13,18 @@ import { slab } from '../methods/slab.ts';
 import { heapIn, type ObjectHeap } from '../objects/heap.ts';
 import { flag, type Reader, type Readers, readOptions, size } from '../options.ts';
 import { events } from '../region/watch.ts';
-import type { Checkpoint, Finding, Method, Region } from '../types.ts';
+import type { Checkpoint, Method, Region } from '../types.ts';
 import type { BufferOptions, RegionInfo, RegionOptions, RingOptions, Store, StoreStat }
   from './api.ts';
 import type { CheckpointRow } from './catalog.ts';
-import { checkStore } from './check.ts';
+import { adoptRegion } from './adopt.ts';
+import { type Backup, backup, type BackupOptions } from './backup.ts';
+import { type CheckOptions, checkStore, type StoreFinding } from './check.ts';
 import { startAutoCheckpoints } from './auto-checkpoint.ts';
 import { takeCheckpoint } from './checkpoint.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { assertName, assertSame, createEntry, discard, entryNamed, extentOf, handleOf, restoreEntry,
-  rollbackEntry, stale } from './entries.ts';
+import { assertName, assertSame, createEntry, discard, dropEntry, entryNamed, extentOf, handleOf,
+  renameEntry, restoreEntry, rollbackEntry } from './entries.ts';
 import { systemError } from '../files.ts';
 import { openCore, type StoreOptions } from './open.ts';
 import { diffOf, type StoreDiff } from './diff.ts';
@@ -78,6 +80,7 @@ const REGION_READERS: Readers<RegionOptions> = {
 /** Gaps in image files that are left when the store is closed. */
 const SPARE_BYTES = 1024 * 1024;
 const RING_READERS: Readers<RingOptions> = { size };
+const CHECK_READERS: Readers<CheckOptions> = { pages: flag, blocks: flag };
 const BUFFER_READERS: Readers<BufferOptions> = { size, capacity: size };
 
 class DirectoryStore implements Store {
@@ -197,33 +200,11 @@ class DirectoryStore implements Store {
   }
 
   drop(name: string): void {
-    const core = this.#core;
-    core.assertWritable();
-    const entry = entryNamed(core, name);
-    core.current.delete(name);
-    if (entry.born && core.depth === 0) {
-      discard(core, entry, 'dropped');
-      return;
-    }
-    entry.handle?.retire(stale(name, 'dropped'));
-    entry.handle = null;
-    closeRing(core, entry, stale(name, 'dropped'));
-    core.dropped.set(entry.id, entry);
+    dropEntry(this.#core, name);
   }
 
   rename(from: string, to: string): void {
-    const core = this.#core;
-    core.assertWritable();
-    assertName(to);
-    const entry = entryNamed(core, from);
-    if (from === to) return;
-    if (core.current.has(to)) {
-      throw new RegionError('ERR_EXISTS', `there is a region '${to}' already`);
-    }
-    core.current.delete(from);
-    entry.name = to;
-    entry.handle?.rename(to);
-    core.current.set(to, entry);
+    renameEntry(this.#core, from, to);
   }
 
   checkpoint(label?: string): Checkpoint {
@@ -297,11 +278,23 @@ class DirectoryStore implements Store {
     return core.options.readOnly && refresh(core);
   }
 
-  check(options: { pages?: boolean } = {}): Finding[] {
-    this.#core.assertOpen();
-    const { pages = true } = readOptions(options, { pages: flag }, 'check');
-    const regions = [...this.#core.current.values()].filter(({ kind }) => kind !== 'ring');
-    return checkStore(this.#core, pages, () => regions.map((e) => handleOf(this.#core, e)));
+  check(options: CheckOptions = {}): StoreFinding[] {
+    const core = this.#core;
+    core.assertOpen();
+    const { pages = true, blocks = true } = readOptions(options, CHECK_READERS, 'check');
+    const regions = [...core.current.values()].filter(({ kind }) => kind !== 'ring');
+    return checkStore(core, { pages, blocks }, () => regions.map((e) => handleOf(core, e)));
+  }
+
+  backup(dir: string, options: BackupOptions = {}): Backup {
+    const { mapper } = this.#core;
+    return backup(this.#core, dir, options, (place) =>
+      openStore(place, { create: false, unsafeFileSystem: true, mapper: mapper.name }));
+  }
+
+  adopt(file: string, name: string): RegionInfo {
+    adoptRegion(this.#core, file, name);
+    return this.regions().find((region) => region.name === name) as RegionInfo;
   }
 
   stat(): StoreStat {

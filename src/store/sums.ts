@@ -4,11 +4,13 @@
  * synced; after a crash the images that are replayed give them again.
  */
 import { closeSync, constants, copyFileSync, existsSync, fstatSync, renameSync } from 'node:fs';
-import { PAGE, SUM_BYTES } from '../layout.ts';
-import { openIfThere, openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
+import { PAGE, SLOT_PAGES, STATE, SUM_BYTES } from '../layout.ts';
+import { copyRange, openIfThere, openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
 import type { Crc, RegionChange } from './record.ts';
 
 const PER_PAGE = PAGE / SUM_BYTES;
+/** Written past the checkpoints, so without a checksum. */
+const STATE_PAGE = STATE.at / PAGE;
 
 export class Sums {
   readonly path: string;
@@ -50,19 +52,64 @@ export class Sums {
     if (existsSync(this.path)) copyFileSync(this.path, temporary);
     else closeSync(openRegular(temporary, constants.O_CREAT));
     this.#write(temporary, isDurable);
+    this.#fresh.clear();
     renameSync(temporary, this.path);
   }
 
   /** Writes the collected checksums and syncs them. */
   save(isDurable: boolean): void {
     if (this.#fresh.size > 0) this.#write(this.path, isDurable);
+    this.#fresh.clear();
+  }
+
+  /** Those of a copy of the region's file, in which `images` lie as well. */
+  copyTo(path: string, images: Iterable<readonly [number, Uint8Array]>): void {
+    const to = openRegular(path, constants.O_CREAT | constants.O_EXCL);
+    const from = this.#held === undefined ? openIfThere(this.path, true) : this.#held;
+    try {
+      if (from !== null) copyRange(from, to, 0, fstatSync(from).size);
+    } finally {
+      if (from !== null && from !== this.#held) closeSync(from);
+      closeSync(to);
+    }
+    const sums = new Map(this.#fresh);
+    for (const [page, image] of images) sums.set(page, this.#crc(image, 0, PAGE, 0));
+    this.#write(path, true, sums);
+  }
+
+  /** The checksum of a page is another one from now on; saved at once. */
+  change(page: number, image: Uint8Array): void {
+    this.#write(this.path, true, new Map([[page, this.#crc(image, 0, PAGE, 0)]]));
+  }
+
+  /** Of every page in use of a region's file, as it is. */
+  rebuild(regionFd: number, segmentPages: readonly number[]): void {
+    const fd = openRegular(this.path, constants.O_CREAT);
+    const [image, table] = [new Uint8Array(PAGE), new Uint32Array(PER_PAGE)];
+    try {
+      segmentPages.forEach((pages, segment) => {
+        for (let first = 0; first < pages; first += PER_PAGE) {
+          table.fill(0);
+          for (let i = 0; i < PER_PAGE && first + i < pages; i++) {
+            const page = segment * SLOT_PAGES + first + i;
+            image.fill(0, readWhole(regionFd, image, page * PAGE));
+            if (page !== STATE_PAGE) table[i] = this.#crc(image, 0, PAGE, 0);
+          }
+          writeWhole(fd, new Uint8Array(table.buffer),
+            (segment * SLOT_PAGES + first) * SUM_BYTES);
+        }
+      });
+      syncFile(fd);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Opens the file as it is now, and goes on with it and nothing else. */
   hold(): void {
     this.release();
     this.#fresh.clear();
-    this.#held = openIfThere(this.path);
+    this.#held = openIfThere(this.path, true);
   }
 
   release(): void {
@@ -70,30 +117,21 @@ export class Sums {
     this.#held = undefined;
   }
 
-  #write(path: string, isDurable: boolean): void {
+  #write(path: string, isDurable: boolean, sums: ReadonlyMap<number, number> = this.#fresh): void {
     const fd = openRegular(path, constants.O_CREAT);
     try {
       const blocks = new Map<number, number[]>();
-      for (const page of this.#fresh.keys()) {
+      for (const page of sums.keys()) {
         const block = Math.floor(page / PER_PAGE);
         const list = blocks.get(block);
         if (list === undefined) blocks.set(block, [page]);
         else list.push(page);
       }
-      for (const [block, pages] of blocks) this.#patch(fd, block, pages);
+      for (const [block, pages] of blocks) patch(fd, block, pages, sums);
       if (isDurable) syncFile(fd);
     } finally {
       closeSync(fd);
     }
-    this.#fresh.clear();
-  }
-
-  #patch(fd: number, block: number, pages: readonly number[]): void {
-    const table = new Uint32Array(PER_PAGE);
-    const bytes = new Uint8Array(table.buffer);
-    readWhole(fd, bytes, block * PAGE);
-    for (const page of pages) table[page % PER_PAGE] = this.#fresh.get(page) as number;
-    writeWhole(fd, bytes, block * PAGE);
   }
 
   /** Pages of the region's file whose contents do not match their checksum. */
@@ -124,4 +162,14 @@ export class Sums {
       if (this.#crc(image, 0, PAGE, 0) !== sum) yield page;
     }
   }
+}
+
+function patch(
+  fd: number, block: number, pages: readonly number[], sums: ReadonlyMap<number, number>,
+): void {
+  const table = new Uint32Array(PER_PAGE);
+  const bytes = new Uint8Array(table.buffer);
+  readWhole(fd, bytes, block * PAGE);
+  for (const page of pages) table[page % PER_PAGE] = sums.get(page) as number;
+  writeWhole(fd, bytes, block * PAGE);
 }

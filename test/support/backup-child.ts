@@ -1,0 +1,17 @@
+/**
+ * Copies a store again and again until it is killed; says so before each copy and after it.
+ *
+ *   node backup-child.js STORE PLACE
+ */
+import { renameSync, rmSync, writeSync } from 'node:fs';
+import { openStore } from '../../src/store/store.ts';
+
+const [dir = '', place = ''] = process.argv.slice(2);
+const store = openStore(dir, { readOnly: true, unsafeFileSystem: true });
+for (let round = 0; ; round++) {
+  writeSync(1, `begin ${round}\n`);
+  store.backup(place);
+  writeSync(1, `made ${round}\n`);
+  renameSync(place, `${place}-old`);
+  rmSync(`${place}-old`, { recursive: true });
+}
