@@ -18,9 +18,8 @@ import { decodeState, extentProblem, headerError, type Header, readHeader }
 import type { Region } from '../types.ts';
 import { checkKind } from './check.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { assertFree, assertName, discard, handleOf } from './entries.ts';
+import { assertFree, assertName, discard, handleOf, removeIfPossible } from './entries.ts';
 import { copySegments, endOf, identifyFile } from './region-copy.ts';
-import { removeRegionFiles } from './settle.ts';
 import { Sums } from './sums.ts';
 
 /** What the file says it is. */
@@ -41,17 +40,14 @@ export function adoptRegion(core: StoreCore, file: unknown, name: string): void 
   const id = randomBytes(ID_BYTES).toString('hex');
   const path = core.regionPath(id);
   try {
-    const { header, segmentPages } = copyVerified(core, from, path);
-    // Of no checkpoint yet: should the process die before the next one, it is removed.
-    identifyFile(path, { regionId: id, storeId: core.id, sequence: 0, segmentPages },
-      core.mapper.crc);
+    const { header, segmentPages } = copyVerified(core, from, id);
     syncDirectory(dirname(path));
     const opened = core.openFile(id, header.capacity, segmentPages);
     const entry: Entry = { id, name, kind: 'region', method: header.method,
       capacity: header.capacity, born: true, file: opened, handle: null, ring: null };
     take(core, entry, from);
   } catch (error) {
-    removeRegionFiles(path);
+    removeIfPossible(path);
     throw systemError(`adopting ${from}`, error);
   }
 }
@@ -85,9 +81,10 @@ function kindOf(region: Region): string {
 }
 
 /** Copies the file and its checksums; what was copied is compared with them. */
-function copyVerified(core: StoreCore, from: string, path: string): Found {
+function copyVerified(core: StoreCore, from: string, regionId: string): Found {
   if (!existsSync(from)) throw new RegionError('ERR_NOT_FOUND', `there is no file ${from}`);
   const source = openRegular(from, 0, true);
+  const path = core.regionPath(regionId);
   const temporary = path.replace(/\.region$/, '.tmp');
   try {
     const to = openRegular(temporary, constants.O_CREAT | constants.O_EXCL);
@@ -98,6 +95,9 @@ function copyVerified(core: StoreCore, from: string, path: string): Found {
       const sums = new Sums(path, core.mapper.crc);
       if (found.header.storeId === '') sums.rebuild(to, found.segmentPages);
       else compareSums(core, from, { sums, to, found });
+      // Of no checkpoint yet: should the process die before the next one, it is removed.
+      identifyFile(to, sums, { regionId, storeId: core.id, sequence: 0,
+        segmentPages: found.segmentPages });
       syncFile(to);
       renameSync(temporary, path);
       return found;

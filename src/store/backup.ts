@@ -18,7 +18,7 @@ import type { Store } from './api.ts';
 import { Catalog, type RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { openRegionFile } from './recover.ts';
-import { bytesInUse, copyRegion, identifyFile } from './region-copy.ts';
+import { bytesInUse, copyRegion } from './region-copy.ts';
 import { ringOf } from './rings.ts';
 
 export interface BackupOptions {
@@ -185,15 +185,10 @@ class Copying {
     const file = this.#fileOf(entry);
     file.verify(this.#core.pin === null);
     const path = join(this.#dir, 'regions', `${entry.id}.region`);
-    const isShared = copyRegion(file, path,
-      { shim: this.#shim, onPiece: (bytes) => this.#count(bytes) });
+    const isShared = copyRegion(file, path, { storeId: this.#id, shim: this.#shim,
+      crc: this.#core.mapper.crc, onPiece: (bytes) => this.#count(bytes) });
     if (isShared) this.#shared += bytesInUse(file.committedPages);
-    const { sequence } = file;
-    if (this.#id !== this.#core.id) {
-      identifyFile(path, { regionId: entry.id, storeId: this.#id, sequence,
-        segmentPages: file.committedPages }, this.#core.mapper.crc);
-    }
-    return { ...row, sequence };
+    return { ...row, sequence: file.sequence };
   }
 
   #copyRing(entry: Entry, row: RegionRow): RegionRow {

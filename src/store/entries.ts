@@ -110,7 +110,7 @@ export function discard(core: StoreCore, entry: Entry, how: string): void {
 }
 
 /** Files that were never committed: what cannot be removed now is removed by the next opening. */
-function removeIfPossible(path: string): void {
+export function removeIfPossible(path: string): void {
   try {
     removeRegionFiles(path);
   } catch (error) {

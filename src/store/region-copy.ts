@@ -7,10 +7,13 @@ import { copyRange, openRegular, readWhole, syncFile, writeWhole } from '../file
 import { PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
 import type { Shim } from '../native/shim.ts';
 import { encodeState, identify, identifySegment } from '../region/header.ts';
+import type { Crc } from './record.ts';
 import type { RegionFile } from './region-file.ts';
 import { Sums } from './sums.ts';
 
 export interface CopyTies {
+  readonly storeId: string;
+  readonly crc: Crc;
   /** For copies that share their disk with the original, where the file system can. */
   readonly shim: Shim | null;
   /** Given the bytes of each piece. */
@@ -22,8 +25,13 @@ export function bytesInUse(segmentPages: readonly number[]): number {
   return segmentPages.reduce((n, pages) => n + pages * PAGE, 0);
 }
 
-/** Copies what is committed to a new file. True where it shares its disk with the original. */
-export function copyRegion(file: RegionFile, path: string, { shim, onPiece }: CopyTies): boolean {
+/**
+ * Copies what is committed to a new file, of a region of the store `storeId`. True where it shares
+ * its disk with the original.
+ */
+export function copyRegion(
+  file: RegionFile, path: string, { storeId, shim, crc, onPiece }: CopyTies,
+): boolean {
   const pages = file.committedPages;
   const fd = openRegular(path, constants.O_CREAT | constants.O_EXCL);
   try {
@@ -36,9 +44,10 @@ export function copyRegion(file: RegionFile, path: string, { shim, onPiece }: Co
         writeWhole(fd, image, page * PAGE);
       }
     }
-    writeWhole(fd, file.state(), STATE.at);
-    syncFile(fd);
     file.sums.copyTo(path.replace(/\.region$/, '.sums'), file.overlay);
+    identifyFile(fd, new Sums(path, crc),
+      { regionId: file.id, storeId, sequence: file.sequence, segmentPages: pages });
+    syncFile(fd);
     return isShared;
   } finally {
     closeSync(fd);
@@ -71,26 +80,18 @@ export interface CopyIdentity {
 
 /** The file of a region becomes that of another one: headers, state, and their checksums. */
 export function identifyFile(
-  path: string, { regionId, storeId, sequence, segmentPages }: CopyIdentity,
-  crc: ConstructorParameters<typeof Sums>[1],
+  fd: number, sums: Sums, { regionId, storeId, sequence, segmentPages }: CopyIdentity,
 ): void {
-  const sums = new Sums(path, crc);
-  const fd = openRegular(path);
-  try {
-    const page = new Uint8Array(PAGE);
-    segmentPages.forEach((pages, segment) => {
-      if (pages === 0) return;
-      const at = segment * SLOT_BYTES;
-      readWhole(fd, page, at);
-      if (segment === 0) identify(page, { regionId, storeId });
-      else identifySegment(page, regionId);
-      writeWhole(fd, page, at);
-      sums.change(segment * SLOT_PAGES, page);
-    });
-    writeWhole(fd, encodeState({ sequence, clean: false, regionId, bootId: '', segmentPages }),
-      STATE.at);
-    syncFile(fd);
-  } finally {
-    closeSync(fd);
-  }
+  const page = new Uint8Array(PAGE);
+  segmentPages.forEach((pages, segment) => {
+    if (pages === 0) return;
+    const at = segment * SLOT_BYTES;
+    readWhole(fd, page, at);
+    if (segment === 0) identify(page, { regionId, storeId });
+    else identifySegment(page, regionId);
+    writeWhole(fd, page, at);
+    sums.change(segment * SLOT_PAGES, page);
+  });
+  writeWhole(fd, encodeState({ sequence, clean: false, regionId, bootId: '', segmentPages }),
+    STATE.at);
 }

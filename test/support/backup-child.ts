@@ -12,6 +12,7 @@ for (let round = 0; ; round++) {
   writeSync(1, `begin ${round}\n`);
   store.backup(place);
   writeSync(1, `made ${round}\n`);
-  renameSync(place, `${place}-old`);
-  rmSync(`${place}-old`, { recursive: true });
+  const old = `${place}-${process.pid}-${round}`;
+  renameSync(place, old);
+  rmSync(old, { recursive: true });
 }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { openStore } from '../../src/store/store.ts';
-import { digestOf, HOLDS, type Store, type StoreOptions } from './session.ts';
+import { copiesIn, COPIES, digestOf, HOLDS, type Store, type StoreOptions } from './session.ts';
 
 function refuseFindings(store: Store, when: string): void {
   const findings = store.check();
@@ -30,13 +30,33 @@ function refuseLostHistory(store: Store, digest: string): void {
   if (digestOf(store) !== digest) throw new Error(`checkpoint ${last} is not restored`);
 }
 
+/** Every backup beside it is whole and holds what it is called after; none that it counts lacks. */
+function refuseBadCopies(store: Store, disk: string): void {
+  const copies = copiesIn(disk);
+  const counted = store.has('plain') ? store.region('plain').roots.get(COPIES) / 16 : 0;
+  if (copies.length < counted) {
+    throw new Error(`${counted} backups were made, ${copies.length} are there`);
+  }
+  for (const { path, digest } of copies) {
+    const copy = openStore(path, { unsafeFileSystem: true, create: false });
+    try {
+      refuseFindings(copy, `the backup ${path}`);
+      const found = digestOf(copy);
+      if (found !== digest) throw new Error(`the backup ${path} holds ${found}`);
+    } finally {
+      copy.abandon();
+    }
+  }
+}
+
 type End = 'close' | 'abandon';
 
-function lookAt(store: Store, when: string, end: End, checks: boolean): string {
+function lookAt(store: Store, when: string, end: End, checks: boolean, disk?: string): string {
   let digest = '';
   try {
     digest = digestOf(store);
     if (checks) refuseFindings(store, when);
+    if (disk !== undefined) refuseBadCopies(store, disk);
     if (checks) refuseLostHistory(store, digest);
   } catch (error) {
     store.abandon();
@@ -51,7 +71,7 @@ function lookAt(store: Store, when: string, end: End, checks: boolean): string {
 export function examineStore(disk: string, mapper: 'shim' | 'file', end: End): string {
   const dir = join(disk, 'store');
   const options: StoreOptions = { unsafeFileSystem: true, mapper };
-  const digest = lookAt(openStore(dir, options), 'the first opening', end, true);
+  const digest = lookAt(openStore(dir, options), 'the first opening', end, true, disk);
   const again = openStore(dir, options);
   const { recovery } = again;
   const found = lookAt(again, 'the second opening', 'abandon', end === 'close');

@@ -9,6 +9,7 @@ import type { Mutant, Patch } from './mutant.ts';
 import { ASYNC_MUTANTS } from './mutants-async.ts';
 import { BUFFER_MUTANTS } from './mutants-buffers.ts';
 import { HISTORY_MUTANTS } from './mutants-history.ts';
+import { COPY_MUTANTS } from './mutants-copies.ts';
 import { READER_MUTANTS } from './mutants-readers.ts';
 
 
@@ -138,6 +139,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...BUFFER_MUTANTS,
   ...HISTORY_MUTANTS,
   ...READER_MUTANTS,
+  ...COPY_MUTANTS,
 ];
 
 /** A pattern that takes any white space for white space. */

@@ -3,6 +3,7 @@
  * everything a program can see, so that whoever finds the disk later knows what it should hold.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ObjectHeap } from '../../src/objects/heap.ts';
 import { openStore, regionIn } from '../../src/store/store.ts';
@@ -60,6 +61,21 @@ export function digestOf(store: Store): string {
   return combined(digestsOf(store));
 }
 
+/** Root that counts backups, in the region `plain`. */
+export const COPIES = 'copies';
+const COPY = 'copy-';
+
+/** A backup is called after what it holds. */
+function copyName(digest: string): string {
+  return `${COPY}${digest.replace(':', '-')}`;
+}
+
+/** Backups beside the store, each with the digest of what it has to hold. */
+export function copiesIn(dir: string): { path: string; digest: string }[] {
+  return readdirSync(dir).filter((name) => name.startsWith(COPY)).map((name) =>
+    ({ path: join(dir, name), digest: name.slice(COPY.length).replace('-', ':') }));
+}
+
 export interface Session {
   readonly random: Random;
   readonly marks: Marks;
@@ -77,6 +93,10 @@ export interface Session {
   leave(): void;
   /** Every reader leaves, whatever the disk says. */
   leaveAll(): void;
+  /** A backup beside the store, called after what it has to hold; the store counts them. */
+  copy(): void;
+  /** A region of the newest backup becomes the region `name`; false = there is none. */
+  adopt(name: string): boolean;
   /** Back to some checkpoint that this life took and that is still listed; false = none. */
   restore(): boolean;
   /** The same for one buffer; every other region is on disk as it was. */
@@ -126,6 +146,8 @@ class OneLife implements Session {
   /** Checkpoints that were begun and not waited for. */
   readonly #flying: { k: number; next: ReadonlyMap<string, string> }[] = [];
   readonly #readers: { reader: Store; digest: string }[] = [];
+  /** Backups of this life. */
+  #copies: readonly string[] = [];
   #store: Store | null = null;
 
   constructor(options: SessionOptions) {
@@ -186,6 +208,23 @@ class OneLife implements Session {
 
   leaveAll(): void {
     for (const { reader } of this.#readers.splice(0)) if (!reader.closed) reader.abandon();
+  }
+
+  copy(): void {
+    const place = join(this.#options.dir, copyName(combined(this.#committed)));
+    if (existsSync(place)) return;
+    this.store.backup(place);
+    this.#copies = [...this.#copies, place];
+    // What a checkpoint from here on says is there has to be there.
+    this.region('plain').roots.set(COPIES, copiesIn(this.#options.dir).length * 16);
+  }
+
+  adopt(name: string): boolean {
+    const regions = this.#copies.flatMap((place) => readdirSync(join(place, 'regions'))
+      .filter((file) => file.endsWith('.region')).map((file) => join(place, 'regions', file)));
+    if (regions.length === 0) return false;
+    this.store.adopt(this.random.pick(regions), name);
+    return true;
   }
 
   #expectReaders(): void {

@@ -8,6 +8,7 @@ import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
+import { copies } from './workloads-copies.ts';
 import { generations, readerChanges, readerRecovery, readers, readerStep }
   from './workloads-readers.ts';
 import { asyncStep, backAndForth, flights } from './workloads-async.ts';
@@ -279,7 +280,7 @@ const roaming: Workload = {
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
   reopen, objects, normal, roaming, buffers, transactions,
   history, historyPending, historyShrink, joining, flights, backAndForth,
-  readers, generations, readerRecovery, readerChanges];
+  readers, generations, readerRecovery, readerChanges, copies];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
