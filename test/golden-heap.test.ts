@@ -42,7 +42,7 @@ const CHANGES: Record<string, [Record<string, Kind>, Record<string, unknown>, ob
       g: GOLDEN.date }],
 };
 
-describe.each(readdirSync(golden).sort())('%s', (version) => {
+describe.each(readdirSync(golden).filter((name) => name.startsWith('v')).sort())('%s', (version) => {
   test('every kind', () => within(version, (heap) => {
     const all = heap.root.get('all') as Loose;
     const { self, ...rest } = all.toJS();

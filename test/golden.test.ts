@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { compressed } from '../src/disciplines/compressed.ts';
 import { file } from '../src/disciplines/file.ts';
-import { VERSION } from '../src/layout.ts';
+import { CATALOG_VERSION, VERSION } from '../src/layout.ts';
 import { openRegion } from '../src/region/region.ts';
 import type { Region } from '../src/types.ts';
 import { MAPPERS, open, temporaryFolder } from './support/stores.ts';
 
 const golden = fileURLToPath(new URL('fixtures/golden', import.meta.url));
-const versions = readdirSync(golden).sort();
+const versions = readdirSync(golden).filter((name) => name.startsWith('v')).sort();
+const catalogs = readdirSync(golden).filter((name) => name.startsWith('catalog-v')).sort();
 
 /** What tools/golden.ts put there. */
 function expectFilled(region: Region, seed: number): void {
@@ -34,6 +35,35 @@ function copyOf(version: string, name: string): string {
 
 test('there are files of every version up to this one', () => {
   expect(versions).toEqual(Array.from({ length: VERSION }, (_, i) => `v${i + 1}`));
+  // Version 1 of the catalog is that of the stores in v1.
+  expect(catalogs).toEqual(Array.from({ length: CATALOG_VERSION - 1 },
+    (_, i) => `catalog-v${i + 2}`));
+});
+
+describe.each(catalogs)('%s', (version) => {
+  test.each(MAPPERS)('history, a buffer and a ring, %s', (mapper) => {
+    for (const [name, crash] of [['closed', null], ['died', 'unknown']] as const) {
+      const store = open(copyOf(version, name), { mapper });
+      expect(store.recovery?.crash ?? null).toBe(crash);
+      expect(store.check()).toEqual([]);
+      for (const value of [3, 1, 2]) {
+        store.restore(`golden ${value}`);
+        expect(new Set(store.buffer('frame').bytes)).toEqual(new Set([value]));
+        const expected = [['heap'], ['renamed'], []][value - 1] as string[];
+        expect(store.regions().map((region) => region.name))
+          .toEqual(['events', 'frame', ...expected]);
+        for (const region of expected) expectFilled(store.region(region), 3);
+      }
+      const texts = [...store.ring('events')].map(({ seq, bytes }) =>
+        `${seq} ${Buffer.from(bytes)}`);
+      expect(texts).toEqual(Array.from({ length: texts.length }, (_, i) => {
+        const before = 150 - texts.length + i;
+        return `${before + 1} event ${Math.floor(before / 50) + 1} ${before % 50}`;
+      }));
+      expect(texts.length).toBeGreaterThan(40);
+      expect(store.check()).toEqual([]);
+    }
+  });
 });
 
 describe.each(versions)('%s', (version) => {

@@ -10,11 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { best, compressed, createRegion, debug, file, last, openStore, pool, profile, slab }
   from '../src/index.ts';
 import type { Discipline, Method, Region, Store } from '../src/index.ts';
-import { PAGE, VERSION } from '../src/layout.ts';
+import { CATALOG_VERSION, PAGE, VERSION } from '../src/layout.ts';
 import { heapIn } from '../src/objects/heap.ts';
 import { fillHeap } from './golden-heap.ts';
 
-const folder = fileURLToPath(new URL(`../../test/fixtures/golden/v${VERSION}`, import.meta.url));
+const goldens = fileURLToPath(new URL('../../test/fixtures/golden', import.meta.url));
+const folder = join(goldens, `v${VERSION}`);
 
 /** The contents test/golden.test.ts expects of a region. */
 function fill(region: Region, seed: number): void {
@@ -42,7 +43,22 @@ function fillPool(region: Region): void {
   }
 }
 
-function writeStores(): void {
+/** Three checkpoints to go back to, and a ring. */
+function buildHistory(store: Store): void {
+  const frame = store.buffer('frame', { size: 20_000 });
+  const ring = store.ring('events', { size: 4096 });
+  fill(store.region('heap', { capacity: '16MiB' }), 3);
+  for (let value = 1; value <= 3; value++) {
+    frame.bytes.fill(value);
+    if (value === 2) store.rename('heap', 'renamed');
+    if (value === 3) store.drop('renamed');
+    for (let i = 0; i < 50; i++) ring.append(`event ${value} ${i}`);
+    store.checkpoint(`golden ${value}`);
+  }
+}
+
+/** A store that is closed, and the same as its process died before. */
+function writeStores(folder: string, build: (store: Store) => void): void {
   const work = join(folder, 'work');
   const store = openStore(work, { unsafeFileSystem: true, inlinePages: 1 });
   build(store);
@@ -76,7 +92,9 @@ function packed(path: string): Discipline {
 
 function main(): void {
   mkdirSync(folder, { recursive: true });
-  if (!existsSync(join(folder, 'closed'))) writeStores();
+  if (!existsSync(join(folder, 'closed'))) writeStores(folder, build);
+  const catalogs = join(goldens, `catalog-v${CATALOG_VERSION}`);
+  if (!existsSync(catalogs)) writeStores(catalogs, buildHistory);
   for (const [name, discipline, method, contents] of REGIONS) {
     const path = join(folder, name);
     if (existsSync(path)) continue;
