@@ -32,7 +32,10 @@ export const RING = {
   /** Low 32 bits of `last`, for those who wait. */
   turn: 152,
   liveEnd: 156,
+  /** Positions of the first record that begins in each piece of the circle. */
+  marks: 2048,
 } as const;
+export const RING_MARKS = 256;
 
 /** A record begins at a multiple of 16 and never goes over the end of the circle. */
 export const RING_RECORD = {

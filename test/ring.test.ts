@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openRing, type OpenRing, type Ring } from '../src/buffers/ring.ts';
 import { RING, RING_RECORD, RING_START } from '../src/layout-ring.ts';
+import { crc32c } from '../src/native/crc32c.ts';
 import { loadShim } from '../src/native/load.ts';
 import { type Random, split } from '../tools/torture/random.ts';
 import { codeOf, MAPPERS, open, temporaryFolder } from './support/stores.ts';
@@ -80,8 +81,55 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
       const found = texts(ring);
       expect(found.length).toBeGreaterThan(0);
       expect(found).toEqual(all.slice(-found.length));
+      const count = random.int(20);
+      const tail = ring.tail(count).map(({ bytes }) => text(bytes));
+      expect(tail).toEqual(count === 0 ? [] : found.slice(-count));
     }
     expect([ring.damaged, ring.check()]).toEqual([0, []]);
+  });
+
+  test('the newest ones are found from the end, in a ring of many laps too', () => {
+    const random = split(8, `tail ${mapper}`);
+    const dir = temporaryFolder();
+    const store = open(dir, { mapper });
+    const ring = store.ring('r', { size: '64KiB' });
+    for (let i = 1; i <= 8000; i++) {
+      ring.append(`${i} ${'x'.repeat(random.int(60))}`);
+      if (i % 97 !== 0) continue;
+      const count = 1 + random.int(i % 2 === 0 ? 20 : 600);
+      const found = ring.tail(count).map(({ seq }) => seq);
+      expect(found).toEqual(seqs(ring).slice(-count));
+    }
+    using reader = open(dir, { mapper, readOnly: true });
+    expect(reader.ring('r').tail(3).map(({ seq }) => seq)).toEqual([7998, 7999, 8000]);
+    const copied = join(temporaryFolder(), 'dead.ring');
+    writeFileSync(copied, readFileSync(ringFile(dir)));
+    const dead = alone(copied, mapper);
+    expect(dead.recovery?.records).toBe(seqs(ring).length);
+    expect(dead.tail(2).map(({ seq }) => seq)).toEqual([7999, 8000]);
+    for (let i = 1; i <= 300; i++) dead.append('more');
+    expect(dead.tail(301).map(({ seq }) => seq)[0]).toBe(8000);
+    dead.close();
+    store.close();
+  });
+
+  test('what looks like a record in a payload is none', () => {
+    const file = left(mapper, ['one', 'two'], 8192);
+    const ring = alone(file, mapper);
+    const head = new DataView(readFileSync(file).buffer.slice(RING.head)).getFloat64(0, true);
+    const forged = Buffer.alloc(RING_RECORD.payload + 6);
+    forged.writeUInt32LE(6, RING_RECORD.length);
+    forged.writeDoubleLE(1e6, RING_RECORD.sequence);
+    forged.writeDoubleLE(head + RING_RECORD.payload, RING_RECORD.position);
+    forged.write('forged', RING_RECORD.payload);
+    forged.writeUInt32LE(crc32c(forged, 4, forged.length - 4, 0), RING_RECORD.crc);
+    ring.append(forged);
+    ring.append('four');
+    ring.retire(new Error('died'));
+    const again = alone(file, mapper);
+    expect(seqs(again)).toEqual([1, 2, 3, 4]);
+    expect([again.last, again.tail(1)[0]?.seq, again.check()]).toEqual([4, 4, []]);
+    again.close();
   });
 
   test('a process that dies loses nothing, and says so', () => {

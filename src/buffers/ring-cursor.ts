@@ -14,12 +14,15 @@ export class Cursor {
   #before = 0;
   #lost = 0;
 
+  /** `start` = position of the record to begin with; by default that of the oldest. */
   constructor(
     log: RingLog, assertUsable: () => void, miss: (before: number, count: number) => void,
+    start = -1,
   ) {
     this.#log = log;
     this.#assertUsable = assertUsable;
     this.#miss = miss;
+    this.#position = start;
   }
 
   /** Records that were overwritten before they were read, since it was last asked. */

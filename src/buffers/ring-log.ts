@@ -7,7 +7,7 @@
  * `tail` after a machine crash: then the records themselves say where they belong.
  */
 import { assert } from '../errors.ts';
-import { RING, RING_RECORD, RING_START } from '../layout-ring.ts';
+import { RING, RING_MARKS, RING_RECORD, RING_START } from '../layout-ring.ts';
 import type { RingMemory } from './ring-memory.ts';
 
 const { crc: CRC, length: LENGTH, sequence: SEQUENCE, time: AT, position: POSITION,
@@ -16,6 +16,7 @@ const HEAD = RING.head / 8;
 const TAIL = RING.tail / 8;
 const LAST = RING.last / 8;
 const TURN = RING.turn / 4;
+const MARKS = RING.marks / 8;
 /** The length of what fills up the circle where a record does not fit before its end. */
 const FILLER = 0xffffffff;
 
@@ -44,6 +45,8 @@ export class RingLog {
   readonly size: number;
   /** Largest payload, bytes: half of the circle is always there to be read. */
   readonly most: number;
+  /** The circle is marked in pieces of 2^shift bytes. */
+  readonly #shift: number;
 
   constructor(memory: RingMemory) {
     const { buffer, byteOffset, length } = memory.bytes;
@@ -54,6 +57,7 @@ export class RingLog {
     this.#numbers = new Float64Array(buffer, byteOffset, length / 8);
     this.size = length - RING_START;
     this.most = Math.floor(this.size / 2 / ALIGN) * ALIGN - PAYLOAD;
+    this.#shift = Math.max(4, Math.ceil(Math.log2(this.size / RING_MARKS)));
   }
 
   get head(): number {
@@ -123,11 +127,30 @@ export class RingLog {
     const from = start + LENGTH;
     this.#words[start / 4] = this.#memory.crc(this.#bytes, from, PAYLOAD - LENGTH + length, 0);
     this.#memory.store(start, total);
+    this.#mark(head, start - RING_START);
     this.#numbers[HEAD] = head + total;
     this.#numbers[LAST] = sequence;
     Atomics.store(this.#words, TURN, sequence | 0);
     this.#memory.store(RING.tail, RING.liveEnd - RING.tail);
     return sequence;
+  }
+
+  /** The first record of this lap in its piece; `at` = where in the circle it begins. */
+  #mark(position: number, at: number): void {
+    const piece = MARKS + (at >>> this.#shift);
+    const mark = this.#numbers[piece] as number;
+    if (mark !== 0 && mark >= position - at) return;
+    this.#numbers[piece] = position;
+    this.#memory.store(piece * 8, 8);
+  }
+
+  /** Positions of records that can be begun with, the newest first. What they say is not checked. */
+  marks(): number[] {
+    this.#memory.load(RING.marks, RING_MARKS * 8);
+    const { head, tail } = this;
+    return [...this.#numbers.subarray(MARKS, MARKS + RING_MARKS)]
+      .filter((position) => position > tail && position < head && position % ALIGN === 0)
+      .sort((a, b) => b - a);
   }
 
   /** The oldest records go, as far as the circle is to be written. */
@@ -226,7 +249,10 @@ export class RingLog {
       const position = this.#numbers[(RING_START + at + POSITION) / 8] as number;
       if (!Number.isSafeInteger(position) || position < 0 || position % this.size !== at) continue;
       const found = this.recordAt(position);
-      if (found !== null && found.record.seq > 0) yield { ...found, position };
+      if (found === null || found.record.seq === 0) continue;
+      yield { ...found, position };
+      // What a payload says is no record.
+      at += found.next - position - ALIGN;
     }
   }
 
@@ -236,6 +262,8 @@ export class RingLog {
     this.#numbers[HEAD] = head;
     this.#numbers[LAST] = last;
     Atomics.store(this.#words, TURN, last | 0);
+    this.#numbers.fill(0, MARKS, MARKS + RING_MARKS);
+    this.#memory.store(RING.marks, RING_MARKS * 8);
     this.#memory.store(RING.tail, RING.liveEnd - RING.tail);
   }
 }

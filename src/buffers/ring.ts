@@ -203,12 +203,28 @@ class RingInFile implements OpenRing {
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new RegionError('ERR_BAD_OPTION', `tail: ${String(count)} is no count of records`);
     }
-    const newest: RingRecord[] = [];
-    for (const record of this) {
-      newest.push(record);
-      if (newest.length > count) newest.shift();
+    this.#assertUsable();
+    this.#log.refresh();
+    // Twice as far back each time, until there are enough behind a mark.
+    const marks = this.#log.marks();
+    for (let back = 1; back <= marks.length; back *= 2) {
+      const start = marks[back - 1] as number;
+      const found = this.#log.recordAt(start) === null ? [] : this.#newest(count, start);
+      if (found.length === count) return found;
     }
-    return newest;
+    return this.#newest(count, -1);
+  }
+
+  /** The newest `count` records of those from `start` on; -1 = of all. */
+  #newest(count: number, start: number): RingRecord[] {
+    const newest: RingRecord[] = [];
+    const cursor = this.#cursor(start);
+    for (let record = cursor.next(); record !== null; record = cursor.next()) {
+      newest.push(record);
+      // Now and then as many as there are too many.
+      if (newest.length === 2 * count + 1) newest.splice(0, count + 1);
+    }
+    return newest.slice(Math.max(0, newest.length - count));
   }
 
   *[Symbol.iterator](): Generator<RingRecord> {
@@ -317,10 +333,10 @@ class RingInFile implements OpenRing {
     return { crash, records: live.length, damaged: this.damaged };
   }
 
-  #cursor(): Cursor {
+  #cursor(start = -1): Cursor {
     return new Cursor(this.#log, () => this.#assertUsable(), (before, count) => {
       this.#missing.set(before, count);
-    });
+    }, start);
   }
 
   /** Something may have been appended, or it is to end. */
