@@ -88,6 +88,42 @@ describe('trials', () => {
     expect(perByte).toBeLessThan(4);
   });
 
+  test.each(['ring', 'pino, async'])('rings: %s', (peer) => {
+    const dir = mkdtempSync(join(folder, 'rings-'));
+    expect(result<{ ns: number }>('rings-trial.js', 'append', peer, 64, 200, dir).ns)
+      .toBeGreaterThan(0);
+    const killed = mkdtempSync(join(folder, 'rings-'));
+    expect(run('rings-trial.js', 'killed', peer, 64, 237, killed).signal).toBe('SIGKILL');
+    const { records } = result<{ records: number }>('rings-trial.js', 'count', peer, 64, killed);
+    if (peer === 'ring') expect(records).toBe(237);
+    else expect(records).toBeLessThan(237);
+  });
+
+  test('rings: reading', () => {
+    const times = result<Record<string, number>>('rings-trial.js', 'read', 64, 500,
+      mkdtempSync(join(folder, 'rings-')));
+    expect(Object.keys(times)).toEqual(['iterateNs', 'tailMs', 'followNs']);
+    expect(Math.min(...Object.values(times))).toBeGreaterThan(0);
+  });
+
+  test.each(['buffer.commit', 'store.checkpointAsync', 'write, fsync, rename'])('buffers: %s',
+    (peer) => {
+      const found = result<Record<string, number[]>>('buffers-trial.js', peer, 1, 3, 2,
+        mkdtempSync(join(folder, 'buffers-')));
+      expect(Object.values(found).map((list) => list.length)).toEqual([2, 2, 2]);
+      expect(Math.min(...Object.values(found).flat())).toBeGreaterThan(0);
+    });
+
+  test.each([
+    ['restore', [0.1, 2], ['restore', 'copyBack']], ['refresh', [3, 2], ['refresh', 'reopen']],
+    ['backup', [2], ['backup', 'copy', 'bytes']],
+  ] as const)('history: %s', (verb, args, keys) => {
+    const found = result<Record<string, number[]>>('history-trial.js', verb,
+      mkdtempSync(join(folder, 'history-')), 1, ...args);
+    expect(Object.keys(found)).toEqual(keys);
+    expect(found[keys[0]]).toHaveLength(2);
+  });
+
   test('reopen', () => {
     type Times = { openMs: number; regionMs: number; readMs: number };
     const closed = join(folder, 'closed');
@@ -148,6 +184,7 @@ describe('trials', () => {
     const { status, stderr } = run('main.js', '--only', 'nothing');
     expect(status).toBe(1);
     expect(stderr).toContain("there is no part 'nothing'; ");
-    expect(stderr).toContain('there are: alloc, commit, objects, reopen, shared, stores');
+    expect(stderr).toContain('there are: alloc, buffers, commit, history, objects, reopen, ' +
+      'rings, shared, stores');
   });
 });

@@ -144,7 +144,7 @@ export class RingLog {
     this.#memory.store(piece * 8, 8);
   }
 
-  /** Positions of records that can be begun with, the newest first. What they say is not checked. */
+  /** Positions of records that can be begun with, the newest first; they may be wrong. */
   marks(): number[] {
     this.#memory.load(RING.marks, RING_MARKS * 8);
     const { head, tail } = this;

@@ -11,10 +11,12 @@
  * them inside the timed part, since that is how they are told.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fdatasyncSync, openSync, readFileSync, renameSync,
+  writeSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { open } from 'lmdb';
+import { syncDirectory } from '../../src/files.ts';
 import { openStore } from '../../src/store/store.ts';
 import { type Random, random } from '../torture/random.ts';
 
@@ -135,6 +137,30 @@ function raw(dir: string): Peer {
   };
 }
 
+/** All of it under another name, synced, renamed: a snapshot, as Metall takes it. */
+function copied(dir: string): Peer {
+  const [own, snapshot] = [join(dir, 'data'), join(dir, 'snapshot')];
+  const fd = openSync(own, 'w+');
+  const piece = Buffer.alloc(2 ** 20, 1);
+  for (let at = 0; at < DATA_PAGES * PAGE; at += piece.length) writeSync(fd, piece, 0,
+    piece.length, at);
+  fdatasyncSync(fd);
+  return {
+    isMemory: true,
+    put: (page, image) => void writeSync(fd, image, 0, PAGE, page * PAGE),
+    commit: () => {
+      // Shared blocks where the file system has them, as `cp --reflink=auto` makes them.
+      copyFileSync(own, `${snapshot}.new`, constants.COPYFILE_FICLONE);
+      const made = openSync(`${snapshot}.new`, 'r');
+      fdatasyncSync(made);
+      closeSync(made);
+      renameSync(`${snapshot}.new`, snapshot);
+      syncDirectory(dir);
+    },
+    close: () => closeSync(fd),
+  };
+}
+
 export const PEERS: Readonly<Record<string, Open>> = {
   'regionstore': regionstore(undefined),
   'regionstore, history 0': regionstore(0),
@@ -142,6 +168,7 @@ export const PEERS: Readonly<Record<string, Open>> = {
   lmdb,
   'better-sqlite3': sqlite,
   'write + fdatasync': raw,
+  'full copy': copied,
 };
 
 /** Pages of one sample: neighbours, or distinct ones anywhere. */

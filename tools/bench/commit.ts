@@ -103,27 +103,38 @@ function raceTargets(results: readonly Result[], most: number): Target[] {
 }
 
 interface Share {
+  readonly peer: string;
   readonly share: number;
   readonly pages: number;
   readonly p50: number;
+  readonly perByte: number;
 }
+
+/** With so much changed, the others are asked as well. */
+const COMPARED_SHARE = 0.01;
+const COPY = 'full copy';
 
 /** 256 MiB of which a share changed. */
 function shares(bench: Bench): Share[] {
   const whole = 65_536 - 256;
-  return [0.001, 0.01, 0.1, 1].map((share) => {
+  return [0.001, 0.01, 0.1, 1].flatMap((share) => {
     const pages = Math.round(whole * share);
     const pattern = share === 1 ? 'run' : 'scattered';
-    const { times } = trial(bench, OURS, pages, pattern, bench.isQuick ? 2 : share === 1 ? 5 : 15);
-    return { share, pages, p50: median(times) };
+    const samples = bench.isQuick ? 2 : share === 1 ? 5 : 15;
+    const peers = share === COMPARED_SHARE ? [OURS, WITHOUT_HISTORY, LMDB, 'better-sqlite3', COPY]
+      : [OURS];
+    return peers.map((peer) => {
+      const { times, perByte } = trial(bench, peer, pages, pattern, samples);
+      return { peer, share, pages, p50: median(times), perByte };
+    });
   });
 }
 
 function shareTable(list: readonly Share[]): Table {
-  const rows = list.map(({ share, pages, p50 }) => [`${share * 100} %`, String(pages), figure(p50),
-    figure((p50 / pages) * 1000)]);
-  return { title: 'Checkpoint of a 256 MiB region', rows,
-    head: ['changed', 'pages', 'ms', 'µs per page'] };
+  const rows = list.map(({ peer, share, pages, p50, perByte }) => [`${share * 100} %`,
+    String(pages), peer, figure(p50), figure((p50 / pages) * 1000), figure(perByte)]);
+  return { title: '256 MiB, of which a share changed', rows,
+    head: ['changed', 'pages', '<', 'ms', 'µs per page', 'written per byte'] };
 }
 
 export function commit(bench: Bench): Section {

@@ -12,10 +12,13 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { alloc } from './alloc.ts';
+import { buffers } from './buffers.ts';
 import { commit } from './commit.ts';
+import { history } from './history.ts';
 import { objects } from './objects.ts';
 import { reopen } from './reopen.ts';
 import { environment, isMet, renderEnvironment, renderSection, type Section } from './report.ts';
+import { rings } from './rings.ts';
 import { sharing } from './sharing.ts';
 import { stores } from './stores.ts';
 import type { Bench } from './trials.ts';
@@ -25,8 +28,8 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 type Part = (bench: Bench) => Section;
 
-const PARTS: Readonly<Record<string, Part>> = 
-  { alloc, commit, objects, reopen, shared: sharing, stores };
+const PARTS: Readonly<Record<string, Part>> =
+  { alloc, buffers, commit, history, objects, reopen, rings, shared: sharing, stores };
 
 function readArguments() {
   const { values } = parseArgs({

@@ -127,7 +127,7 @@ export function environment(dir: string, command: string, now: Date): Environmen
     cpu: `${cpus().length} × ${first?.model.trim() ?? 'unknown'}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     fileSystem,
-    versions: versions(['better-sqlite3', 'lmdb']),
+    versions: versions(['better-sqlite3', 'lmdb', 'pino']),
   };
 }
 

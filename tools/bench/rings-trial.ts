@@ -118,7 +118,9 @@ async function append(peer: string, bytes: number, records: number, dir: string)
 }
 
 async function killed(peer: string, bytes: number, records: number, dir: string): Promise<never> {
-  await appendAll(opened(peer, dir, bytes), records);
+  const one = opened(peer, dir, bytes);
+  await appendAll(one, records - (records % BATCH));
+  for (let i = records % BATCH; i > 0; i -= 1) one.append();
   process.kill(process.pid, 'SIGKILL');
   throw new Error('alive after SIGKILL');
 }
