@@ -29,7 +29,8 @@ interface Peer {
   readonly bytes: Uint8Array;
   /** What else changes before a commit. */
   disturb(): void;
-  commit(): void | Promise<unknown>;
+  /** A promise where it is durable only later. */
+  commit(): undefined | Promise<unknown>;
   close(): void;
   /** What is there after everything was closed. */
   read(): Uint8Array;
@@ -76,6 +77,7 @@ function rewritten(dir: string, size: number): Peer {
       closeSync(fd);
       renameSync(`${path}.new`, path);
       syncDirectory(dir);
+      return undefined;
     },
     close: () => {},
     read: () => readFileSync(path),
