@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { RegionError } from './errors.ts';
@@ -105,6 +106,15 @@ export function syncDirectory(path: string): void {
 
 export function syncFile(fd: number): void {
   fdatasyncSync(fd);
+}
+
+/** Removes a file nobody needs; what cannot be removed stays. */
+export function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+  }
 }
 
 export function namesIn(dir: string): string[] {

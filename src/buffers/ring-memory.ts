@@ -35,6 +35,14 @@ export function ringMemory(path: string, shim: Shim | null, readOnly: boolean): 
   }
 }
 
+function guarded(doing: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw systemError(`${doing} the file of a ring`, error);
+  }
+}
+
 class MappedRing implements RingMemory {
   readonly bytes: Uint8Array;
   readonly crc: RingMemory['crc'];
@@ -58,8 +66,10 @@ class MappedRing implements RingMemory {
   load(): void {}
 
   sync(): void {
-    this.#shim.sync(this.#window, 0, this.bytes.length);
-    syncFile(this.#fd);
+    guarded('syncing', () => {
+      this.#shim.sync(this.#window, 0, this.bytes.length);
+      syncFile(this.#fd);
+    });
   }
 
   faults(): number {
@@ -84,15 +94,15 @@ class CopiedRing implements RingMemory {
   }
 
   store(at: number, bytes: number): void {
-    writeWhole(this.#fd, this.bytes.subarray(at, at + bytes), at);
+    guarded('writing', () => writeWhole(this.#fd, this.bytes.subarray(at, at + bytes), at));
   }
 
   load(at: number, bytes: number): void {
-    readWhole(this.#fd, this.bytes.subarray(at, at + bytes), at);
+    guarded('reading', () => void readWhole(this.#fd, this.bytes.subarray(at, at + bytes), at));
   }
 
   sync(): void {
-    syncFile(this.#fd);
+    guarded('syncing', () => syncFile(this.#fd));
   }
 
   faults(): number {

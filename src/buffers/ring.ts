@@ -54,7 +54,7 @@ export interface Ring extends Disposable, Iterable<RingRecord> {
   /**
    * Adds a record and returns its sequence: it survives the death of the process from here on.
    * Texts are stored in UTF-8. ERR_BAD_SIZE where it is larger than half of the ring;
-   * ERR_READ_ONLY.
+   * ERR_READ_ONLY. Without the native shim also ERR_IO and ERR_NO_SPACE: it may be there or not.
    */
   append(record: Uint8Array | string): number;
   /** Everything appended survives power loss on return. ERR_IO. */

@@ -18,7 +18,7 @@ import { decodeState, extentProblem, headerError, type Header, readHeader }
 import type { Region } from '../types.ts';
 import { checkKind } from './check.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { assertFree, assertName, discard, handleOf, removeIfPossible } from './entries.ts';
+import { assertFree, assertName, discard, discardFiles, handleOf } from './entries.ts';
 import { copySegments, endOf, identifyFile } from './region-copy.ts';
 import { Sums } from './sums.ts';
 
@@ -47,7 +47,7 @@ export function adoptRegion(core: StoreCore, file: unknown, name: string): void 
       capacity: header.capacity, born: true, file: opened, handle: null, ring: null };
     take(core, entry, from);
   } catch (error) {
-    removeIfPossible(path);
+    discardFiles(path);
     throw systemError(`adopting ${from}`, error);
   }
 }

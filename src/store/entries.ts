@@ -12,10 +12,10 @@ import { attachRegion, formatRegion, type RegionHandle } from '../region/region.
 import type { RegionEvents } from '../events.ts';
 import type { Method, Region } from '../types.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { openRegular, syncDirectory, syncFile, systemError, writeWhole } from '../files.ts';
+import { openRegular, removeIfPossible, syncDirectory, syncFile, systemError, writeWhole }
+  from '../files.ts';
 import { isRegionName, openRegionFile } from './recover.ts';
 import { closeRing } from './rings.ts';
-import { removeRegionFiles } from './settle.ts';
 
 export function entryNamed(core: StoreCore, name: string): Entry {
   const entry = core.current.get(name);
@@ -79,7 +79,7 @@ export function createEntry(
     handle.announce('created');
     return handle.region;
   } catch (error) {
-    removeIfPossible(path);
+    discardFiles(path);
     throw systemError(`creating region '${name}'`, error);
   }
 }
@@ -106,16 +106,12 @@ function createRegionFile(path: string, identity: Identity & { capacity: number 
 export function discard(core: StoreCore, entry: Entry, how: string): void {
   entry.handle?.retire(stale(entry.name, how));
   entry.file?.release();
-  removeIfPossible(core.regionPath(entry.id));
+  discardFiles(core.regionPath(entry.id));
 }
 
 /** Files that were never committed: what cannot be removed now is removed by the next opening. */
-export function removeIfPossible(path: string): void {
-  try {
-    removeRegionFiles(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-  }
+export function discardFiles(path: string): void {
+  for (const name of [path, path.replace(/\.region$/, '.sums')]) removeIfPossible(name);
 }
 
 /** One region back to its committed bytes; false where it never was committed. */

@@ -3,11 +3,10 @@
  * is made, with a row of its own in the catalog; dropping and renaming wait for a checkpoint.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, unlinkSync } from 'node:fs';
 import { openRing, type OpenRing } from '../buffers/ring.ts';
 import { createRingFile, ringSize } from '../buffers/ring-file.ts';
 import { RegionError } from '../errors.ts';
-import { readBootId, systemError } from '../files.ts';
+import { readBootId, removeIfPossible, systemError } from '../files.ts';
 import { ID_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import { refuseTaken } from './capture.ts';
@@ -36,9 +35,7 @@ export function createRing(core: StoreCore, name: string, wanted: number | undef
     core.committed.set(id, row);
   } catch (error) {
     if (!isCommitted(core, id, error)) {
-      for (const file of [path, path.replace(/\.ring$/, '.tmp')]) {
-        if (existsSync(file)) unlinkSync(file);
-      }
+      for (const file of [path, path.replace(/\.ring$/, '.tmp')]) removeIfPossible(file);
       throw systemError(`creating ring '${name}'`, error);
     }
   }

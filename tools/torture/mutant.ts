@@ -2,6 +2,8 @@
 export interface Patch {
   readonly find: string;
   readonly put: string;
+  /** File below src, where the text is in others too. */
+  readonly file?: string;
 }
 
 export interface Mutant {

@@ -11,6 +11,7 @@ import { BUFFER_MUTANTS } from './mutants-buffers.ts';
 import { HISTORY_MUTANTS } from './mutants-history.ts';
 import { COPY_MUTANTS } from './mutants-copies.ts';
 import { READER_MUTANTS } from './mutants-readers.ts';
+import { RING_MUTANTS } from './mutants-rings.ts';
 
 
 export const MUTANTS: readonly Mutant[] = [
@@ -83,6 +84,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [{
       find: 'renameSync(temporary, path); syncDirectory(dirname(path));',
       put: 'renameSync(temporary, path);',
+      file: 'store/entries.js',
     }],
     workloads: ['pages', 'regions'],
   },
@@ -140,6 +142,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...HISTORY_MUTANTS,
   ...READER_MUTANTS,
   ...COPY_MUTANTS,
+  ...RING_MUTANTS,
 ];
 
 /** A pattern that takes any white space for white space. */
@@ -151,7 +154,9 @@ function patternOf(text: string): RegExp {
 /** The one file of `texts` (by path) that has the text, changed. */
 export function patched(texts: ReadonlyMap<string, string>, patch: Patch, name: string):
     { path: string; text: string } {
-  const places = [...texts].flatMap(([path, text]) =>
+  const { file } = patch;
+  const places = [...texts].filter(([path]) => file === undefined || path === file)
+    .flatMap(([path, text]) =>
     [...text.matchAll(patternOf(patch.find))].map((match) => ({ path, text, match })));
   const [place] = places;
   if (place === undefined || places.length !== 1) {
@@ -162,11 +167,15 @@ export function patched(texts: ReadonlyMap<string, string>, patch: Patch, name: 
   return { path, text: text.slice(0, index) + patch.put + text.slice(index + found.length) };
 }
 
-/** The changed files below src/store of the compiled program. */
+/** What mutants are made of, below src of the compiled program. */
+const ROOMS = ['store', 'buffers'];
+
+/** The changed files, by their path below src. */
 export function mutated(mutant: Mutant, compiled: string): Map<string, string> {
-  const store = join(compiled, 'src/store');
-  const files = readdirSync(store).filter((name) => name.endsWith('.js'));
-  const texts = new Map(files.map((name) => [name, readFileSync(join(store, name), 'utf8')]));
+  const files = ROOMS.flatMap((room) => readdirSync(join(compiled, 'src', room))
+    .filter((name) => name.endsWith('.js')).map((name) => join(room, name)));
+  const texts = new Map(files.map((name) =>
+    [name, readFileSync(join(compiled, 'src', name), 'utf8')]));
   const changed = new Map<string, string>();
   for (const patch of mutant.patches) {
     const { path, text } = patched(texts, patch, mutant.name);
@@ -183,6 +192,7 @@ export function buildMutant(mutant: Mutant, compiled: string, out: string): void
   for (const part of ['src', 'tools/torture']) {
     cpSync(join(compiled, part), join(out, part), { recursive: true });
   }
-  const store = join(out, 'src/store');
-  for (const [path, text] of mutated(mutant, compiled)) writeFileSync(join(store, path), text);
+  for (const [path, text] of mutated(mutant, compiled)) {
+    writeFileSync(join(out, 'src', path), text);
+  }
 }

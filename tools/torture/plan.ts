@@ -7,6 +7,7 @@ import type { Fault } from './marks.ts';
 import type { Mutant } from './mutant.ts';
 import { MUTANTS } from './mutants.ts';
 import { split } from './random.ts';
+import { workloadNamed } from './workloads.ts';
 
 export const CLASSES = ['enumerated states', 'states after a killed life', 'mutants',
   'faults: EIO once', 'faults: EIO for good', 'faults: disk full', 'faults: short write',
@@ -48,13 +49,18 @@ function enumerateTask(workload: string, mapper: 'shim' | 'file', seed: number,
   };
 }
 
+function mappersOf(workload: string): readonly ('shim' | 'file')[] {
+  const { mapper } = workloadNamed(workload);
+  return mapper === undefined ? MAPPERS : [mapper];
+}
+
 export function enumerateTasks(options: PlanOptions, round: number): Task[] {
   const random = split(options.seed, `round ${round}`);
   const seed = options.seed + round;
   const count = options.workloads.length;
   // The first operations, where a store comes to be, one after the other; the later ones by chance.
   const early = (i: number): number => 1 + ((round * count + i) % 60);
-  return options.workloads.flatMap((workload, i) => MAPPERS.flatMap((mapper) => [
+  return options.workloads.flatMap((workload, i) => mappersOf(workload).flatMap((mapper) => [
     enumerateTask(workload, mapper, seed, options.scale, 0),
     enumerateTask(workload, mapper, seed, options.scale,
       mapper === 'file' ? early(i) : 1 + random.int(200)),
@@ -101,6 +107,8 @@ export function basePlan(options: PlanOptions): Task[] {
     ...enumerateTasks(options, 0),
     ...faultTasks(seed, 'regions', 'shim', stride * 2),
     ...faultTasks(seed, 'growth', 'file', stride * 3),
+    ...faultTasks(seed, 'rings', 'file', stride * 3),
+    ...faultTasks(seed, 'copies', 'shim', stride * 4),
   ];
 }
 
@@ -108,5 +116,6 @@ export function basePlan(options: PlanOptions): Task[] {
 export function furtherPlan(options: PlanOptions, round: number): Task[] {
   const workload = options.workloads[round % options.workloads.length] ?? 'pages';
   return [...enumerateTasks(options, round), killTask(options.seed + 2 * round, 'shim', 30),
-    ...faultTasks(options.seed + round, workload, MAPPERS[round % 2] ?? 'shim', 3)];
+    ...faultTasks(options.seed + round, workload,
+      mappersOf(workload)[round % mappersOf(workload).length] ?? 'shim', 3)];
 }

@@ -10,6 +10,7 @@ import { openStore, regionIn } from '../../src/store/store.ts';
 import type { Region } from '../../src/types.ts';
 import type { Marks } from './marks.ts';
 import type { Random } from './random.ts';
+import { RING_BYTES, RING_NAME, ringBytes, ringText, SYNCED, UNSYNCED_BYTES } from './rings.ts';
 
 export type Store = ReturnType<typeof openStore>;
 export type StoreOptions = NonNullable<Parameters<typeof openStore>[1]>;
@@ -39,6 +40,7 @@ function digestHeap(hash: Hash, heap: ObjectHeap): void {
 function digestsOf(store: Store): Map<string, string> {
   const found = new Map<string, string>();
   for (const { name, kind } of store.regions()) {
+    if (kind === 'ring') continue;
     const hash = createHash('md5');
     const region = regionIn(store, name);
     digestRegion(hash, name, region);
@@ -97,6 +99,10 @@ export interface Session {
   copy(): void;
   /** A region of the newest backup becomes the region `name`; false = there is none. */
   adopt(name: string): boolean;
+  /** So many records into the ring, which is synced in time. */
+  record(count: number): void;
+  /** The store says from its next checkpoint on what the ring has to hold. */
+  syncRing(): void;
   /** Back to some checkpoint that this life took and that is still listed; false = none. */
   restore(): boolean;
   /** The same for one buffer; every other region is on disk as it was. */
@@ -123,7 +129,8 @@ const CAPACITY = 4 * 1024 * 1024;
 
 /** Every region carries the number of the checkpoint: no two checkpoints have the same content. */
 function stamp(store: Store, k: number, only: string | null): void {
-  for (const { name } of store.regions()) {
+  for (const { name, kind } of store.regions()) {
+    if (kind === 'ring') continue;
     if (only === null || only === name) regionIn(store, name).roots.set('step', k * 16);
   }
 }
@@ -146,6 +153,8 @@ class OneLife implements Session {
   /** Checkpoints that were begun and not waited for. */
   readonly #flying: { k: number; next: ReadonlyMap<string, string> }[] = [];
   readonly #readers: { reader: Store; digest: string }[] = [];
+  /** Bytes in the ring since it was synced, as far as this life knows. */
+  #unsynced = Number.POSITIVE_INFINITY;
   /** Backups of this life. */
   #copies: readonly string[] = [];
   #store: Store | null = null;
@@ -225,6 +234,25 @@ class OneLife implements Session {
     if (regions.length === 0) return false;
     this.store.adopt(this.random.pick(regions), name);
     return true;
+  }
+
+  record(count: number): void {
+    const ring = this.store.ring(RING_NAME, { size: RING_BYTES });
+    for (let i = 0; i < count; i++) {
+      const next = ring.last + 1;
+      if (this.#unsynced + ringBytes(next) > UNSYNCED_BYTES) this.syncRing();
+      ring.append(ringText(next));
+      this.#unsynced += ringBytes(next);
+    }
+  }
+
+  syncRing(): void {
+    const ring = this.store.ring(RING_NAME, { size: RING_BYTES });
+    ring.sync();
+    this.#unsynced = 0;
+    // No recorder sees what is mapped shared.
+    if (this.store.stat().mapper === 'shim') return;
+    this.region('plain').roots.set(SYNCED, ring.last * 16);
   }
 
   #expectReaders(): void {

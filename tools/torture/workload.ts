@@ -8,6 +8,8 @@ export interface Workload {
   readonly options: StoreOptions;
   /** Power loss may lose the last checkpoints (sync 'normal'). */
   readonly mayLoseLast?: boolean;
+  /** Where only one of them can be seen by the recorder. */
+  readonly mapper?: 'shim' | 'file';
   run(session: Session): void;
 }
 

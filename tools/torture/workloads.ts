@@ -9,6 +9,7 @@ import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
 import { copies } from './workloads-copies.ts';
+import { rings } from './workloads-rings.ts';
 import { generations, readerChanges, readerRecovery, readers, readerStep }
   from './workloads-readers.ts';
 import { asyncStep, backAndForth, flights } from './workloads-async.ts';
@@ -280,7 +281,7 @@ const roaming: Workload = {
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
   reopen, objects, normal, roaming, buffers, transactions,
   history, historyPending, historyShrink, joining, flights, backAndForth,
-  readers, generations, readerRecovery, readerChanges, copies];
+  readers, generations, readerRecovery, readerChanges, copies, rings];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
