@@ -55,7 +55,8 @@ describe.each(STORES)('a %s store', (state, dir) => {
       return { name, id, kind, method, extent, capacity, busyBytes, roots };
     }));
     expect(expected.map(({ name, roots }) => [name, roots])).toEqual([['alpha', 2], [HOSTILE, 2]]);
-    expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected });
+    expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected,
+      rings: [] });
   });
 
   test('ls as a table', () => {
@@ -252,7 +253,8 @@ function contentOf(store: Store): unknown {
 test('an empty store', async () => {
   const dir = join(scratch, 'empty');
   openStore(dir).abandon();
-  expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: [] });
+  expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: [],
+    rings: [] });
   expect(await jsonHere(['inspect', dir])).toMatchObject({ last: null, regions: [] });
   expect(await cliHere(['inspect', dir])).toMatchObject({ status: 0, stderr: '' });
   expect(await jsonHere(['checkpoint', dir, '--dry-run']))

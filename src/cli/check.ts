@@ -10,6 +10,7 @@ import type { StoreFinding } from '../store/check.ts';
 import type { Store } from '../store/api.ts';
 import type { Finding } from '../types.ts';
 import { openAsFound, openTarget } from './open.ts';
+import { ringsOf } from './ring-view.ts';
 import { type Column, counted, printable, table } from './table.ts';
 import type { Target } from './target.ts';
 import { type Common, type Console, document, EXIT, report, type Report, verb } from './verb.ts';
@@ -39,8 +40,8 @@ export function check(program: Command, console: Console): void {
   verb(program, 'check', {
     summary: 'look for damage',
     details: 'Check every invariant of a store: its catalog, its files, the checksum of every ' +
-      'page, the blocks and roots of every region, and the objects of every heap. Nothing is ' +
-      'changed. Exit code 1 when there are findings.',
+      'page, the blocks and roots of every region, the objects of every heap, and the records of ' +
+      'every ring. Nothing is changed. Exit code 1 when there are findings.',
     examples: ['check data', 'check data words --no-pages', "check data --json | jq '.findings'"],
   })
     .argument('[region...]', 'show only findings of these regions')
@@ -71,7 +72,9 @@ async function asFound(dir: string, refusal: RegionError): Promise<Target> {
 }
 
 function findingsOf(target: Target, names: readonly string[], pages: boolean): Row[] {
-  const subjects = [...target.subjects(names)];
+  const rings = ringsOf(target.store, names).map(({ name }) => name);
+  const others = names.filter((name) => !rings.includes(name));
+  const subjects = names.length > 0 && others.length === 0 ? [] : [...target.subjects(others)];
   if (target.store !== null) {
     const isWanted = ({ region }: Row) => names.length === 0 || names.includes(region ?? '');
     return storeFindings(target.store, pages).filter(isWanted);

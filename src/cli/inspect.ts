@@ -6,7 +6,8 @@
  *   replayedBytes, discarded, crash, ms } | null, last: a checkpoint as `checkpoints` prints it |
  *   null, regions: [{ name, id, kind, method, segments, extent, capacity, busyBlocks, busyBytes,
  *   largestBusy, freeBlocks, freeBytes, largestFree, fragmentation, roots: [{ name, address }],
- *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null }] }
+ *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null }],
+ *   rings: as `ls` prints them }
  *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1.
  */
@@ -15,6 +16,7 @@ import type { Recovery } from '../store/recover.ts';
 import type { StoreStat } from '../store/api.ts';
 import type { Checkpoint, RegionStat } from '../types.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
+import { ringsOf, ringText } from './ring-view.ts';
 import type { Subject, Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
   from './table.ts';
@@ -69,19 +71,26 @@ export function inspect(program: Command, console: Console): void {
       'named. Nothing is changed: what a writer would replay is only shown.',
     examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes'],
   })
-    .argument('[region...]', 'regions to show, default all')
+    .argument('[region...]', 'regions and rings to show, default all')
     .action((dir: string, names: string[], options: Common) =>
       onTarget(console, dir, options, { mode: 'read' }, (target) => {
         const rows: Row[] = [];
-        const total = target.count(names);
-        for (const subject of target.subjects(names)) {
+        const rings = ringsOf(target.store, names);
+        const others = names.filter((name) => !rings.some((ring) => ring.name === name));
+        const isRingsOnly = names.length > 0 && others.length === 0;
+        const total = isRingsOnly ? 0 : target.count(others);
+        for (const subject of isRingsOnly ? [] : target.subjects(others)) {
           console.progress.step('region', rows.length, total);
           rows.push(rowOf(subject));
         }
         const { head, alarm } = console.output;
         return {
-          json: () => document(documentOf(target, rows)),
-          text: () => textOf(target, rows, head, alarm),
+          json: () => document({ ...documentOf(target, rows), rings }),
+          *text() {
+            yield* textOf(target, rows, head, alarm);
+            if (rings.length > 0) yield '';
+            yield* ringText(rings, head);
+          },
         };
       }));
 }
@@ -112,6 +121,7 @@ function* textOf(
     yield* facts(factsOf(stat, store.checkpoints().at(-1), store.recovery));
     if (stat.poisoned !== null) yield alarm(`  ${printable(stat.poisoned)}`);
   }
+  if (rows.length === 0 && store?.regions().length !== 0) return;
   yield '';
   yield* table(COLUMNS, rows, head);
   const lines = rows.flatMap((row) =>

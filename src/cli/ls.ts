@@ -1,9 +1,11 @@
 /**
- * `regionstore ls DIR`: which regions there are, and how full they are.
+ * `regionstore ls DIR`: which regions and rings there are, and how full they are.
  *
- * JSON: { type, path, regions: [{ name, id, kind, method, extent, capacity, busyBytes, roots }] }
+ * JSON: { type, path, regions: [{ name, id, kind, method, extent, capacity, busyBytes, roots }],
+ *   rings: [{ name, id, size, first, last, newest }] }
  */
 import type { Command } from 'commander';
+import { ringsOf, ringText } from './ring-view.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';
 
@@ -32,7 +34,7 @@ export function ls(program: Command, console: Console): void {
   verb(program, 'ls', {
     summary: 'list the regions',
     details: 'List the regions of a store: kind, method, bytes in use, bytes it may grow to, ' +
-      'bytes in live blocks, number of roots.',
+      'bytes in live blocks, number of roots; and its rings: size, records, the newest one.',
     examples: ['ls data', "ls data --json | jq -r '.regions[].name'"],
   }).action((dir: string, options: Common) =>
     onTarget(console, dir, options, { mode: 'read' }, (target) => {
@@ -45,9 +47,15 @@ export function ls(program: Command, console: Console): void {
         const roots = [...region.roots].length;
         regions.push({ name, id, kind, method, extent, capacity, busyBytes, roots });
       }
+      const rings = ringsOf(target.store);
       return {
-        json: () => document({ type: target.type, path: target.path, regions }),
-        text: () => table(COLUMNS, regions, console.output.head),
+        json: () => document({ type: target.type, path: target.path, regions, rings }),
+        *text() {
+          const { head } = console.output;
+          if (regions.length > 0 || rings.length === 0) yield* table(COLUMNS, regions, head);
+          if (regions.length > 0 && rings.length > 0) yield '';
+          yield* ringText(rings, head);
+        },
       };
     }));
 }

@@ -16,6 +16,7 @@ import { type AddVerb, type Console, document, EXIT, type Exit } from './verb.ts
 const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['ls', async () => (await import('./ls.ts')).ls],
   ['inspect', async () => (await import('./inspect.ts')).inspect],
+  ['tail', async () => (await import('./tail.ts')).tail],
   ['blocks', async () => (await import('./blocks.ts')).blocks],
   ['check', async () => (await import('./check.ts')).check],
   ['compact', async () => (await import('./compact.ts')).compact],
