@@ -15,6 +15,7 @@ import { markOf, openMarks } from './marks.ts';
 import { powercutLoop } from './powercuts.ts';
 import { split } from './random.ts';
 import { projectRoot, record, recorderEnv, type Recording } from './record.ts';
+import { ringKillLoop } from './ring-kills.ts';
 import { startSession } from './session.ts';
 import { workloadNamed } from './workloads.ts';
 
@@ -48,6 +49,11 @@ export interface KillJob extends Placed {
   readonly seconds: number;
 }
 
+/** The same with a process that does nothing but append to a ring. */
+export interface RingKillJob extends Omit<KillJob, 'kind'> {
+  readonly kind: 'ringKills';
+}
+
 export interface PowercutJob extends Placed {
   readonly kind: 'powercuts';
   readonly seed: number;
@@ -63,7 +69,7 @@ type InnerJob =
       begun: number }
   | { kind: 'sweep'; sweep: FaultSweep };
 
-export type Job = EnumerateJob | FaultJob | KillJob | PowercutJob;
+export type Job = EnumerateJob | FaultJob | KillJob | RingKillJob | PowercutJob;
 
 export interface JobResult {
   readonly cases: number;
@@ -183,6 +189,12 @@ async function runKills(job: KillJob): Promise<JobResult> {
   return { cases, losses, operations: checkpoints };
 }
 
+async function runRingKills({ folder, seconds, ...job }: RingKillJob): Promise<JobResult> {
+  const { records, ...result } = await ringKillLoop({ ...job, folder: join(folder, 'rings'),
+    until: Date.now() + seconds * 1000 });
+  return { ...result, operations: records };
+}
+
 async function runPowercuts(job: PowercutJob): Promise<JobResult> {
   const { checkpoints, ...result } = await powercutLoop({ ...job, root,
     until: Date.now() + job.seconds * 1000, child: join(import.meta.dirname, 'kill-child.js') });
@@ -194,6 +206,7 @@ async function resultOf(job: Job): Promise<JobResult> {
     case 'enumerate': return runEnumeration(job);
     case 'faults': return runFaults(job);
     case 'kills': return runKills(job);
+    case 'ringKills': return runRingKills(job);
     case 'powercuts': return runPowercuts(job);
   }
 }

@@ -13,7 +13,7 @@ import { WORKLOADS } from './workloads.ts';
 
 const root = projectRoot(import.meta.dirname);
 /** With this many minutes the base part is complete. */
-const FULL_MINUTES = 5;
+const FULL_MINUTES = 40;
 
 function optionsFrom(args: readonly string[]): { minutes: number; seed: number; json: boolean;
     save: boolean } {

@@ -11,7 +11,7 @@ import { workloadNamed } from './workloads.ts';
 
 export const CLASSES = ['enumerated states', 'states after a killed life', 'mutants',
   'faults: EIO once', 'faults: EIO for good', 'faults: disk full', 'faults: short write',
-  'faults: SIGKILL', 'random SIGKILL', 'power cuts'] as const;
+  'faults: SIGKILL', 'random SIGKILL', 'SIGKILL while appending', 'power cuts'] as const;
 export type Class = (typeof CLASSES)[number];
 
 type Bare<J> = J extends Job ? Omit<J, 'folder'> : never;
@@ -89,6 +89,11 @@ export function killTask(seed: number, mapper: 'shim' | 'file', kills: number): 
     job: { kind: 'kills', seed, mapper, kills, seconds: 300 } };
 }
 
+function ringKillTasks(seed: number, kills: number): Task[] {
+  return MAPPERS.map((mapper) => ({ class: 'SIGKILL while appending', what: mapper,
+    job: { kind: 'ringKills', seed, mapper, kills, seconds: 120 } }));
+}
+
 function powercutTasks(seed: number, cuts: number): Task[] {
   return (['ext4', 'xfs'] as const).map((fileSystem) => ({ class: 'power cuts', what: fileSystem,
     job: { kind: 'powercuts', seed, mapper: 'shim', fileSystem, cuts, seconds: 120 } }));
@@ -101,6 +106,7 @@ export function basePlan(options: PlanOptions): Task[] {
   return [
     killTask(seed, 'shim', Math.ceil(240 * scale)),
     killTask(seed + 1, 'file', Math.ceil(80 * scale)),
+    ...ringKillTasks(seed, Math.ceil(60 * scale)),
     ...faultTasks(seed, 'pages', 'shim', stride),
     ...mutantTasks(seed),
     ...powercutTasks(seed, Math.ceil(20 * scale)),
