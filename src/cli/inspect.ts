@@ -9,12 +9,16 @@
  *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null }],
  *   rings: as `ls` prints them }
  *
+ * With a heap and a path instead: { type, path, object: { region, path, type, size, value } }, or
+ *   `parts: [{ name, type, value }]` instead of `value`: the first hundred.
+ *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1.
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
 import type { StoreStat } from '../store/api.ts';
 import type { Checkpoint, RegionStat } from '../types.ts';
+import { type ObjectView, objectText, objectViewOf } from './inspect-object.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import { ringsOf, ringText } from './ring-view.ts';
 import type { Subject, Target } from './target.ts';
@@ -68,12 +72,22 @@ export function inspect(program: Command, console: Console): void {
     summary: 'show a store and its regions in detail',
     details: 'Show what a store is made of: its checkpoints, images that wait, what opening it ' +
       'has to recover; then blocks, bytes, fragmentation and roots of every region, or of those ' +
-      'named. Nothing is changed: what a writer would replay is only shown.',
-    examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes'],
+      'named; or a value of a heap, found by names, indexes and fields. Nothing is changed: ' +
+      'what a writer would replay is only shown.',
+    examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes',
+      'inspect data app users.3.name'],
   })
-    .argument('[region...]', 'regions and rings to show, default all')
+    .argument('[region...]', 'regions and rings to show, default all; or a heap and the path of ' +
+      'a value in it (a dot in a name as `\\.`)')
     .action((dir: string, names: string[], options: Common) =>
       onTarget(console, dir, options, { mode: 'read' }, (target) => {
+        const object = objectIn(target, names);
+        if (object !== null) {
+          return {
+            json: () => document({ type: target.type, path: target.path, object }),
+            text: () => objectText(object, console.output.head),
+          };
+        }
         const rows: Row[] = [];
         const rings = ringsOf(target.store, names);
         const others = names.filter((name) => !rings.some((ring) => ring.name === name));
@@ -93,6 +107,17 @@ export function inspect(program: Command, console: Console): void {
           },
         };
       }));
+}
+
+/** Where a heap and a path in it are named, and no region is called like that. */
+function objectIn(target: Target, [name = '', path = '', ...more]: readonly string[]):
+    ObjectView | null {
+  const regions = target.store?.regions() ?? [];
+  const isPath = path !== '' && more.length === 0 && !regions.some((one) => one.name === path);
+  if (!isPath || regions.find((one) => one.name === name)?.kind !== 'heap') return null;
+  const [subject] = target.subjects([name]);
+  const heap = subject?.heap() ?? null;
+  return heap === null ? null : objectViewOf(name, heap, path);
 }
 
 function rowOf({ name, kind, region, heap }: Subject): Row {
@@ -147,6 +172,7 @@ function factsOf(
     ['checkpoint', last === undefined ? 'none yet' : checkpointText(last)],
     ['applied', appliedText(stat)],
     ['images', humanSize(stat.imageBytes)],
+    ['history', `${humanSize(stat.historyBytes)} to go back to earlier checkpoints`],
     ['recovery', recoveryText(recovery)],
     ['mapper', `${stat.mapper}, sync ${stat.sync}`],
   ];
