@@ -120,6 +120,23 @@ describe.each(STORES)('a %s store', (state, dir) => {
       c.at(-1) === 'busy'])).toEqual(all.map((b) => [b.address, b.size, b.busy]));
   });
 
+  test('blocks --hex: what is in the block that holds an address', async () => {
+    const block = asked(dir, (store) => {
+      const region = store.region('alpha');
+      const address = region.roots.get('greeting');
+      return { address, size: region.sizeOf(address),
+        hex: Buffer.from(region.bytes(address)).toString('hex') };
+    });
+    const at = String(block.address + 3);
+    expect(await jsonHere(['blocks', dir, 'alpha', '--hex', at])).toEqual({ type: 'store',
+      path: dir, region: 'alpha', busy: true, ...block });
+    const { stdout } = await cliHere(['blocks', dir, 'alpha', '--hex', at]);
+    expect(stdout).toMatch(/^block \d+: 16 bytes, busy\n[0-9a-f]{10} {2}.*68 65 6c .*\|.*hello/);
+    const none = await cliHere(['blocks', dir, 'alpha', '--hex', '1']);
+    expect(none).toMatchObject({ status: 3,
+      stderr: expect.stringMatching(/ERR_BAD_ADDRESS: no block of 'alpha' holds the address 1/) });
+  });
+
   test('blocks, piece by piece', async () => {
     const all = asked(dir, (store) => [...store.region(HOSTILE).blocks()]);
     const pieces: unknown[] = [];
