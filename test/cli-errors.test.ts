@@ -18,8 +18,8 @@ const scratch = mkdtempSync(join(tmpdir(), 'cli-errors-'));
 const sound = join(scratch, 'sound');
 const VERBS = ['ls', 'inspect', 'blocks', 'check', 'compact', 'checkpoint', 'checkpoints'];
 /** Every verb about a store, as --help lists them. */
-const ALL_VERBS = [...VERBS, 'tail', 'gc', 'restore', 'diff', 'forget', 'backup', 'clone', 'adopt',
-  'profile', 'export', 'import', 'shell'];
+const ALL_VERBS = [...VERBS, 'tail', 'map', 'segments', 'gc', 'restore', 'diff', 'forget',
+  'backup', 'clone', 'adopt', 'profile', 'export', 'import', 'shell'];
 const TRACE = new URL('./fixtures/traces/make.vmt.gz', import.meta.url).pathname;
 /** File name and a live block of the region alpha of `sound`. */
 let alpha: { file: string; address: number };

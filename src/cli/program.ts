@@ -18,6 +18,8 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['inspect', async () => (await import('./inspect.ts')).inspect],
   ['tail', async () => (await import('./tail.ts')).tail],
   ['blocks', async () => (await import('./blocks.ts')).blocks],
+  ['map', async () => (await import('./map.ts')).map],
+  ['segments', async () => (await import('./segments.ts')).segments],
   ['check', async () => (await import('./check.ts')).check],
   ['compact', async () => (await import('./compact.ts')).compact],
   ['gc', async () => (await import('./gc.ts')).gc],
