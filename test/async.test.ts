@@ -136,6 +136,26 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     again.close();
   });
 
+  test.each(['a reader holds the file back', 'images wait as sync is normal'])(
+    'page checksums are those of the images, where %s', async (how) => {
+      const isHeld = how.startsWith('a reader');
+      const { store, bytes } = opened({ mapper, settleBytes: isHeld ? 1 : '64MiB',
+        ...(isHeld ? {} : { sync: 'normal' as const }) });
+      bytes.fill(1);
+      store.checkpoint();
+      const reader = open(store.dir, { mapper, readOnly: true });
+      if (!isHeld) reader.close();
+      bytes.fill(2);
+      await store.checkpointAsync();
+      bytes.fill(3);
+      await store.checkpointAsync();
+      expect(store.check()).toEqual([]);
+      if (isHeld) expect(content(reader)).toBe(1);
+      store.close();
+      const again = open(store.dir, { mapper });
+      expect([again.check(), content(again)]).toEqual([[], 3]);
+    });
+
   test('anything in any order, against what was held at each call', async () => {
     for (const seed of [1, 2]) await roam(split(seed, `async ${mapper}`), mapper, seed);
   });

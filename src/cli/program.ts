@@ -38,7 +38,12 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['trace', async () => (await import('./trace.ts')).trace],
   ['replay', async () => (await import('./replay.ts')).replay],
   ['study', async () => (await import('./study.ts')).study],
+  ['completion', async () => (await import('./completion.ts')).completion],
+  ['manual', async () => (await import('./manual.ts')).manual],
 ]);
+
+/** Verbs about the others. */
+const ABOUT_ALL: ReadonlySet<string> = new Set(['completion', 'manual']);
 
 interface Failure {
   readonly code: string;
@@ -79,7 +84,7 @@ async function program(
 /** The verb that comes first; all where none does, for --help, suggestions and `help VERB`. */
 function wanted([first = '']: readonly string[]): (() => Promise<AddVerb>)[] {
   const only = VERBS.get(first);
-  if (only !== undefined) return [only];
+  if (only !== undefined && !ABOUT_ALL.has(first)) return [only];
   return first === '--version' ? [] : [...VERBS.values()];
 }
 

@@ -21,7 +21,7 @@ import { runDirect } from '../study/direct.ts';
 import { runStudy } from '../study/run.ts';
 import { markdown, terminalText } from './study-text.ts';
 import { prepareTrace, type StudyTrace, traceFiles } from '../study/traces.ts';
-import { type Console, document, EXIT } from './verb.ts';
+import { type Console, described, document, EXIT } from './verb.ts';
 
 interface Options {
   readonly method?: string;
@@ -51,12 +51,15 @@ interface Wish {
 const METHODS = ['best', 'slab', 'pool', 'last'];
 
 export function study(program: Command, console: Console): void {
-  program.command('study')
-    .summary('compare allocators on traces, in time and space')
-    .description('Compare every method with the allocators of C that this machine has and with ' +
+  described(program, 'study', {
+    summary: 'compare allocators on traces, in time and space',
+    details: 'Compare every method with the allocators of C that this machine has and with ' +
       'what JavaScript offers, on the same traces in one run, and run real programs under each ' +
       'method. Nothing else should run meanwhile. Exit code 1 when a trial failed or a program ' +
-      'computed something wrong.')
+      'computed something wrong.',
+    examples: ['study traces --svg study.svg',
+      'study a.vmt.gz b.rep --method best --discipline heap,store --json'],
+  })
     .argument('[traces...]', 'trace files of any format, or folders of them')
     .option('--method <list>', `methods, separated by commas; default ${METHODS.join(',')}`)
     .option('--discipline <list>', `disciplines: ${Object.keys(PLACES).join(', ')}`, 'heap')
@@ -68,9 +71,6 @@ export function study(program: Command, console: Console): void {
     .option('--quick', 'a short run that shows that everything works; its figures say nothing')
     .option('--svg <file>', 'write the chart')
     .option('--save <dir>', 'write study-DATE.md, .json and .svg')
-    .option('--json', 'print JSON: sizes in bytes, dates ISO 8601')
-    .addHelpText('after', '\nExamples:\n  $ regionstore study traces --svg study.svg\n' +
-      '  $ regionstore study a.vmt.gz b.rep --method best --discipline heap,store --json')
     .action((paths: string[], options: Options) => act(console, paths, options));
 }
 

@@ -59,13 +59,25 @@ export function traceVerb(program: Command, name: string, help: VerbHelp): Comma
     .argument('<trace...>', 'trace files of any format: .vmt, .rep or lines, also compressed');
 }
 
-function described(program: Command, name: string, help: VerbHelp): Command {
+const examplesByVerb = new WeakMap<Command, readonly string[]>();
+
+/** What follows `regionstore` in the examples of a verb. */
+export function examplesOf(command: Command): readonly string[] {
+  return examplesByVerb.get(command) ?? [];
+}
+
+/** `hasJson` false = a verb whose output is for another program already. */
+export function described(
+  program: Command, name: string, help: VerbHelp, hasJson = true,
+): Command {
   const examples = help.examples.map((line) => `  $ regionstore ${line}`).join('\n');
-  return program.command(name)
+  const command = program.command(name)
     .summary(help.summary)
     .description(help.details)
-    .option('--json', 'print JSON: sizes in bytes, dates ISO 8601')
     .addHelpText('after', `\nExamples:\n${examples}`);
+  examplesByVerb.set(command, help.examples);
+  return hasJson ? command.option('--json', 'print JSON: sizes in bytes, dates ISO 8601')
+    : command;
 }
 
 /** Runs `work` on what DIR names and prints its report while the target is still open. */

@@ -15,6 +15,7 @@ import { adopt, commitOf, isCommitted, type Logged, logChanges, type Writers }
 import type { Answer, Job, WorkerSetup } from './commit-worker.ts';
 import type { StoreCore } from './core.ts';
 import type { RegionFile } from './region-file.ts';
+import type { Record } from './record.ts';
 import { RecordWriter } from './record-writer.ts';
 import { settle } from './settle.ts';
 
@@ -154,16 +155,7 @@ export class Flights {
       return;
     }
     core.pins.look();
-    if (core.poison === null && core.options.sync !== 'normal') {
-      for (const record of logged.redo.records) {
-        for (const change of record.regions) {
-          const file = logged.changed.find(({ id }) => id === change.id);
-          if (file === undefined || !core.mayWrite(file, record.sequence)) continue;
-          const failure = file.land(change, record.bytes, record.sequence);
-          core.applyFailure = failure ?? core.applyFailure;
-        }
-      }
-    }
+    if (core.poison === null) for (const record of logged.redo.records) land(core, logged, record);
     core.unsettledBytes += logged.redo.bytes;
     done(logged.row);
     if (core.unsettledBytes >= core.options.settleBytes) this.#settle(failed);
@@ -191,6 +183,17 @@ export class Flights {
     const failure = new RegionError(error.code as ErrorCode, error.message);
     const thrown = isPoison ? core.poisonBy(failure) : failure;
     for (const { failed } of flights) failed(thrown);
+  }
+}
+
+/** What was staged is committed: it goes to the region files, where nothing holds them back. */
+function land(core: StoreCore, { changed }: Logged, record: Record): void {
+  for (const change of record.regions) {
+    const file = changed.find(({ id }) => id === change.id);
+    if (file === undefined) continue;
+    const isFree = core.options.sync !== 'normal' && core.mayWrite(file, record.sequence);
+    const failure = file.land(change, record.bytes, record.sequence, isFree);
+    core.applyFailure = failure ?? core.applyFailure;
   }
 }
 

@@ -236,9 +236,10 @@ export class RegionFile implements Discipline {
     };
   }
 
-  /** Staged images are committed: those that are still the newest of their page go to the file. */
-  land(change: RegionChange, bytes: Uint8Array, sequence: number): unknown {
+  /** Staged images are committed: those still the newest of their page go to the file, or wait. */
+  land(change: RegionChange, bytes: Uint8Array, sequence: number, write: boolean): unknown {
     this.sums.note(change);
+    if (!write) return null;
     const own = this.overlay.stillLent(change, bytes);
     const failure = own.length === change.pages.length
       ? this.#write(own, bytes, change.imagesAt, this.state(sequence, change.segmentPages))
@@ -363,10 +364,7 @@ export class RegionFile implements Discipline {
     return Int32Array.from([...plain, ...laid]).sort();
   }
 
-  #write(
-    pages: Int32Array, images: Uint8Array, imagesAt: number,
-    state = this.state(),
-  ): unknown {
+  #write(pages: Int32Array, images: Uint8Array, imagesAt: number, state = this.state()): unknown {
     try {
       this.touched = true;
       this.memory.pages.scatter(pages, images, imagesAt);

@@ -19,7 +19,7 @@ export const ASYNC_MUTANTS: readonly Mutant[] = [
       put: `const takeBack = stage(core, logged);
         for (const record of logged.redo.records) for (const change of record.regions) {
           logged.changed.find(({ id }) => id === change.id)
-            .land(change, record.bytes, record.sequence);
+            .land(change, record.bytes, record.sequence, true);
         }` }],
     workloads: ['flights', 'backAndForth'],
   },

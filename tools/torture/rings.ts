@@ -39,11 +39,13 @@ export function refuseBadRing(store: Store): void {
   if (!store.has(RING_NAME)) return;
   const there = new Set(seqsOf(store.ring(RING_NAME)));
   const synced = store.has('plain') ? store.region('plain').roots.get(SYNCED) / 16 : 0;
+  // Behind the newest that is there, so much may have been appended and lost.
   const kept = RING_BYTES - UNSYNCED_BYTES - 2 * (MOST_TEXT + AROUND);
   let bytes = 0;
-  for (let seq = synced; seq > 0; seq--) {
+  for (let seq = Math.max(synced, ...there); seq > 0; seq--) {
     bytes += ringBytes(seq);
     if (bytes > kept) return;
-    if (!there.has(seq)) throw new Error(`record ${seq} of the ring is gone; ${synced} was synced`);
+    if (seq > synced || there.has(seq)) continue;
+    throw new Error(`record ${seq} of the ring is gone; ${synced} was synced`);
   }
 }
