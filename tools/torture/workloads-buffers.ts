@@ -56,11 +56,22 @@ export function transactionStep(session: Session): void {
   session.transact(() => work(0), random.chance(0.6));
 }
 
+/** What chance alone does not always bring: changes before it, and a region that it drops. */
+function unwanted(session: Session): void {
+  const { random, store } = session;
+  for (const name of ['a', 'b']) change(session.region(name), random, 2);
+  session.checkpoint();
+  change(session.region('a'), random, 2);
+  session.transact(() => change(session.region('a'), random, 3), false);
+  session.transact(() => store.drop('b'), false);
+}
+
 export const transactions: Workload = {
   name: 'transactions',
   options: { settleBytes: 60_000, inlinePages: 6 },
   run: (session) => {
     session.open();
+    unwanted(session);
     for (let step = 0; step < 8; step++) transactionStep(session);
   },
 };
