@@ -176,6 +176,19 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     expect(firsts(reopen(store, { mapper }).region('app'), 'x', 8)).toEqual(full(8, 2));
   });
 
+  test('rollback of more pages than anybody thought of, none beside another', () => {
+    const store = open(temporaryFolder(), { mapper });
+    const { bytes } = store.buffer('b', { size: 2000 * 2 * 4096 });
+    bytes.fill(1);
+    store.checkpoint();
+    for (let page = 0; page < 2000; page++) bytes[page * 2 * 4096] = 2;
+    store.rollback();
+    expect(bytes.every((byte) => byte === 1)).toBe(true);
+    bytes[0] = 3;
+    store.checkpoint();
+    expect(store.check()).toEqual([]);
+  });
+
   test('create, rename and drop are durable at the checkpoint and undone by rollback', () => {
     const store = open(temporaryFolder(), { mapper, history: 0 });
     fill(store.region('a'), 'x', 1, 1);

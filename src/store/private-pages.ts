@@ -130,7 +130,9 @@ class PrivatePages implements Pages {
   revert(segment: number, bytes: number): void {
     const window = this.window(segment);
     if (this.#scan) {
-      this.#shim.drop(window, this.#runs, this.#dirty(window, bytes));
+      // Asking may make room for more runs: only then is it known where they are.
+      const count = this.#dirty(window, bytes);
+      this.#shim.drop(window, this.#runs, count);
       return;
     }
     const memory = new Uint8Array(window);

@@ -3,8 +3,8 @@
  *
  *   node buffers-trial.js PEER MIB PAGES SAMPLES DIR → { times, waits, totals }
  *
- * A buffer of so many MiB, of which n pages anywhere change before each commit; beside it a region
- * of which a thousand pages are changed and not committed by what commits the buffer alone.
+ * A buffer of so many MiB, of which n pages anywhere change before each commit. For the first two
+ * peers there is another one, of which a thousand pages change as well.
  * `times` = milliseconds the calling thread is held; `totals` = until it is durable; `waits` = the
  * longest the event loop waited meanwhile.
  */
@@ -36,10 +36,12 @@ interface Peer {
   read(): Uint8Array;
 }
 
-function stored(dir: string, size: number, how: 'commit' | 'checkpoint' | 'async'): Peer {
+type How = 'commit' | 'checkpoint' | 'async';
+
+function stored(dir: string, size: number, how: How, isAlone: boolean): Peer {
   const store = openStore(dir);
   const frame = store.buffer('frame', { size });
-  const beside = how === 'async' ? null : store.buffer('beside', { size: BESIDE_PAGES * PAGE });
+  const beside = isAlone ? null : store.buffer('beside', { size: BESIDE_PAGES * PAGE });
   let turn = 0;
   return {
     bytes: frame.bytes,
@@ -85,9 +87,10 @@ function rewritten(dir: string, size: number): Peer {
 }
 
 const PEERS: Readonly<Record<string, (dir: string, size: number) => Peer>> = {
-  'buffer.commit': (dir, size) => stored(dir, size, 'commit'),
-  'store.checkpoint': (dir, size) => stored(dir, size, 'checkpoint'),
-  'store.checkpointAsync': (dir, size) => stored(dir, size, 'async'),
+  'buffer.commit': (dir, size) => stored(dir, size, 'commit', false),
+  'store.checkpoint': (dir, size) => stored(dir, size, 'checkpoint', false),
+  'store.checkpoint, nothing else': (dir, size) => stored(dir, size, 'checkpoint', true),
+  'store.checkpointAsync': (dir, size) => stored(dir, size, 'async', true),
   'write, fsync, rename': rewritten,
 };
 
