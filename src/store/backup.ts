@@ -44,6 +44,9 @@ export interface Backup {
   readonly sharedBytes: number;
 }
 
+/** Ends the name of a backup that is being made; its process follows. */
+const PART = '.regionstore-part-';
+
 type OnProgress = Required<BackupOptions>['onProgress'];
 
 const CALLBACK: Reader<OnProgress> = (value, name) => {
@@ -62,9 +65,9 @@ export function backup(
   if (core.poison !== null) throw core.poison;
   core.awaitFlights();
   const place = placeFor(core, dir);
-  const made = join(dirname(place), `.${basename(place)}.part-${process.pid}`);
+  const made = join(dirname(place), `.${basename(place)}${PART}${process.pid}`);
   try {
-    sweep(place);
+    sweep(dirname(place));
     mkdirSync(dirname(place), { recursive: true });
     for (const name of ['', 'regions', 'images']) mkdirSync(join(made, name), { mode: 0o700 });
     const id = clone ? randomBytes(ID_BYTES).toString('hex') : core.id;
@@ -101,18 +104,16 @@ function placeFor(core: StoreCore, dir: unknown): string {
     `${place} is not empty; remove it first, or give another directory`);
 }
 
-/** What backups to this place have left that died on the way. */
-function sweep(place: string): void {
-  const parent = dirname(place);
+/** What backups beside this one have left that died on the way. */
+function sweep(parent: string): void {
   if (!existsSync(parent)) return;
-  const prefix = `.${basename(place)}.part-`;
   for (const name of readdirSync(parent)) {
-    if (!name.startsWith(prefix) || isAlive(Number(name.slice(prefix.length)))) continue;
-    remove(join(parent, name));
+    const [, pid] = /^\..*\.regionstore-part-(\d+)$/.exec(name) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid))) remove(join(parent, name));
   }
 }
 
-/** What cannot be removed is swept by the next backup to the same place. */
+/** What cannot be removed is swept by the next backup. */
 function remove(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });

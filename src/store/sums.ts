@@ -3,7 +3,7 @@
  * ones are collected in memory as images are committed and saved just before the region file is
  * synced; after a crash the images that are replayed give them again.
  */
-import { closeSync, constants, copyFileSync, existsSync, fstatSync, renameSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, renameSync } from 'node:fs';
 import { PAGE, SLOT_PAGES, STATE, SUM_BYTES } from '../layout.ts';
 import { copyRange, openIfThere, openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
 import type { Crc, RegionChange } from './record.ts';
@@ -49,8 +49,8 @@ export class Sums {
   /** The same in a new file of the name: whoever has the old one open keeps what is in it. */
   renew(isDurable: boolean): void {
     const temporary = this.path.replace(/\.sums$/, '.tmp-sums');
-    if (existsSync(this.path)) copyFileSync(this.path, temporary);
-    else closeSync(openRegular(temporary, constants.O_CREAT));
+    copyWhole(openIfThere(this.path, true),
+      openRegular(temporary, constants.O_CREAT | constants.O_TRUNC));
     this.#write(temporary, isDurable);
     this.#fresh.clear();
     renameSync(temporary, this.path);
@@ -64,14 +64,8 @@ export class Sums {
 
   /** Those of a copy of the region's file, in which `images` lie as well. */
   copyTo(path: string, images: Iterable<readonly [number, Uint8Array]>): void {
-    const to = openRegular(path, constants.O_CREAT | constants.O_EXCL);
     const from = this.#held === undefined ? openIfThere(this.path, true) : this.#held;
-    try {
-      if (from !== null) copyRange(from, to, 0, fstatSync(from).size);
-    } finally {
-      if (from !== null && from !== this.#held) closeSync(from);
-      closeSync(to);
-    }
+    copyWhole(from, openRegular(path, constants.O_CREAT | constants.O_EXCL), this.#held);
     const sums = new Map(this.#fresh);
     for (const [page, image] of images) sums.set(page, this.#crc(image, 0, PAGE, 0));
     this.#write(path, true, sums);
@@ -161,6 +155,16 @@ export class Sums {
       image.fill(0, readWhole(regionFd, image, page * PAGE));
       if (this.#crc(image, 0, PAGE, 0) !== sum) yield page;
     }
+  }
+}
+
+/** `from` null = of nothing. Both are closed, but for the one that is to be `kept`. */
+function copyWhole(from: number | null, to: number, kept: number | null = null): void {
+  try {
+    if (from !== null) copyRange(from, to, 0, fstatSync(from).size);
+  } finally {
+    if (from !== null && from !== kept) closeSync(from);
+    closeSync(to);
   }
 }
 

@@ -115,6 +115,8 @@ export function basePlan(options: PlanOptions): Task[] {
     ...faultTasks(seed, 'growth', 'file', stride * 3),
     ...faultTasks(seed, 'rings', 'file', stride * 3),
     ...faultTasks(seed, 'copies', 'shim', stride * 4),
+    ...['buffers', 'transactions', 'history', 'flights', 'readers'].flatMap((workload, i) =>
+      faultTasks(seed, workload, MAPPERS[i % 2] ?? 'shim', stride * 5)),
   ];
 }
 

@@ -92,6 +92,7 @@ static int do_open(int at, const char *path, int flags, mode_t mode) {
     fstat(fd, &s);
     free(watched[fd]);
     watched[fd] = strdup(full);
+    opened[fd] = s.st_ino;
     is_dir[fd] = S_ISDIR(s.st_mode);
     is_mark[fd] = marks;
     if (!existed) record(CREATE, s.st_ino, 0, 0, full, 0, 0, 0);

@@ -59,6 +59,7 @@ REAL(int, ioctl, int, unsigned long, ...);
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static char *watched[FDS];
 static char is_dir[FDS], is_mark[FDS];
+static uint64_t opened[FDS];
 static char dir[PATH_MAX], mark[PATH_MAX];
 static size_t dir_bytes;
 static int log_fd = -1;
@@ -123,8 +124,12 @@ static int absolute(int at, const char *path, char *out) {
 
 static uint64_t inode(int fd) { struct stat s; return fstat(fd, &s) ? 0 : s.st_ino; }
 
+/* A number that was closed past us stands for something else by now: it is let go of. */
 static const char *watch(int fd) {
-  return fd >= 0 && fd < FDS && !is_mark[fd] ? watched[fd] : 0;
+  if (fd < 0 || fd >= FDS || is_mark[fd] || !watched[fd]) return 0;
+  if (inode(fd) == opened[fd]) return watched[fd];
+  watched[fd] = 0;
+  return 0;
 }
 
 static void remember(const char *what, const char *path) {

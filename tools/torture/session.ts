@@ -66,6 +66,8 @@ export function digestOf(store: Store): string {
 /** Root that counts backups, in the region `plain`. */
 export const COPIES = 'copies';
 const COPY = 'copy-';
+/** Beside a store that lives long. */
+const MOST_COPIES = 4;
 
 /** A backup is called after what it holds. */
 function copyName(digest: string): string {
@@ -220,12 +222,13 @@ class OneLife implements Session {
   }
 
   copy(): void {
-    const place = join(this.#options.dir, copyName(combined(this.#committed)));
-    if (existsSync(place)) return;
+    const { dir } = this.#options;
+    const place = join(dir, copyName(combined(this.#committed)));
+    if (existsSync(place) || copiesIn(dir).length === MOST_COPIES) return;
     this.store.backup(place);
     this.#copies = [...this.#copies, place];
     // What a checkpoint from here on says is there has to be there.
-    this.region('plain').roots.set(COPIES, copiesIn(this.#options.dir).length * 16);
+    this.region('plain').roots.set(COPIES, copiesIn(dir).length * 16);
   }
 
   adopt(name: string): boolean {

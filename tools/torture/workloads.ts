@@ -8,7 +8,7 @@ import { list, ref, str, u32 } from '../../src/objects/kinds.ts';
 import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
-import { copies } from './workloads-copies.ts';
+import { copies, copyStep } from './workloads-copies.ts';
 import { rings } from './workloads-rings.ts';
 import { generations, readerChanges, readerRecovery, readers, readerStep }
   from './workloads-readers.ts';
@@ -248,6 +248,7 @@ function roamStep(session: Session): void {
   if (random.chance(0.1)) historyStep(session);
   if (random.chance(0.15)) asyncStep(session);
   if (random.chance(0.15)) readerStep(session);
+  if (random.chance(0.03)) copyStep(session);
   const region = session.region(random.pick(['a', 'b', 'c']));
   change(region, random, 1 + random.int(8), random.chance(0.1) ? 60_000 : 3000);
   const { busyBytes } = region.stat();
