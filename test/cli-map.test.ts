@@ -106,6 +106,19 @@ test('segments: of each what is in it', async () => {
   expect((await cliHere(['segments', dir, 'words'])).stdout).toMatch(/^REGION .*\nwords +0 +0 /);
 });
 
+test('ls --csv: every figure, quoted where it has to be', async () => {
+  const { stdout } = await cliHere(['ls', dir, '--csv']);
+  const [head = '', ...lines] = stdout.trimEnd().split('\n');
+  expect(head).toBe('name,id,kind,method,roots,segments,extent,capacity,busyBlocks,busyBytes,' +
+    'largestBusy,freeBlocks,freeBytes,largestFree');
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toMatch(/^"<b>&""\\u\{1b\}",[0-9a-f]{32},region,slab,0,1,/);
+  const { extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes,
+    largestFree } = stats.words as RegionStat;
+  expect(lines[1]).toMatch(new RegExp(`^words,[0-9a-f]{32},region,best,0,1,${[extent, capacity,
+    busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes, largestFree].join(',')}$`));
+});
+
 test('what cannot be', async () => {
   const found = await Promise.all([['--width', '0'], ['--height', 'x'], ['-o', 'a.gif'],
     ['-o', join(dir, 'none', 'a.svg')], ['nowhere']].map((args) => cliHere(['map', dir, ...args])));

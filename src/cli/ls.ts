@@ -3,9 +3,13 @@
  *
  * JSON: { type, path, regions: [{ name, id, kind, method, extent, capacity, busyBytes, roots }],
  *   rings: [{ name, id, size, first, last, newest }] }
+ *
+ * CSV: a line of names, then one for each region: name, id, kind, method and every figure of its
+ * stat(), bytes and counts.
  */
 import type { Command } from 'commander';
 import { ringsOf, ringText } from './ring-view.ts';
+import type { RegionStat } from '../types.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';
 
@@ -18,6 +22,10 @@ interface Row {
   readonly capacity: number;
   readonly busyBytes: number;
   readonly roots: number;
+}
+
+interface Options extends Common {
+  readonly csv?: true;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
@@ -35,27 +43,55 @@ export function ls(program: Command, console: Console): void {
     summary: 'list the regions',
     details: 'List the regions of a store: kind, method, bytes in use, bytes it may grow to, ' +
       'bytes in live blocks, number of roots; and its rings: size, records, the newest one.',
-    examples: ['ls data', "ls data --json | jq -r '.regions[].name'"],
-  }).action((dir: string, options: Common) =>
-    onTarget(console, dir, options, { mode: 'read' }, (target) => {
-      const regions: Row[] = [];
-      const total = target.count();
-      for (const { name, kind, region } of target.subjects()) {
-        console.progress.step('region', regions.length, total);
-        const { extent, capacity, busyBytes } = region.stat();
-        const { id, method } = region;
-        const roots = [...region.roots].length;
-        regions.push({ name, id, kind, method, extent, capacity, busyBytes, roots });
-      }
-      const rings = ringsOf(target.store);
-      return {
-        json: () => document({ type: target.type, path: target.path, regions, rings }),
-        *text() {
-          const { head } = console.output;
-          if (regions.length > 0 || rings.length === 0) yield* table(COLUMNS, regions, head);
-          if (regions.length > 0 && rings.length > 0) yield '';
-          yield* ringText(rings, head);
-        },
-      };
-    }));
+    examples: ['ls data', "ls data --json | jq -r '.regions[].name'", 'ls data --csv > stat.csv'],
+  })
+    .option('--csv', 'print the figures of every region as CSV')
+    .action((dir: string, options: Options) => onTarget(console, dir, options, { mode: 'read' },
+      (target) => {
+        const regions: Row[] = [];
+        const stats: RegionStat[] = [];
+        const total = target.count();
+        for (const { name, kind, region } of target.subjects()) {
+          console.progress.step('region', regions.length, total);
+          const stat = region.stat();
+          const { extent, capacity, busyBytes } = stat;
+          stats.push(stat);
+          const { id, method } = region;
+          const roots = [...region.roots].length;
+          regions.push({ name, id, kind, method, extent, capacity, busyBytes, roots });
+        }
+        const rings = ringsOf(target.store);
+        return {
+          json: () => document({ type: target.type, path: target.path, regions, rings }),
+          *text() {
+            if (options.csv) {
+              yield* csvOf(regions, stats);
+              return;
+            }
+            const { head } = console.output;
+            if (regions.length > 0 || rings.length === 0) yield* table(COLUMNS, regions, head);
+            if (regions.length > 0 && rings.length > 0) yield '';
+            yield* ringText(rings, head);
+          },
+        };
+      }));
+}
+
+const ROW_CELLS = ['name', 'id', 'kind', 'method', 'roots'] as const;
+const STAT_CELLS = ['segments', 'extent', 'capacity', 'busyBlocks', 'busyBytes', 'largestBusy',
+  'freeBlocks', 'freeBytes', 'largestFree'] as const;
+
+function* csvOf(rows: readonly Row[], stats: readonly RegionStat[]): Generator<string> {
+  yield [...ROW_CELLS, ...STAT_CELLS].join(',');
+  for (const [i, row] of rows.entries()) {
+    const stat = stats[i] as RegionStat;
+    yield [...ROW_CELLS.map((cell) => row[cell]), ...STAT_CELLS.map((cell) => stat[cell])]
+      .map(cellOf).join(',');
+  }
+}
+
+/** As RFC 4180 quotes it; control characters as everywhere. */
+function cellOf(value: string | number): string {
+  const text = printable(String(value));
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
