@@ -137,14 +137,22 @@ export class Flights {
     // Answers to flights that were taken back with an earlier one.
     if (flight === undefined || flight.id !== id) return;
     this.#queue.shift();
-    if (error === null || this.#isDone(flight, error)) this.#land(flight);
-    else this.#fail(flight, error, isPoison);
+    const failure = this.#failureOf(flight, error);
+    if (failure === null) this.#land(flight);
+    else this.#fail(flight, failure, isPoison || this.#core.poison !== null);
     if (this.#queue.length === 0) this.#port?.unref();
   }
 
-  #isDone({ logged }: Flight, { code, message }: NonNullable<Answer['error']>): boolean {
-    return logged !== null
-      && isCommitted(this.#core, logged.row.sequence, new RegionError(code as ErrorCode, message));
+  /** What failed, unless it is committed all the same; where that cannot be told, the store stops. */
+  #failureOf({ logged }: Flight, error: Answer['error']): Answer['error'] {
+    if (error === null || logged === null) return error;
+    const { code, message } = error;
+    try {
+      const failure = new RegionError(code as ErrorCode, message);
+      return isCommitted(this.#core, logged.row.sequence, failure) ? null : error;
+    } catch (poison) {
+      return poison as RegionError;
+    }
   }
 
   #land({ logged, lengths, done, failed }: Flight): void {

@@ -328,12 +328,15 @@ class DirectoryStore implements Store {
     const core = this.#core;
     if (core.closed) return;
     core.assertNoTransaction('abandon');
-    core.awaitFlights();
-    if (core.poison === null && !core.options.readOnly) {
-      this.rollback();
-      if (core.catalog.applied < core.sequence) settle(core);
+    try {
+      core.awaitFlights();
+      if (core.poison === null && !core.options.readOnly) {
+        this.rollback();
+        if (core.catalog.applied < core.sequence) settle(core);
+      }
+    } finally {
+      this.#release();
     }
-    this.#release();
   }
 
   [Symbol.dispose](): void {

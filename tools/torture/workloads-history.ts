@@ -13,6 +13,8 @@ export function historyStep(session: Session): void {
   if (random.chance(0.1) && store.has('b') && !store.has('c')) store.rename('b', 'c');
   session.checkpoint(random.chance(0.5));
   if (random.chance(0.3)) session.restore();
+  // Waiting for what is in flight may take some of them from the list.
+  session.rollback();
   const points = store.checkpoints();
   if (random.chance(0.15)) store.forget(random.pick(points).id);
   if (points.length > 8) store.forget((points[0] as { id: number }).id);
