@@ -143,7 +143,7 @@ export class Flights {
     if (this.#queue.length === 0) this.#port?.unref();
   }
 
-  /** What failed, unless it is committed all the same; where that cannot be told, the store stops. */
+  /** What failed, unless it is committed all the same; the store stops where nobody can tell. */
   #failureOf({ logged }: Flight, error: Answer['error']): Answer['error'] {
     if (error === null || logged === null) return error;
     const { code, message } = error;
