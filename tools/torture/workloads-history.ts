@@ -15,8 +15,8 @@ export function historyStep(session: Session): void {
   if (random.chance(0.3)) session.restore();
   // Waiting for what is in flight may take some of them from the list.
   session.rollback();
+  if (random.chance(0.15)) store.forget(random.pick(store.checkpoints()).id);
   const points = store.checkpoints();
-  if (random.chance(0.15)) store.forget(random.pick(points).id);
   if (points.length > 8) store.forget((points[0] as { id: number }).id);
 }
 
