@@ -244,20 +244,18 @@ test('a store that is open elsewhere: exit 4, and who has it', async () => {
   expect(cli(['ls', dir]).status).toBe(0);
 });
 
-test('a process says the same, with every verb and every exit code', async () => {
+test('a process says the same, with every exit code but 4', async () => {
   const damaged = copyOf('damaged');
   writeFileSync(join(damaged, 'regions', 'notes.txt'), 'mine');
-  const calls = [['ls', sound, '--json'], ['inspect', sound],
-    ['check', damaged], ['compact', sound, '--dry-run'],
-    ['checkpoints', sound, '--json'], ['ls', '--help'], ['--help'], [], ['ls', sound, '--jsno'],
-    ['ls', join(scratch, 'none'), '--json'], ['trace', TRACE], ['profile', sound, 'alpha']];
+  const calls = [['ls', sound, '--json'], ['check', damaged], ['--help'], ['ls', sound, '--jsno'],
+    ['ls', join(scratch, 'none'), '--json'], ['trace', TRACE]];
   const exits = [];
   for (const args of calls) {
     const ran = cli(args);
     expect(ran).toEqual(await cliHere(args));
     exits.push(ran.status);
   }
-  expect(exits).toEqual([0, 0, 1, 0, 0, 0, 0, 2, 2, 3, 0, 3]);
+  expect(exits).toEqual([0, 1, 0, 2, 3, 0]);
 });
 
 describe('output', () => {

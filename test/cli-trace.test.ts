@@ -151,14 +151,19 @@ describe('trace', () => {
 describe('replay', () => {
   test('a row for each trace, method and discipline', () => {
     const small = smallTrace();
+    const flags = ['--repeat', '2', '--sync', '--verify'];
     const found = json<Replayed>(['replay', small, CONVERT, '--method', 'best,last',
-      '--discipline', SOME.join(), '--repeat', '2', '--sync', '--verify']);
+      '--discipline', SOME[0], ...flags]);
     expect([found.touch, found.repeat]).toEqual(['ends', 2]);
-    const rows = ['small.vmt', 'convert.vmt.gz'].flatMap((name) => ['best', 'last']
-      .flatMap((method) => SOME.map((place) => [name, method, place])));
-    expect(found.rows.map((row) => [row.trace, row.method, row.discipline])).toEqual(rows);
+    const others = json<Replayed>(['replay', small, '--discipline', SOME.slice(1).join(),
+      ...flags]);
+    const rows = [...['small.vmt', 'convert.vmt.gz'].flatMap((name) => ['best', 'last']
+      .map((method) => [name, method, SOME[0]])),
+      ...SOME.slice(1).map((place) => ['small.vmt', 'best', place])];
+    const all = [...found.rows, ...others.rows];
+    expect(all.map((row) => [row.trace, row.method, row.discipline])).toEqual(rows);
     const { operations, peakBytes } = readTrace(CONVERT);
-    for (const row of found.rows) {
+    for (const row of all) {
       expect(row.path).toBe(row.trace === 'small.vmt' ? small : CONVERT);
       expect(row.findings).toEqual([]);
       expect(row.crash).toBeNull();

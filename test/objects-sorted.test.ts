@@ -103,7 +103,7 @@ describe.each(KEYS)('keys of $name', (kind, newKey) => {
     const before = core.memory.region.stat().busyBlocks;
     const map: Loose = newSorted(core, kind, valueKind);
     const model = new Model();
-    for (let step = 0; step < often(800, 20_000); step++) {
+    for (let step = 0; step < often(400, 20_000); step++) {
       const key = newKey(random);
       const isGrowing = Math.floor(step / 250) % 2 === 0;
       if (random(100) < (isGrowing ? 75 : 25)) {

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import type { Trace } from '../src/trace/trace.ts';
 import { formatOfName, readTrace, type TraceFormat, writeTrace } from '../src/trace/trace-file.ts';
 import { expectCode } from './support/expect-code.ts';
-import { newSeed, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom } from './support/oracle.ts';
 import { temporaryDirectory } from './support/temp.ts';
 import { fileWith, randomTrace } from './support/traces.ts';
 
@@ -32,7 +32,7 @@ function refused(text: string): string {
 }
 
 describe('every format holds the same trace', () => {
-  test.each(['lua', 'convert'])('%s, from each format to each', (name) => {
+  test.each(['convert', 'lua'].slice(0, often(1, 2)))('%s, from each format to each', (name) => {
     const trace = readTrace(join(FIXTURES, `${name}.vmt.gz`));
     const dir = temporaryDirectory();
     for (const format of FORMATS) {

@@ -50,14 +50,14 @@ describe.each(NAMES)('%s', (name) => {
     region.configure({ trace });
     const oracle = new Oracle(region, 'any');
     const random = randomFrom(seed);
-    for (let i = 0; i < 30_000; i += 1) randomStep(oracle, random, 2000);
+    for (let i = 0; i < 12_000; i += 1) randomStep(oracle, random, 2000);
     trace.close();
     const read = readTrace(path);
     const sizes = oracle.blocks.map(({ size }) => size).sort((a, b) => a - b);
     expect(sizesAtEnd(read)).toEqual(sizes);
     expect(read).toMatchObject({ leftBlocks: sizes.length, cutOff: false, strangers: 0 });
     expect(read.slots).toBe(read.peakBlocks);
-    expect(read.operations).toBeGreaterThan(20_000);
+    expect(read.operations).toBeGreaterThan(8000);
   });
 
   test('is the same as what a recorder in memory keeps', () => {
