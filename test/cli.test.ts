@@ -88,10 +88,17 @@ describe.each(STORES)('a %s store', (state, dir) => {
 
   test('inspect of one region', async () => {
     type Inspected = { regions: { name: string; fragmentation: number; freeBytes: number;
-      largestFree: number }[] };
+      largestFree: number; fits: { size: number; count: number }[] }[] };
     const { regions } = await jsonHere<Inspected>(['inspect', dir, 'alpha']);
     expect(regions.map(({ name }) => name)).toEqual(['alpha']);
-    const [{ fragmentation, freeBytes, largestFree }] = regions;
+    const [{ fragmentation, freeBytes, largestFree, fits }] = regions;
+    const free = asked(dir, (store) => [...store.region('alpha').blocks()])
+      .filter(({ busy }) => !busy);
+    expect(fits.length).toBe(Math.floor(Math.log2(largestFree)) - 3);
+    for (const { size, count } of fits) {
+      expect(count).toBe(free.reduce((n, block) => n + Math.floor(block.size / size), 0));
+    }
+    expect(cli(['inspect', dir, 'alpha']).stdout).toMatch(/\n +SIZE +STILL FIT\n +16 B +\d+\n/);
     expect(largestFree).toBeLessThan(freeBytes);
     expect(fragmentation).toBeCloseTo(1 - largestFree / freeBytes, 12);
   });

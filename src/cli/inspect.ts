@@ -6,13 +6,16 @@
  *   replayedBytes, discarded, crash, ms } | null, last: a checkpoint as `checkpoints` prints it |
  *   null, regions: [{ name, id, kind, method, segments, extent, capacity, busyBlocks, busyBytes,
  *   largestBusy, freeBlocks, freeBytes, largestFree, fragmentation, roots: [{ name, address }],
- *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null }],
+ *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null,
+ *   fits: [{ size, count }] | null }],
  *   rings: as `ls` prints them }
  *
  * With a heap and a path instead: { type, path, object: { region, path, type, size, value } }, or
  *   `parts: [{ name, type, value }]` instead of `value`: the first hundred.
  *
- * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1.
+ * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1. `fits`
+ * says how many blocks of each size what is free has room for; of regions that are named only,
+ * since it looks at every block.
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
@@ -20,6 +23,7 @@ import type { StoreStat } from '../store/api.ts';
 import type { Checkpoint, RegionStat } from '../types.ts';
 import { type ObjectView, objectText, objectViewOf } from './inspect-object.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
+import { type Fit, fitsIn, fitsText } from './fits.ts';
 import { ringsOf, ringText } from './ring-view.ts';
 import type { Subject, Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
@@ -39,6 +43,7 @@ interface Row extends RegionStat {
   readonly fragmentation: number;
   readonly roots: readonly Root[];
   readonly heap: HeapView | null;
+  readonly fits: readonly Fit[] | null;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
@@ -72,8 +77,8 @@ export function inspect(program: Command, console: Console): void {
     summary: 'show a store and its regions in detail',
     details: 'Show what a store is made of: its checkpoints, images that wait, what opening it ' +
       'has to recover; then blocks, bytes, fragmentation and roots of every region, or of those ' +
-      'named; or a value of a heap, found by names, indexes and fields. Nothing is changed: ' +
-      'what a writer would replay is only shown.',
+      'named, with how many blocks of each size still fit; or a value of a heap, found by ' +
+      'names, indexes and fields. Nothing is changed: what a writer would replay is only shown.',
     examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes',
       'inspect data app users.3.name'],
   })
@@ -95,7 +100,7 @@ export function inspect(program: Command, console: Console): void {
         const total = isRingsOnly ? 0 : target.count(others);
         for (const subject of isRingsOnly ? [] : target.subjects(others)) {
           console.progress.step('region', rows.length, total);
-          rows.push(rowOf(subject));
+          rows.push(rowOf(subject, others.length > 0));
         }
         const { head, alarm } = console.output;
         return {
@@ -120,13 +125,14 @@ function objectIn(target: Target, [name = '', path = '', ...more]: readonly stri
   return heap === null ? null : objectViewOf(name, heap, path);
 }
 
-function rowOf({ name, kind, region, heap }: Subject): Row {
+function rowOf({ name, kind, region, heap }: Subject, isNamed: boolean): Row {
   const { id, method } = region;
   const stat = region.stat();
   const { freeBytes, largestFree } = stat;
   const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
   const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
-  return { name, id, kind, method, ...stat, fragmentation, roots, heap: heapViewOf(heap()) };
+  return { name, id, kind, method, ...stat, fragmentation, roots, heap: heapViewOf(heap()),
+    fits: isNamed ? fitsIn(region) : null };
 }
 
 function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {
@@ -160,6 +166,7 @@ function* textOf(
     if (hidden > 0) yield `and ${hidden} more of ${printable(name)}; --json lists them all`;
   }
   for (const { name, heap } of rows) if (heap !== null) yield* heapText(name, heap, head);
+  for (const { name, fits } of rows) if (fits !== null) yield* fitsText(name, fits, head);
 }
 
 function factsOf(

@@ -38,6 +38,7 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['trace', async () => (await import('./trace.ts')).trace],
   ['replay', async () => (await import('./replay.ts')).replay],
   ['study', async () => (await import('./study.ts')).study],
+  ['bench', async () => (await import('./bench.ts')).bench],
   ['completion', async () => (await import('./completion.ts')).completion],
   ['manual', async () => (await import('./manual.ts')).manual],
 ]);

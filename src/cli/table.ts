@@ -71,6 +71,11 @@ export function barOf(part: number, width: number, isTerminal: boolean): string 
   return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
 }
 
+/** Three digits that count: 0.0123, 4.57, 1234. */
+export function figure(n: number): string {
+  return n >= 1000 ? String(Math.round(n)) : String(Number(n.toPrecision(3)));
+}
+
 /** 1 → '1 checkpoint', 2 → '2 checkpoints'. */
 export function counted(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? '' : 's'}`;
