@@ -376,3 +376,25 @@ export const TRACE_RECORD = {
 export const TRACE_HEAD = '# regionstore trace ';
 export const TRACE_LINE_VERSION = 1;
 export const TRACE_END = '# end ';
+
+/**
+ * Counters of the writer of a store, in one page that is mapped shared, is never synced and belongs
+ * to no checkpoint. Each field is an f64, stored alone.
+ */
+export const COUNTERS_MAGIC = 'RGNCNTR1';
+export const COUNTERS = {
+  magic: 0,
+  storeId: 16,
+  pid: 32,
+  openedAt: 40,
+  closedAt: 48,
+  updatedAt: 56,
+  sequence: 64,
+  checkpoints: 72,
+  pages: 80,
+  imageBytes: 88,
+  busyMs: 96,
+  lastMs: 104,
+  grownBytes: 112,
+  rollbacks: 120,
+} as const;

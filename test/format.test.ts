@@ -31,7 +31,8 @@ const TABLES = ['HEADER', 'STATE', 'SEGMENT_HEADER', 'ROOT', 'ROOTS_BLOCK', 'REC
   'RECORD_REGION', 'RECORD_IMAGE', 'BEST', 'LAST', 'SLAB', 'POOL',
   'JOURNAL', 'SHARED', 'THREAD', 'TRACE', 'COMPRESSED', 'COMPRESSED_CHUNK', 'DEBUG',
   'DEBUG_HEADER', 'PROFILE', 'PROFILE_HEADER', 'SITES', 'SITE', 'HEAD', 'LIST', 'ELEMENTS',
-  'HASH', 'ENTRIES', 'ENTRY', 'BUCKETS', 'TREE', 'NODE', 'RING', 'RING_RECORD'] as const;
+  'HASH', 'ENTRIES', 'ENTRY', 'BUCKETS', 'TREE', 'NODE', 'RING', 'RING_RECORD',
+  'COUNTERS'] as const;
 
 describe('FORMAT.md', () => {
   test.each(TABLES)('%s', (name) => {
@@ -43,7 +44,8 @@ describe('FORMAT.md', () => {
 
   test('magics and versions', () => {
     for (const magic of [layout.MAGIC, layout.SEGMENT_MAGIC, layout.RECORD_MAGIC,
-      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC, layout.RING_MAGIC]) {
+      layout.JOURNAL_MAGIC, layout.COMPRESSED_MAGIC, layout.RING_MAGIC,
+      layout.COUNTERS_MAGIC]) {
       expect(text).toContain(`\`${magic}\``);
     }
     expect(text).toContain(`0x${layout.TRACE_MAGIC.toString(16)}, \`VMT1\``);

@@ -20,6 +20,7 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['blocks', async () => (await import('./blocks.ts')).blocks],
   ['map', async () => (await import('./map.ts')).map],
   ['segments', async () => (await import('./segments.ts')).segments],
+  ['top', async () => (await import('./top.ts')).top],
   ['check', async () => (await import('./check.ts')).check],
   ['compact', async () => (await import('./compact.ts')).compact],
   ['gc', async () => (await import('./gc.ts')).gc],

@@ -32,6 +32,7 @@ export function takeCheckpoint(
 ): CheckpointRow {
   core.assertWritable();
   core.awaitFlights();
+  const start = performance.now();
   const logged = logChanges(core, label, now, only, WRITERS);
   if (logged === null) return core.last as CheckpointRow;
   commit(core, logged);
@@ -40,6 +41,7 @@ export function takeCheckpoint(
   if (only === null) core.resetGrowth();
   core.unsettledBytes += logged.redo.bytes;
   if (core.unsettledBytes >= core.options.settleBytes) settle(core, true);
+  core.counters?.committed(logged.row, performance.now() - start);
   return logged.row;
 }
 

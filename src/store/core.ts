@@ -13,6 +13,7 @@ import { PAGE } from '../layout.ts';
 import type { RegionHandle } from '../region/region.ts';
 import type { AutoCheckpoint } from './auto-checkpoint.ts';
 import { Catalog, type CheckpointRow, type RegionRow } from './catalog.ts';
+import type { Counters } from './counters.ts';
 import type { Sync } from './catalog-schema.ts';
 import type { Link } from './history.ts';
 import type { ImageFiles } from './images.ts';
@@ -84,6 +85,8 @@ export class StoreCore {
   /** Why committed images are not in the region files yet, or null. */
   applyFailure: unknown = null;
   closed = false;
+  /** What a writer says of its work to those who watch it; null = it does not. */
+  counters: Counters | null = null;
   /** Transactions that are under way, one inside the other. */
   depth = 0;
   /** Waits until every checkpoint that is being committed elsewhere is adopted, or has failed. */
@@ -215,6 +218,7 @@ export class StoreCore {
   #beforeGrowth(bytes: number): void {
     this.assertWritable();
     this.#grown += bytes;
+    this.counters?.grew(bytes);
     const { dirtyLimit } = this.options;
     if (this.#grown < dirtyLimit / 8) return;
     const pages = this.#privatePages();

@@ -165,6 +165,7 @@ export class Flights {
     core.pins.look();
     if (core.poison === null) for (const record of logged.redo.records) land(core, logged, record);
     core.unsettledBytes += logged.redo.bytes;
+    core.counters?.committed(logged.row, 0);
     done(logged.row);
     if (core.unsettledBytes >= core.options.settleBytes) this.#settle(failed);
   }

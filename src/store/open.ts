@@ -16,6 +16,7 @@ import { bufferedMapper } from './buffered-pages.ts';
 import { Catalog } from './catalog.ts';
 import type { Sync } from './catalog-schema.ts';
 import { type CoreOptions, StoreCore } from './core.ts';
+import { Counters } from './counters.ts';
 import { namesIn, readBootId, syncDirectory, systemError } from '../files.ts';
 import { refuseFileSystem } from './file-system.ts';
 import { livePlaces } from './history.ts';
@@ -118,6 +119,8 @@ function openWith(
     core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy, pin });
     const recovery = recover(core, clock);
     if (pin !== null) holdFiles(core, pin);
+    const mapped = mapper.name === 'shim' ? shim : null;
+    if (!options.readOnly) core.counters = Counters.open(path, core.id, core.sequence, mapped);
     return { core, recovery };
   } catch (error) {
     for (const file of core?.files() ?? []) file.release();

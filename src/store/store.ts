@@ -268,6 +268,7 @@ class DirectoryStore implements Store {
       throw core.poisonBy(error);
     }
     core.resetGrowth();
+    core.counters?.rolledBack();
   }
 
   refresh(): boolean {
@@ -357,6 +358,7 @@ class DirectoryStore implements Store {
       ...[...core.current.values()].map((entry) => () => closeRing(core, entry, error)),
       ...[...core.files()].map((file) => () => file.release()),
       () => this.#flights?.close(),
+      () => core.counters?.close(),
       () => core.catalog.close(),
       () => core.copy?.remove(),
       () => core.pin?.release(),
