@@ -105,7 +105,7 @@ describe.each(PAIRS)('writer %s, reader %s', (mapper, other) => {
     expect([content(last), last.check()]).toEqual([79, []]);
     last.close();
     expect(readdirSync(store.dir).sort().filter((name) => !name.startsWith('catalog')))
-      .toEqual(['images', 'lock.db', 'regions', 'store.lock']);
+      .toEqual(['counters', 'images', 'lock.db', 'regions', 'store.lock']);
   });
 
   test('regions that come, go, grow, shrink and are renamed', () => {

@@ -48,10 +48,10 @@ export function top(program: Command, console: Console): void {
     summary: 'watch a store while a program writes it',
     details: 'Show, once a second, what the program that writes a store is doing: checkpoints ' +
       'and their bytes, how its files grow, memory that is not checkpointed yet, blocks and ' +
-      'bytes that came or went in every region. It is watched from outside: the program counts in a ' +
-      'page of shared memory as it works, and neither waits for anything nor is stopped. Live ' +
-      'blocks are those of the newest checkpoint; counting them takes time in large regions, but ' +
-      'not that of the program (--no-blocks leaves them out).',
+      'bytes that came or went in every region. It is watched from outside: the program counts ' +
+      'in a page of shared memory as it works, and neither waits for anything nor is stopped. ' +
+      'Live blocks are those of the newest checkpoint; counting them takes time in large ' +
+      'regions, but not that of the program (--no-blocks leaves them out).',
     examples: ['top data', 'top data --interval 0.2 --no-blocks',
       "top data -n 10 --json | jq '.rates.bytes'"],
   })

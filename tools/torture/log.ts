@@ -1,7 +1,8 @@
 /**
  * What recorder.c wrote, as operations. Inode numbers are used again after an unlink; a `create`
  * binds the number to a new file, which the disk model relies on. Shared memory of SQLite (-shm) is
- * not content: it is rebuilt at the first open after a crash, so its operations are left out.
+ * not content: it is rebuilt at the first open after a crash, so its operations are left out; as
+ * are those of the counters of a writer, which the next one makes anew.
  */
 
 export type Operation =
@@ -53,7 +54,7 @@ export function operationsOf(log: Buffer, dir: string): Operation[] {
   const relative = (path: string): string => path.slice(dir.length + 1);
   for (let at = 0; at < log.length; at += log.readUInt32LE(at)) {
     const { path, op } = operation(log, at);
-    if (path.endsWith('-shm')) continue;
+    if (path.endsWith('-shm') || path.endsWith('/counters')) continue;
     if ('to' in op) operations.push({ ...op, path: relative(op.path), to: relative(op.to) });
     else if ('path' in op) operations.push({ ...op, path: relative(op.path) });
     else operations.push(op);

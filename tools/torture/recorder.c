@@ -287,7 +287,8 @@ void *mmap64(void *p, size_t n, int prot, int flags, int fd, off64_t at) {
   if (!real_mmap64) return (void *)syscall(SYS_mmap, p, n, prot, flags, fd, at);
   const char *path = watch(fd);
   size_t tail = path ? strlen(path) : 0;
-  int shm = tail > 4 && !strcmp(path + tail - 4, "-shm");
+  /* Memory that SQLite rebuilds, and counters that nothing depends on: not followed. */
+  int shm = tail > 9 && (!strcmp(path + tail - 4, "-shm") || !strcmp(path + tail - 9, "/counters"));
   if (path && !shm && (flags & MAP_SHARED) && (prot & PROT_WRITE)) unsupported(fd, "shared map");
   return real_mmap64(p, n, prot, flags, fd, at);
 }
