@@ -1,7 +1,8 @@
 /**
  * `regionstore forget DIR CHECKPOINT…`: checkpoints that nobody wants to go back to any more.
  *
- * JSON: { path, dryRun, forgotten: [{ id, label, at, … }], historyBytes: [before, after] }
+ * JSON: { path, dryRun, forgotten: [checkpoints as `checkpoints` prints them], historyBytes:
+ *   [before, after] }
  */
 import type { Command } from 'commander';
 import { RegionError } from '../errors.ts';

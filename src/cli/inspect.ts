@@ -2,10 +2,11 @@
  * `regionstore inspect DIR [REGION…]`: the store as a whole, then each region.
  *
  * JSON: { type, path, store: { id, mapper, sync, regions, extent, capacity, sequence, applied,
- *   imageBytes, historyBytes, pendingBytes, poisoned } | null, recovery: { replayedCheckpoints,
- *   replayedBytes, discarded, crash, ms } | null, last: a checkpoint as `checkpoints` prints it |
- *   null, regions: [{ name, id, kind, method, segments, extent, capacity, busyBlocks, busyBytes,
- *   largestBusy, freeBlocks, freeBytes, largestFree, fragmentation, roots: [{ name, address }],
+ *   imageBytes, historyBytes, pendingBytes, readers, oldestPinned, heldBytes, poisoned } | null,
+ *   recovery: { replayedCheckpoints, replayedBytes, discarded, crash, ms } | null, last: a
+ *   checkpoint as `checkpoints` prints it | null, regions: [{ name, id, kind, method, segments,
+ *   extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes, largestFree,
+ *   fragmentation, roots: [{ name, address }],
  *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null,
  *   fits: [{ size, count }] | null }],
  *   rings: as `ls` prints them }

@@ -2,8 +2,8 @@
  * `regionstore restore DIR CHECKPOINT`: every region as of a checkpoint. It becomes a checkpoint of
  * its own, so that the one before can be restored again.
  *
- * JSON: { path, dryRun, restored: { id, label, at, … }, checkpoint: { id, … } | null, regions: as
- *   of `diff` from the newest checkpoint to the one restored }
+ * JSON: { path, dryRun, restored: a checkpoint as `checkpoints` prints it, checkpoint: the new one
+ *   alike | null, regions: as `diff` prints them }; `regions` from the newest one to the restored.
  */
 import type { Command } from 'commander';
 import type { Store } from '../store/api.ts';
