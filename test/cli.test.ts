@@ -98,13 +98,14 @@ describe.each(STORES)('a %s store', (state, dir) => {
     for (const { size, count } of fits) {
       expect(count).toBe(free.reduce((n, block) => n + Math.floor(block.size / size), 0));
     }
-    expect(cli(['inspect', dir, 'alpha']).stdout).toMatch(/\n +SIZE +STILL FIT\n +16 B +\d+\n/);
+    const { stdout } = await cliHere(['inspect', dir, 'alpha']);
+    expect(stdout).toMatch(/\n +SIZE +STILL FIT\n +16 B +\d+\n/);
     expect(largestFree).toBeLessThan(freeBytes);
     expect(fragmentation).toBeCloseTo(1 - largestFree / freeBytes, 12);
   });
 
-  test('inspect as text', () => {
-    const { stdout, status } = cli(['inspect', dir]);
+  test('inspect as text', async () => {
+    const { stdout, status } = await cliHere(['inspect', dir]);
     expect(status).toBe(0);
     expect(stdout).toContain(`store ${dir}\n`);
     expect(stdout).toMatch(state === 'killed' ? / 2 checkpoints to replay / : / it was closed\n/);
@@ -122,7 +123,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
     expect(busy.blocks).toEqual(all.filter((block) => block.busy));
     const free = await jsonHere<{ blocks: unknown }>(['blocks', dir, 'alpha', '--free']);
     expect(free.blocks).toEqual(all.filter((block) => !block.busy));
-    const lines = cli(['blocks', dir, 'alpha']).stdout.trimEnd().split('\n').slice(1);
+    const lines = (await cliHere(['blocks', dir, 'alpha'])).stdout.trimEnd().split('\n').slice(1);
     expect(lines.map((line) => line.trim().split(/ +/)).map((c) => [Number(c[0]), Number(c[1]),
       c.at(-1) === 'busy'])).toEqual(all.map((b) => [b.address, b.size, b.busy]));
   });
@@ -177,7 +178,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
     expect(historyBytes).toBeGreaterThan(0);
     expect(await jsonHere(['checkpoints', dir]))
       .toEqual({ path: dir, historyBytes, checkpoints: expected });
-    const { stdout } = cli(['checkpoints', dir]);
+    const { stdout } = await cliHere(['checkpoints', dir]);
     expect(stdout).toMatch(/^ 1 +\d{4}-\d\d-\d\dT.* filled \\u\{1b\}\[31m$/m);
   });
 
@@ -256,7 +257,8 @@ describe.each(STORES)('a %s store', (state, dir) => {
     expect(second)
       .toMatchObject({ isNew: true, checkpoint: { id: 3, label: 'now' }, recovery: null });
     expect(await jsonHere(['checkpoint', copy, '--label', 'now'])).toMatchObject({ isNew: false });
-    expect(cli(['checkpoint', copy]).stdout).toMatch(/^last checkpoint 3 'now' of \d{4}-/);
+    const { stdout } = await cliHere(['checkpoint', copy]);
+    expect(stdout).toMatch(/^last checkpoint 3 'now' of \d{4}-/);
     const last = asked(copy, (store) => store.checkpoints().at(-1));
     expect(last).toMatchObject({ id: 3, label: 'now' });
     expect(asked(copy, (store) => [...store.region('alpha').roots].map(([name]) => name)))
@@ -285,5 +287,5 @@ test('an empty store', async () => {
     .toMatchObject({ isNew: true, checkpoint: null });
   expect(await jsonHere(['checkpoint', dir]))
     .toMatchObject({ isNew: true, checkpoint: { id: 1, pages: 0 } });
-  expect(cli(['blocks', dir])).toMatchObject({ status: 2 });
+  expect(await cliHere(['blocks', dir])).toMatchObject({ status: 2 });
 });

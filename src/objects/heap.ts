@@ -59,7 +59,10 @@ export interface ObjectHeap {
    * happen when each is next looked at; returns how many. ERR_NO_SPACE.
    */
   upgrade(): number;
-  /** Everything is dropped: objects, names, types. All handles are stale. */
+  /**
+   * Everything is dropped: objects, names, types. All handles are stale. ERR_BUSY in the middle of
+   * another call, from a getter, an iterator or a handler of its own.
+   */
   clear(): void;
   /**
    * Every object of a struct, in the order of addresses, garbage that was not collected yet
