@@ -59,9 +59,9 @@ describe('export', () => {
   });
 
   test('no heap of that name', async () => {
-    const { status, stderr } = await cliHere(['export', dir, 'raw']);
+    const { status, stderr } = await cliHere(['export', dir, 'none']);
     expect([status, stderr]).toEqual([3, expect.stringContaining(
-      "ERR_NOT_FOUND: there is no heap 'raw'")]);
+      "ERR_NOT_FOUND: there is no heap 'none'")]);
     expect(stderr).toContain('there is app');
   });
 

@@ -1,17 +1,18 @@
 /**
- * `regionstore export DIR HEAP`: what is in a heap, as text that says everything: to standard
- * output, or, durably and whole or not at all, to a file.
+ * `regionstore export DIR HEAP`: what is in a heap, or the blocks of a region, as text that says
+ * everything: to standard output, or, durably and whole or not at all, to a file.
  *
- * JSON, with --output: { path, heap, file, format, objects, lines, bytes }. Without it --json means
- * --format json.
+ * JSON, with --output: { path, heap, file, format, objects, lines, bytes }; of a region { path,
+ * region, file, format, blocks, busyBytes, lines, bytes }. Without it --json means --format json.
  */
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { ObjectHeap } from '../objects/heap.ts';
 import type { Store } from '../store/api.ts';
 import { type Format, formatted, writeLines } from './heap-file.ts';
+import { rawLines } from './raw-blocks.ts';
 import { counted, humanSize, printable } from './table.ts';
-import { known, storeOf, type Target } from './target.ts';
+import { known, storeOf, type Subject, type Target } from './target.ts';
 import { type Common, type Console, document, onTarget, type Report, verb } from './verb.ts';
 
 interface Options extends Common {
@@ -21,14 +22,15 @@ interface Options extends Common {
 
 export function exportHeap(program: Command, console: Console): void {
   verb(program, 'export', {
-    summary: 'write what is in a heap as JSON lines',
+    summary: 'write what is in a heap, or the blocks of a region, as JSON lines',
     details: 'Write everything that is found from the root of a heap, exactly: a line of JSON ' +
       'for each type, object and collection, or all of them as one JSON array. The program that ' +
-      'wrote the heap is not needed. What nothing refers to is left out.',
+      'wrote the heap is not needed. What nothing refers to is left out. Of a region that is no ' +
+      'heap: its live blocks and their bytes, and its roots.',
     examples: ['export data app > app.ndjson', 'export data app --format json -o app.json',
-      "export data app | grep '\"$type\":\"Task\"' | jq .fields.title"],
+      "export data app | grep '\"$type\":\"Task\"' | jq .fields.title", 'export data words'],
   })
-    .argument('<heap>', 'name of the heap')
+    .argument('<heap>', 'name of the heap, or of a region')
     .addOption(new Option('--format <format>', 'a line each, or one array')
       .choices(['ndjson', 'json']))
     .option('-o, --output <file>', 'the file to write; it is replaced when the export is whole')
@@ -38,7 +40,12 @@ export function exportHeap(program: Command, console: Console): void {
 }
 
 function exported(console: Console, target: Target, name: string, options: Options): Report {
-  const heap = heapNamed(storeOf(target), name);
+  const store = storeOf(target);
+  if (store.regions().find((one) => one.name === name)?.kind === 'region') {
+    const [subject] = target.subjects([name]);
+    return rawExported(console, target, subject as Subject, options);
+  }
+  const heap = heapNamed(store, name);
   const isJson = options.json === true && options.output === undefined;
   const format = options.format ?? (isJson ? 'json' : 'ndjson');
   const count = { objects: 0, lines: 0 };
@@ -52,6 +59,35 @@ function exported(console: Console, target: Target, name: string, options: Optio
     *text() {
       yield `exported ${counted(count.objects, 'object')} of heap ${printable(name)} to ` +
         `${printable(file)}, ${humanSize(bytes)}`;
+    },
+  };
+}
+
+/** Of a region that is no heap. */
+function rawExported(
+  { progress }: Console, { path }: Target, { name, region }: Subject, options: Options,
+): Report {
+  const isJson = options.json === true && options.output === undefined;
+  const format = options.format ?? (isJson ? 'json' : 'ndjson');
+  const count = { blocks: 0, bytes: 0 };
+  let written = 0;
+  const lines = () => formatted(watched(), format);
+  function* watched(): IterableIterator<string> {
+    for (const line of rawLines(region, count)) {
+      written += 1;
+      progress.step('exporting blocks', count.blocks, 0);
+      yield line;
+    }
+  }
+  if (options.output === undefined) return { json: lines, text: lines };
+  const { output: file } = options;
+  const bytes = writeLines(file, lines());
+  return {
+    json: () => document({ path, region: name, file, format, blocks: count.blocks,
+      busyBytes: count.bytes, lines: written, bytes }),
+    *text() {
+      yield `exported ${count.blocks} blocks (${humanSize(count.bytes)}) of region ` +
+        `${printable(name)} to ${printable(file)}, ${humanSize(bytes)}`;
     },
   };
 }
