@@ -19,11 +19,23 @@ export function copyStep(session: Session): void {
   if (random.chance(0.3)) session.leave();
 }
 
+/** What chance brings now and then only: a copy while images wait for a reader. */
+function copyBesideReader(session: Session): void {
+  session.checkpoint();
+  session.look();
+  change(session.region('plain'), session.random, 3);
+  session.checkpoint();
+  session.copy();
+  session.leave();
+}
+
 export const copies: Workload = {
   name: 'copies',
   options: { settleBytes: 60_000, inlinePages: 4, history: 3 },
   run: (session) => {
     session.open();
+    change(session.region('plain'), session.random, 3);
+    copyBesideReader(session);
     for (let step = 0; step < 4; step++) copyStep(session);
     session.copy();
     session.adopt('last');
