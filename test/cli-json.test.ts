@@ -7,7 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { best, bool, list, openStore, profile, str, struct, u32 } from '../src/index.ts';
+import { best, bool, createRegion, list, mmap, openStore, profile, str, struct, u32 }
+  from '../src/index.ts';
 import { cliHere } from './support/cli-here.ts';
 
 const CLI = new URL('../src/cli/', import.meta.url).pathname;
@@ -35,6 +36,7 @@ const VERBS: Readonly<Record<string, { file?: string; args: (dir: string) => str
   forget: { args: (dir) => [dir, 'first', '--dry-run'] },
   backup: { args: (dir) => [dir, join(dir, '..', 'copy'), '--dry-run'] },
   clone: { file: 'backup', args: (dir) => [dir, join(dir, '..', 'copy'), '--dry-run'] },
+  adopt: { args: (dir) => [dir, join(dir, '..', 'alone.region'), 'adopted', '--dry-run'] },
   profile: { args: (dir) => [dir, 'profiled'] },
   export: { args: (dir) => [dir, 'app', '-o', join(dir, '..', 'app.ndjson')] },
   'export of blocks': { file: 'export',
@@ -68,6 +70,8 @@ beforeAll(() => {
   heap.create(Task, { id: 2 });
   store.checkpoint('second');
   store.close();
+  using alone = createRegion(mmap(join(folder, 'alone.region'), { capacity: '1MiB' }), best);
+  alone.alloc(10);
 });
 
 /** Every path of keys → the types that are there; elements of arrays are `[]`. */

@@ -166,5 +166,7 @@ describe('what is no export of blocks', () => {
     expect(await cliHere(['import', dir, 'a', file])).toMatchObject({ status: 3,
       stderr: expect.stringContaining("ERR_EXISTS: there is 'a' in") });
     expect(readFileSync(file, 'utf8')).toContain('"at":');
+    expect(await cliHere(['import', dir, 'b', file, '--replace'])).toMatchObject({ status: 2,
+      stderr: expect.stringContaining('leave out --replace') });
   });
 });

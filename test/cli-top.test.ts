@@ -9,6 +9,7 @@ import { COUNTERS, PAGE } from '../src/layout.ts';
 import type { Store } from '../src/store/api.ts';
 import { isWritten, readCounters } from '../src/store/counters.ts';
 import { openStore } from '../src/store/store.ts';
+import { expectCode } from './support/expect-code.ts';
 import { cli, MAIN } from './support/cli.ts';
 import { cliHere } from './support/cli-here.ts';
 import { temporaryDirectory } from './support/temp.ts';
@@ -67,6 +68,18 @@ describe.each(['shim', 'file'] as const)('counters, mapper %s', (mapper) => {
     expect(isWritten(dir)).toBe(false);
     expect(readCounters(dir, id)?.closedAt).toBeGreaterThan(0);
     expect(readCounters(dir, '0'.repeat(32))).toBeNull();
+  });
+
+  test('growth that is refused is not counted', () => {
+    const store = openStore(dir, { mapper, dirtyLimit: '1MiB' });
+    const region = store.region('app');
+    region.bytes(region.alloc(600_000)).fill(1);
+    const { id } = store.stat();
+    const before = readCounters(dir, id)?.grownBytes ?? 0;
+    expect(before).toBeGreaterThan(0);
+    expectCode('ERR_NO_SPACE', () => region.alloc(5_000_000));
+    expect(readCounters(dir, id)?.grownBytes).toBe(before);
+    store.abandon();
   });
 
   test('a store is as good without them', () => {

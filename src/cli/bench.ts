@@ -11,7 +11,7 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, realpathSync, rmSync, 
   from 'node:fs';
 import { join } from 'node:path';
 import { heap } from '../disciplines/heap.ts';
-import { RegionError } from '../errors.ts';
+import { assert, RegionError } from '../errors.ts';
 import { systemError } from '../files.ts';
 import { PAGE } from '../layout.ts';
 import { methodNamed } from '../methods/registry.ts';
@@ -162,13 +162,18 @@ function* textOf(
   yield* table(COMMIT_COLUMNS, found.commit, head);
 }
 
-/** Milliseconds of each call. */
-function timed(samples: number, work: (i: number) => void): Spread {
+/** Milliseconds of each call of `work`; `before` and `after` are not counted. */
+function timed(
+  samples: number, work: (i: number) => void,
+  { before, after }: { before?: (i: number) => void; after?: () => void },
+): Spread {
   const times: number[] = [];
   for (let i = 0; i < samples; i += 1) {
+    before?.(i);
     const start = performance.now();
     work(i);
     times.push(performance.now() - start);
+    after?.();
   }
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor((times.length - 1) * share)] ?? 0;
@@ -182,7 +187,7 @@ function syncs(path: string): Spread {
     return timed(100, (i) => {
       writeSync(fd, page, 0, PAGE, i * PAGE);
       fdatasyncSync(fd);
-    });
+    }, {});
   } finally {
     closeSync(fd);
   }
@@ -216,10 +221,10 @@ function commits(store: Store, pages: number, samples: number): Commits {
   const buffer = store.buffer(`pages-${pages}`, { size: pages * PAGE });
   buffer.bytes.fill(1);
   store.checkpoint();
-  const spread = timed(samples, (i) => {
+  const change = (i: number) => {
     for (let at = 0; at < pages * PAGE; at += PAGE) buffer.bytes[at] = i + 2;
-    store.checkpoint();
-  });
+  };
+  const spread = timed(samples, () => store.checkpoint(), { before: change });
   return { pages, ...spread, bytesPerSecond: pages * PAGE * 1000 / spread.p50 };
 }
 
@@ -234,9 +239,9 @@ function appends(store: Store): Measured['append'] {
 }
 
 function reopenings(dir: string, unsafeFileSystem: boolean): Spread {
+  let store: Store | null = null;
   return timed(10, () => {
-    const store = openStore(dir, { create: false, unsafeFileSystem });
-    if (store.buffer('pages-1').bytes[0] === 0) throw new Error('bench: a page was lost');
-    store.close();
-  });
+    store = openStore(dir, { create: false, unsafeFileSystem });
+    assert(store.buffer('pages-1').bytes[0] !== 0, 'what was checkpointed is there');
+  }, { after: () => store?.close() });
 }

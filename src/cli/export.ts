@@ -86,7 +86,7 @@ function rawExported(
     json: () => document({ path, region: name, file, format, blocks: count.blocks,
       busyBytes: count.bytes, lines: written, bytes }),
     *text() {
-      yield `exported ${count.blocks} blocks (${humanSize(count.bytes)}) of region ` +
+      yield `exported ${counted(count.blocks, 'block')} (${humanSize(count.bytes)}) of region ` +
         `${printable(name)} to ${printable(file)}, ${humanSize(bytes)}`;
     },
   };

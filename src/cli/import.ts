@@ -93,10 +93,15 @@ function* again(first: string, lines: IterableIterator<string>): IterableIterato
 /** An export of blocks, of which the first line is read. */
 function rawImported(
   target: Target, name: string,
-  { file, method, dryRun = false }: { file: string; method: string; dryRun?: boolean },
+  { file, method, dryRun = false, replace = false }:
+    { file: string; method: string; dryRun?: boolean; replace?: boolean },
   lines: Iterable<string>,
 ): Report {
   const store = storeOf(target);
+  if (replace) {
+    throw new RegionError('ERR_BAD_OPTION',
+      `${file} is an export of blocks, which becomes a new region; leave out --replace`);
+  }
   if (store.has(name)) {
     throw new RegionError('ERR_EXISTS', `there is '${name}' in ${store.dir} already; give the ` +
       'name of a region that is to be made');

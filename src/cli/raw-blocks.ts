@@ -56,10 +56,7 @@ export function rawMethodOf(first: string): string | null {
 /** Fills an empty region; `lines` are those behind the first. ERR_CORRUPT names the line. */
 export function fillFrom(region: Region, lines: Iterable<string>): RawImported {
   const reading = new Reading(region);
-  for (const line of lines) {
-    if (line.trim() !== '') reading.take(line);
-    else reading.skip();
-  }
+  for (const line of lines) reading.take(line);
   return reading.end();
 }
 
@@ -79,12 +76,9 @@ class Reading {
     this.#region = region;
   }
 
-  skip(): void {
-    this.#line += 1;
-  }
-
   take(line: string): void {
     this.#line += 1;
+    if (line.trim() === '') return;
     const found = parsed(line, this.#line);
     if (this.#roots >= 0) throw this.#wrong('something follows its last line');
     if ('more' in found) this.#fill(found);

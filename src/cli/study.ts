@@ -3,7 +3,7 @@
  * this machine has and what JavaScript offers, on the same traces in one run; and real programs run
  * under each method. A table, JSON, and an SVG chart.
  *
- * JSON: a Study; see src/trace/study.ts.
+ * JSON: a Study; see src/study/study.ts.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';

@@ -218,13 +218,12 @@ export class StoreCore {
   #beforeGrowth(bytes: number): void {
     this.assertWritable();
     this.#grown += bytes;
-    this.counters?.grew(bytes);
     const { dirtyLimit } = this.options;
-    if (this.#grown < dirtyLimit / 8) return;
+    if (this.#grown < dirtyLimit / 8) return this.counters?.grew(bytes);
     const pages = this.#privatePages();
     if (pages * PAGE + bytes <= dirtyLimit) {
       this.#grown = bytes;
-      return;
+      return this.counters?.grew(bytes);
     }
     this.#isOverLimit = true;
     throw new RegionError('ERR_NO_SPACE',

@@ -28,7 +28,7 @@ export interface CountersView {
   /** Time the calls of `checkpoint` took, all and the last one. */
   readonly busyMs: number;
   readonly lastMs: number;
-  /** Bytes that region files were lengthened by. */
+  /** Bytes that regions grew by. */
   readonly grownBytes: number;
   readonly rollbacks: number;
 }
