@@ -85,7 +85,8 @@ const scratchWords = new Int32Array(scratch.buffer);
 /** -0 is 0, as in Map; every NaN is the same. */
 export function hashNumber(value: number): number {
   if ((value | 0) === value) return mix(value | 0);
-  scratch[0] = value === 0 ? 0 : value;
+  // NaN has many forms, of which a program can have any: all are one key.
+  scratch[0] = value === 0 ? 0 : Number.isNaN(value) ? Number.NaN : value;
   return mix(scratchWords[0] ^ Math.imul(scratchWords[1], 0x9e3779b1));
 }
 

@@ -15,10 +15,10 @@
  * A finding is about the block at its address: that with the slot, where it is about a reference.
  */
 import { RegionError } from '../errors.ts';
-import { ANY, BIGINT, BYTES, DIRECTORY, HASH, HEAD, HEAD_ROOT, HEAP_VERSION, LIST, MOMENT, NO_VALUE,
-  ROLE, ROLE_MASK, ROLE_SHIFT, TEXT, TREE } from '../layout-objects.ts';
+import { ANY, DIRECTORY, HEAD, HEAD_ROOT, HEAP_VERSION, NO_VALUE, ROLE, ROLE_MASK, ROLE_SHIFT }
+  from '../layout-objects.ts';
 import type { Finding } from '../types.ts';
-import { classOfElement } from './any-blocks.ts';
+import { leastBytes } from './block-sizes.ts';
 import type { Core, Type } from './core.ts';
 import { type Demand, demandOf, DESCRIPTION, endOf, inDirectory, OWNED, placeIn, ROOT, satisfies,
   typeAt, TYPED, TYPES } from './demand.ts';
@@ -182,7 +182,7 @@ class HeapCheck {
   #lookInto(ref: number): void {
     const { memory } = this.#core;
     const tag = memory.tag(ref);
-    const least = this.#leastBytes(ref, tag);
+    const least = leastBytes(this.#core, ref);
     if (least > memory.held(ref)) {
       return this.#found('O5', ref, `${memory.held(ref)} bytes for what takes ${least}`);
     }
@@ -190,30 +190,6 @@ class HeapCheck {
     if (type === null) return;
     this.#lookAtSlots(ref, tag & ROLE_MASK, type);
     this.#checkCollection(ref, tag & ROLE_MASK, type);
-  }
-
-  /** Bytes a block must have; infinitely many where it says what cannot be. */
-  #leastBytes(ref: number, tag: number): number {
-    const { memory } = this.#core;
-    const { u32 } = memory.views(ref);
-    const word = memory.word(ref);
-    const detail = tag >>> ROLE_SHIFT;
-    switch (tag & ROLE_MASK) {
-      case ROLE.latin1: case ROLE.utf8: return TEXT.bytes * WORD_BYTES + detail;
-      case ROLE.utf16: return detail % 2 === 0 ? TEXT.bytes * WORD_BYTES + detail : Infinity;
-      case ROLE.bytes: {
-        const length = u32[word + BYTES.length];
-        const width = classOfElement(detail)?.BYTES_PER_ELEMENT ?? 0;
-        return length % width === 0 ? BYTES.data * WORD_BYTES + length : Infinity;
-      }
-      case ROLE.bigint: return (BIGINT.magnitude + u32[word + BIGINT.count]) * WORD_BYTES;
-      case ROLE.moment: return (MOMENT.time + 2) * WORD_BYTES;
-      case ROLE.object: return typeAt(this.#core, detail)?.layout?.bytes ?? Infinity;
-      case ROLE.list: return LIST.words * WORD_BYTES;
-      case ROLE.hash: return HASH.words * WORD_BYTES;
-      case ROLE.tree: return TREE.words * WORD_BYTES;
-      default: return WORD_BYTES;
-    }
   }
 
   #lookAtSlots(ref: number, role: number, type: Type): void {

@@ -26,6 +26,8 @@ import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
 import { newObject, type Plan } from './records.ts';
+import { mendHead } from './salvage/head.ts';
+import { salvage, type Salvaged } from './salvage/salvage.ts';
 import { scan } from './scan.ts';
 import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
@@ -160,6 +162,17 @@ export function checkHeapIn(region: Region, ties: HeapTies): Finding[] {
   }
 }
 
+/**
+ * Puts the damaged heap in a region in order; see salvage/. `changes` = what was done to its head.
+ * null = no heap is to be found there.
+ */
+export function salvageHeapIn(
+  region: Region, ties: HeapTies,
+): (Salvaged & { readonly head: readonly string[] }) | null {
+  const head = mendHead(newCore(region, ties));
+  return head === null ? null : { head, ...(heapIn(region, ties) as Heap).salvage() };
+}
+
 /** Says what the block at an address of a heap is: a struct, a collection, `texts` and so on. */
 export function blockNamesIn(region: Region, ties: HeapTies): (address: number) => string {
   return (heapIn(region, ties) as Heap).blockNames();
@@ -201,6 +214,10 @@ function layHead(region: Region): number {
   return refAt(address);
 }
 
+function newCore(region: Region, ties: HeapTies): Core {
+  return new Core(region, ties.now, FAMILIES, (core) => codecs(core, anyCodec, optionalCodec));
+}
+
 class Heap implements ObjectHeap {
   readonly #core: Core;
   readonly #collector: Collector;
@@ -213,8 +230,7 @@ class Heap implements ObjectHeap {
 
   constructor(region: Region, head: number, ties: HeapTies) {
     this.#head = head;
-    this.#core = new Core(region, ties.now, FAMILIES,
-      (core) => codecs(core, anyCodec, optionalCodec));
+    this.#core = newCore(region, ties);
     this.#table = new TypeTable(this.#core, head);
     this.#core.types = this.#table;
     this.#collector = new Collector(this.#core);
@@ -281,6 +297,13 @@ class Heap implements ObjectHeap {
   check(): Finding[] {
     this.#core.assertUsable();
     return checkHeap(this.#core, this.#head);
+  }
+
+  /** What is lost is lost, and freed; handles are not asked. */
+  salvage(): Salvaged {
+    const done = salvage(this.#core, this.#head, () => this.root);
+    this.collect({ handles: false });
+    return done;
   }
 
   stat(): HeapStat {

@@ -164,6 +164,11 @@ function readType(core: Core, ref: number, id: number): Type {
   return type;
 }
 
+/** Does a text describe a type? */
+export function isDescription(core: Core, text: string): boolean {
+  return toType(core, text, 1) !== null;
+}
+
 /** The type a text describes, or null. */
 function toType(core: Core, text: string, id: number): Type | null {
   const found = parseJson(text);
