@@ -55,6 +55,9 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     expect(store.adopt(files.heap, 'h')).toMatchObject({ kind: 'heap', method: 'slab' });
     expect(store.adopt(files.buffer, 'b')).toMatchObject({ kind: 'buffer', method: 'last' });
     expect(readFileSync(files.region).equals(before)).toBe(true);
+    expect(store.adopt(files.ring, 'log')).toMatchObject({ kind: 'ring', capacity: 4096 });
+    expect(store.ring('log').tail(5).map(({ seq, bytes }) => [seq, String(Buffer.from(bytes))]))
+      .toEqual([[1, 'one']]);
     expect(contents(store)).toEqual(CONTENTS);
     store.checkpoint();
     const again = reopen(store, { mapper });
@@ -159,7 +162,8 @@ describe('refused, and nothing is left', () => {
     }
     expectRefused(store, 'ERR_NOT_FOUND', `${files.region}-not`);
     expectRefused(store, 'ERR_CORRUPT', join(store.dir, 'regions'));
-    expectRefused(store, 'ERR_CORRUPT', files.ring);
+    writeFileSync(join(store.dir, '..', 'text.ring'), 'some text');
+    expectRefused(store, 'ERR_CORRUPT', join(store.dir, '..', 'text.ring'));
     writeFileSync(join(store.dir, '..', 'text.region'), 'some text');
     expectRefused(store, 'ERR_CORRUPT', join(store.dir, '..', 'text.region'));
   });

@@ -20,7 +20,7 @@ const VERBS = ['ls', 'inspect', 'blocks', 'check', 'compact', 'checkpoint', 'che
 /** Every verb about a store, as --help lists them. */
 const ALL_VERBS = [...VERBS, 'tail', 'map', 'segments', 'gc', 'restore', 'diff', 'forget',
   'backup', 'clone', 'adopt', 'profile', 'export', 'import', 'shell', 'bench',
-  'top'];
+  'top', 'repair'];
 const TRACE = new URL('./fixtures/traces/make.vmt.gz', import.meta.url).pathname;
 /** File name and a live block of the region alpha of `sound`. */
 let alpha: { file: string; address: number };

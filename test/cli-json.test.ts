@@ -3,7 +3,7 @@
  * shape is the one in fixtures/json-shapes.json, which other programs are written against. A change
  * of that file is a change of the interface: REGIONSTORE_UPDATE=1 writes it anew.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,7 +17,8 @@ const TRACE = new URL('./fixtures/traces/convert.vmt.gz', import.meta.url).pathn
 const Task = struct('Task', { id: u32, title: str, done: bool, tags: list(str) });
 
 /** Verb → its file, where that is called otherwise; further arguments. */
-const VERBS: Readonly<Record<string, { file?: string; args: (dir: string) => string[] }>> = {
+const VERBS: Readonly<Record<string, { file?: string; status?: number;
+    args: (dir: string) => string[] }>> = {
   ls: { args: (dir) => [dir] },
   inspect: { args: (dir) => [dir, 'alpha', 'app'] },
   'inspect of a value': { file: 'inspect', args: (dir) => [dir, 'app', 'tasks.0'] },
@@ -27,6 +28,7 @@ const VERBS: Readonly<Record<string, { file?: string; args: (dir: string) => str
   segments: { args: (dir) => [dir] },
   top: { args: (dir) => [dir, '-n', '1'] },
   check: { args: (dir) => [dir] },
+  repair: { status: 1, args: (dir) => [join(dir, '..', 'damaged')] },
   compact: { args: (dir) => [dir, '--dry-run'] },
   gc: { args: (dir) => [dir, '--dry-run'] },
   checkpoint: { args: (dir) => [dir, '--dry-run'] },
@@ -70,9 +72,22 @@ beforeAll(() => {
   heap.create(Task, { id: 2 });
   store.checkpoint('second');
   store.close();
+  damage(join(folder, 'damaged'));
   using alone = createRegion(mmap(join(folder, 'alone.region'), { capacity: '1MiB' }), best);
   alone.alloc(10);
 });
+
+/** A copy of which one text of the heap, and the file of one region, are gone. */
+function damage(copy: string): void {
+  cpSync(dir, copy, { recursive: true });
+  using store = openStore(copy, { readOnly: true });
+  const ids = new Map(store.regions().map(({ name, id }) => [name, id]));
+  rmSync(join(copy, 'regions', `${ids.get('alpha')}.region`));
+  const file = join(copy, 'regions', `${ids.get('app')}.region`);
+  const bytes = readFileSync(file);
+  const text = bytes.indexOf('write');
+  writeFileSync(file, bytes.fill(0, text - 4, text));
+}
 
 /** Every path of keys → the types that are there; elements of arrays are `[]`. */
 function shapeOf(value: unknown, path = '', into = new Map<string, Set<string>>()) {
@@ -88,9 +103,9 @@ function shapeOf(value: unknown, path = '', into = new Map<string, Set<string>>(
 }
 
 async function printed(verb: string): Promise<unknown> {
-  const args = VERBS[verb]?.args(dir) ?? [];
-  const ran = await cliHere([verb.split(' ')[0] as string, ...args, '--json']);
-  expect([ran.status, ran.stderr]).toEqual([0, '']);
+  const { args = () => [], status = 0 } = VERBS[verb] ?? {};
+  const ran = await cliHere([verb.split(' ')[0] as string, ...args(dir), '--json']);
+  expect([ran.status, ran.stderr]).toEqual([status, '']);
   return JSON.parse(ran.stdout);
 }
 

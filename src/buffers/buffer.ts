@@ -115,6 +115,25 @@ export function checkBufferIn(region: Region): Finding[] {
   return [{ id: 'B2', address: place, detail: `${size} bytes in a block of ${block.size}` }];
 }
 
+/** Was a buffer laid out in the region, whatever became of it? */
+export function hadBuffer(region: Region): boolean {
+  return region.method === 'last' && region.roots.get(PLACE_ROOT) !== 0;
+}
+
+/** Names the buffer of a region again: its largest block. What was done; null = there is none. */
+export function mendBufferIn(region: Region): string[] | null {
+  const busy = [...region.blocks()].filter((block) => block.busy && block.address % PAGE === 0);
+  const [largest] = busy.sort((a, b) => b.size - a.size);
+  if (largest === undefined) return null;
+  const { address, size } = largest;
+  const named = region.roots.get(BYTES_ROOT);
+  const isNamed = region.roots.get(PLACE_ROOT) === address;
+  const bytes = isNamed && named > 0 && named <= size ? named : size;
+  region.roots.set(PLACE_ROOT, address);
+  region.roots.set(BYTES_ROOT, bytes as Address);
+  return [`the buffer was found at ${address}, with ${bytes} bytes`];
+}
+
 function layOut(region: Region, size: number): void {
   const address = region.align(size, PAGE);
   region.roots.set(BYTES_ROOT, size as Address);

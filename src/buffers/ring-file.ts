@@ -35,15 +35,8 @@ export function createRingFile(
 ): void {
   const temporary = path.replace(/\.ring$/, '.tmp');
   const header = new Uint8Array(RING_START);
-  const view = new DataView(header.buffer);
-  Buffer.from(header.buffer).write(RING_MAGIC, RING.magic, 'latin1');
-  view.setUint32(RING.version, RING_VERSION, true);
-  view.setFloat64(RING.size, identity.size, true);
-  header.set(Buffer.from(identity.ringId, 'hex'), RING.ringId);
-  header.set(Buffer.from(identity.storeId, 'hex'), RING.storeId);
-  view.setFloat64(RING.createdAt, identity.createdAt, true);
-  view.setUint32(RING.identityCrc, crc32c(header, 0, RING.identityBytes, 0), true);
-  view.setUint32(RING.clean, 1, true);
+  writeIdentity(header, identity);
+  new DataView(header.buffer).setUint32(RING.clean, 1, true);
   const fd = openRegular(temporary, constants.O_CREAT | constants.O_EXCL);
   try {
     fallocate(fd, 0, RING_START + identity.size);
@@ -54,6 +47,30 @@ export function createRingFile(
   }
   renameSync(temporary, path);
   syncDirectory(dirname(path));
+}
+
+function writeIdentity(header: Uint8Array, identity: RingIdentity): void {
+  const { buffer, byteOffset, length } = header;
+  const view = new DataView(buffer, byteOffset, length);
+  header.set(Buffer.from(RING_MAGIC, 'latin1'), RING.magic);
+  view.setUint32(RING.version, RING_VERSION, true);
+  view.setFloat64(RING.size, identity.size, true);
+  header.set(Buffer.from(identity.ringId, 'hex'), RING.ringId);
+  header.set(Buffer.from(identity.storeId, 'hex'), RING.storeId);
+  view.setFloat64(RING.createdAt, identity.createdAt, true);
+  view.setUint32(RING.identityCrc, crc32c(header, 0, RING.identityBytes, 0), true);
+}
+
+/**
+ * The header of a ring again, where it is damaged: whoever opens the file next looks for the
+ * records.
+ */
+export function rewriteIdentity(fd: number, identity: RingIdentity): void {
+  const header = new Uint8Array(RING_START);
+  readWhole(fd, header, 0);
+  writeIdentity(header, identity);
+  new DataView(header.buffer).setUint32(RING.clean, 0, true);
+  writeWhole(fd, header, 0);
 }
 
 /** What the header says. ERR_CORRUPT, ERR_VERSION, ERR_NOT_FOUND. */

@@ -43,7 +43,7 @@ export async function openAsFound(given: string): Promise<Target> {
   return openAsItStands(path);
 }
 
-function placeOf(given: string): Place {
+export function placeOf(given: string): Place {
   let path: string;
   try {
     path = realpathSync(given);

@@ -22,6 +22,7 @@ const VERBS: ReadonlyMap<string, () => Promise<AddVerb>> = new Map([
   ['segments', async () => (await import('./segments.ts')).segments],
   ['top', async () => (await import('./top.ts')).top],
   ['check', async () => (await import('./check.ts')).check],
+  ['repair', async () => (await import('./repair.ts')).repair],
   ['compact', async () => (await import('./compact.ts')).compact],
   ['gc', async () => (await import('./gc.ts')).gc],
   ['checkpoint', async () => (await import('./checkpoint.ts')).checkpoint],

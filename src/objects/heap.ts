@@ -301,6 +301,8 @@ class Heap implements ObjectHeap {
 
   /** What is lost is lost, and freed; handles are not asked. */
   salvage(): Salvaged {
+    this.#table.reload();
+    this.#core.forgetClasses();
     const done = salvage(this.#core, this.#head, () => this.root);
     this.collect({ handles: false });
     return done;

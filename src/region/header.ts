@@ -126,7 +126,7 @@ function readIdentity(page: Uint8Array): Identity {
 export function headerError(found: HeaderProblem, what: string): RegionError {
   const advice = found.code === 'ERR_VERSION'
     ? 'open it with a newer regionstore; it was not changed'
-    : 'restore it from a backup, or remove it if it is not needed; it was not changed';
+    : 'restore it from a backup, or mend it with `regionstore repair`; it was not changed';
   return new RegionError(found.code, `${what}: ${found.problem}; ${advice}`);
 }
 

@@ -2,7 +2,8 @@
  * Adopting: a region file from anywhere, of another store, one whose catalog is lost, or a region
  * by itself, becomes a region of this store. It is copied, never changed; the copy is given an
  * identity of its own, and is refused unless every page matches its checksum and every invariant
- * holds. It counts as made just now: the next checkpoint keeps it, a rollback removes it.
+ * holds. It counts as made just now: the next checkpoint keeps it, a rollback removes it. A ring is
+ * there at once, as every new one: with the records that are whole.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, existsSync, fstatSync, ftruncateSync, renameSync, unlinkSync }
@@ -20,6 +21,7 @@ import { checkKind } from './check.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { assertFree, assertName, discard, discardFiles, handleOf } from './entries.ts';
 import { copySegments, endOf, identifyFile } from './region-copy.ts';
+import { adoptRing } from './rings.ts';
 import { Sums } from './sums.ts';
 
 /** What the file says it is. */
@@ -37,6 +39,10 @@ export function adoptRegion(core: StoreCore, file: unknown, name: string): void 
   }
   assertFree(core, name);
   const from = resolve(file);
+  if (from.endsWith('.ring')) {
+    adoptRing(core, from, name);
+    return;
+  }
   const id = randomBytes(ID_BYTES).toString('hex');
   const path = core.regionPath(id);
   try {

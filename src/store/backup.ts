@@ -6,17 +6,18 @@
  * Of a writer, nothing is committed while this runs. Of a reader, its pin keeps what it copies.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { copyRing } from '../buffers/ring-copy.ts';
 import { RegionError } from '../errors.ts';
-import { namesIn, syncDirectory, systemError } from '../files.ts';
+import { syncDirectory, systemError } from '../files.ts';
 import { ID_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import { flag, type Reader, type Readers, readOptions } from '../options.ts';
 import type { Store } from './api.ts';
 import { Catalog, type RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
+import { makePart, partOf, placeFor, remove } from './place.ts';
 import { openRegionFile } from './recover.ts';
 import { bytesInUse, copyRegion } from './region-copy.ts';
 import { ringOf } from './rings.ts';
@@ -44,9 +45,6 @@ export interface Backup {
   readonly sharedBytes: number;
 }
 
-/** Ends the name of a backup that is being made; its process follows. */
-const PART = '.regionstore-part-';
-
 type OnProgress = Required<BackupOptions>['onProgress'];
 
 const CALLBACK: Reader<OnProgress> = (value, name) => {
@@ -64,12 +62,10 @@ export function backup(
   core.assertNoTransaction('backup');
   if (core.poison !== null) throw core.poison;
   core.awaitFlights();
-  const place = placeFor(core, dir);
-  const made = join(dirname(place), `.${basename(place)}${PART}${process.pid}`);
+  const place = placeFor(core.dir, dir, 'backup');
+  const made = partOf(place);
   try {
-    sweep(dirname(place));
-    mkdirSync(dirname(place), { recursive: true });
-    for (const name of ['', 'regions', 'images']) mkdirSync(join(made, name), { mode: 0o700 });
+    makePart(place);
     const id = clone ? randomBytes(ID_BYTES).toString('hex') : core.id;
     const copied = new Copying(core, made, id, onProgress).run();
     verify(made, open);
@@ -79,56 +75,6 @@ export function backup(
   } catch (error) {
     remove(made);
     throw systemError(`copying the store ${core.dir} to ${place}`, error);
-  }
-}
-
-/** Where there is nothing, or an empty directory, outside of the store. */
-function placeFor(core: StoreCore, dir: unknown): string {
-  if (typeof dir !== 'string' || dir === '') {
-    throw new RegionError('ERR_BAD_OPTION', 'backup: give the directory that is to be made');
-  }
-  const place = resolve(dir);
-  const from = relative(core.dir, place);
-  if (from === '' || !from.startsWith('..')) {
-    throw new RegionError('ERR_BAD_OPTION',
-      `${place} is inside of the store; give a directory beside it, or on another disk`);
-  }
-  let names: string[] = [];
-  try {
-    if (existsSync(place)) names = namesIn(place);
-  } catch (error) {
-    throw systemError(`looking into ${place}`, error);
-  }
-  if (names.length === 0) return place;
-  throw new RegionError('ERR_EXISTS',
-    `${place} is not empty; remove it first, or give another directory`);
-}
-
-/** What backups beside this one have left that died on the way. */
-function sweep(parent: string): void {
-  if (!existsSync(parent)) return;
-  for (const name of readdirSync(parent)) {
-    const [, pid] = /^\..*\.regionstore-part-(\d+)$/.exec(name) ?? [];
-    if (pid !== undefined && !isAlive(Number(pid))) remove(join(parent, name));
-  }
-}
-
-/** What cannot be removed is swept by the next backup. */
-function remove(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true });
-  } catch {
-    // What failed before is what matters.
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

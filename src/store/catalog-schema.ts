@@ -72,7 +72,8 @@ export function openDatabase(
 export function corrupt(path: string, what: string, cause?: unknown): RegionError {
   return new RegionError(
     'ERR_CORRUPT',
-    `the catalog ${path} is damaged (${what}); restore the store from a backup`,
+    `the catalog ${path} is damaged (${what}); restore the store from a backup, or mend it with ` +
+      '`regionstore repair`',
     cause,
   );
 }

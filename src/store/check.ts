@@ -10,11 +10,10 @@
  */
 import { join } from 'node:path';
 import { PAGE } from '../layout.ts';
-import type { RegionHandle } from '../region/region.ts';
 import { checkBufferIn } from '../buffers/buffer.ts';
 import { checkHeapIn } from '../objects/heap.ts';
 import type { Finding, Region } from '../types.ts';
-import type { StoreCore } from './core.ts';
+import type { Entry, StoreCore } from './core.ts';
 import { namesIn } from '../files.ts';
 import { openRegionFile } from './recover.ts';
 import { ringOf } from './rings.ts';
@@ -36,7 +35,7 @@ export interface CheckOptions {
 
 export function checkStore(
   core: StoreCore, { pages, blocks }: Required<CheckOptions>,
-  handles: () => readonly RegionHandle[],
+  regionOf: (entry: Entry) => Region,
 ): StoreFinding[] {
   const findings: StoreFinding[] = [];
   for (const detail of core.catalog.check()) findings.push({ id: 'S1', address: 0, detail });
@@ -47,16 +46,10 @@ export function checkStore(
   for (const name of strangers) {
     findings.push({ id: 'S4', address: 0, detail: `regions/${name} is not part of the store` });
   }
-  for (const { region } of blocks ? handles() : []) {
-    const { name } = region;
-    const found = region.check();
-    // Heaps and buffers are built on blocks: where those are damaged, what they say is theirs.
-    if (found.length === 0) found.push(...checkKind(core.current.get(name)?.kind, region));
-    for (const finding of found) findings.push({ ...finding, region: name });
-  }
   for (const entry of core.current.values()) {
-    if (entry.kind !== 'ring') continue;
-    const found = ringOf(core, entry).check();
+    if (entry.kind !== 'ring' && !blocks) continue;
+    const found = opened(() => entry.kind === 'ring' ? ringOf(core, entry).check()
+      : findingsIn(regionOf(entry), entry.kind));
     for (const finding of found) findings.push({ ...finding, region: entry.name });
   }
   for (const entry of core.current.values()) {
@@ -76,6 +69,23 @@ export function checkStore(
     }
   }
   return findings;
+}
+
+/** What cannot even be opened is a finding, and no reason to look at nothing else. */
+function opened(check: () => readonly Finding[]): readonly Finding[] {
+  try {
+    return check();
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== 'ERR_CORRUPT' && code !== 'ERR_MISMATCH') throw error;
+    return [{ id: 'S2', address: 0, detail: (error as Error).message }];
+  }
+}
+
+/** Heaps and buffers are built on blocks: where those are damaged, what they say is theirs. */
+function findingsIn(region: Region, kind: string): readonly Finding[] {
+  const found = region.check();
+  return found.length > 0 ? found : checkKind(kind, region);
 }
 
 /** Of what is kept in a region. */

@@ -11,7 +11,7 @@
  * A failure before 3 leaves the last checkpoint and all of memory as they were; after 3 nothing can
  * undo the checkpoint, and what 4 could not write is written later.
  */
-import type { RegionError } from '../errors.ts';
+import { RegionError } from '../errors.ts';
 import { captureChanges, guardFile } from './capture.ts';
 import type { CheckpointCommit, CheckpointRow, RegionRow } from './catalog.ts';
 import type { Move } from './catalog-history.ts';
@@ -172,4 +172,10 @@ function applyRecord(core: StoreCore, record: Record, changed: readonly RegionFi
     const failure = file.apply(change, record.bytes, record.sequence, isFree);
     core.applyFailure = failure ?? core.applyFailure;
   }
+}
+
+/** ERR_BAD_OPTION for what is no label. */
+export function assertLabel(label: unknown): void {
+  if (label === undefined || (typeof label === 'string' && label !== '')) return;
+  throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
 }

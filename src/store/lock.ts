@@ -109,7 +109,7 @@ export function isHeld(path: string): boolean {
     if (code?.startsWith('SQLITE_BUSY')) return true;
     // Its holder removed it just now.
     if (code === 'SQLITE_CANTOPEN' && !existsSync(path)) return false;
-    throw error;
+    throw damagedLock(path, error);
   } finally {
     db?.close();
   }
@@ -134,8 +134,14 @@ function lockDatabase(dir: string, fd: number, readOnly: boolean): Database.Data
     db.close();
     const { code } = error as { code?: string };
     if (code?.startsWith('SQLITE_BUSY')) throw locked(dir, readHolder(fd));
-    throw new RegionError('ERR_IO', `cannot lock ${path}: ${(error as Error).message}`, error);
+    throw damagedLock(path, error);
   }
+}
+
+/** It holds nothing but the lock. */
+function damagedLock(path: string, error: unknown): RegionError {
+  return new RegionError('ERR_IO', `cannot use the lock ${path}: ${(error as Error).message}; ` +
+    'where no process has the store open, remove it: it is made again', error);
 }
 
 function locked(dir: string, holder: Holder | null): RegionError {

@@ -149,7 +149,8 @@ function prepareDirectory(path: string, options: Required<StoreOptions>): void {
   if (isNew) {
     if (hasRegions(path)) {
       throw new RegionError('ERR_CORRUPT',
-        `${path} has regions but no catalog; restore catalog.db from a backup`);
+        `${path} has regions but no catalog; restore catalog.db from a backup, or mend the store ` +
+          'with `regionstore repair`');
     }
     if (!options.create || options.readOnly) {
       throw new RegionError('ERR_NOT_FOUND', `there is no store in ${path}`);

@@ -140,7 +140,7 @@ function damaged(sequence: number, what: string): RegionError {
   return new RegionError(
     'ERR_CORRUPT',
     `checkpoint ${sequence} cannot be replayed: its record is damaged (${what}); ` +
-      'restore the store from a backup, or drop this checkpoint with a repair',
+      'restore the store from a backup, or mend it with `regionstore repair`',
   );
 }
 

@@ -165,7 +165,8 @@ function admit(core: StoreCore, row: RegionRow): void {
   const path = row.kind === 'ring' ? core.ringPath(row.id) : core.regionPath(row.id);
   if (!existsSync(path)) {
     throw new RegionError('ERR_CORRUPT',
-      `${row.kind} '${row.name}' has lost its file ${path}; restore the store from a backup`);
+      `${row.kind} '${row.name}' has lost its file ${path}; restore the store from a ` +
+        'backup, or mend it with `regionstore repair`');
   }
   core.current.set(row.name, entry);
 }
@@ -216,7 +217,8 @@ function refuseShort(path: string, size: number, segmentPages: readonly number[]
   segmentPages.slice(0, MAX_SEGMENTS).forEach((pages, segment) => {
     if (pages > 0 && segment * SLOT_BYTES + pages * PAGE > size) {
       throw new RegionError('ERR_CORRUPT',
-        `${path} is truncated: ${size} bytes; restore the store from a backup`);
+        `${path} is truncated: ${size} bytes; restore the store from a backup, or mend it with ` +
+          '`regionstore repair`');
     }
   });
 }

@@ -4,7 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { openRing, type OpenRing } from '../buffers/ring.ts';
-import { createRingFile, ringSize } from '../buffers/ring-file.ts';
+import { copyRing } from '../buffers/ring-copy.ts';
+import { createRingFile, readRingHeader, ringSize } from '../buffers/ring-file.ts';
 import { RegionError } from '../errors.ts';
 import { readBootId, removeIfPossible, systemError } from '../files.ts';
 import { ID_BYTES } from '../layout.ts';
@@ -21,14 +22,40 @@ export function createRing(core: StoreCore, name: string, wanted: number | undef
       `there is no ring '${name}' yet: give its size, such as { size: '64MiB' }`);
   }
   const size = ringSize(wanted);
+  return addRing(core, name, size, (path, ringId) =>
+    createRingFile(path, { size, ringId, storeId: core.id, createdAt: Date.now() },
+      core.mapper.fallocate));
+}
+
+/**
+ * A ring from elsewhere: its whole records, with their numbers, in a ring of this store. What was
+ * not closed is put in order in the copy.
+ */
+export function adoptRing(core: StoreCore, from: string, name: string): OpenRing {
+  const { size, storeId, createdAt } = readRingHeader(from);
+  const shim = core.mapper.name === 'shim' ? loadShim() : null;
+  const source = openRing(from, storeId, { name: () => from, readOnly: true, shim,
+    boot: readBootId(), now: Date.now });
+  try {
+    return addRing(core, name, size, (path, ringId) =>
+      copyRing(source, path, { size, ringId, storeId: core.id, createdAt },
+        { shim, fallocate: core.mapper.fallocate }));
+  } finally {
+    source.close();
+  }
+}
+
+/** `make` makes the file. */
+function addRing(
+  core: StoreCore, name: string, size: number, make: (path: string, id: string) => void,
+): OpenRing {
   const id = randomBytes(ID_BYTES).toString('hex');
   const entry: Entry = { id, name, kind: 'ring', method: '-', capacity: size, born: false,
     file: null, handle: null, ring: null };
   refuseTaken(core, entry);
   const path = core.ringPath(id);
   try {
-    const identity = { size, ringId: id, storeId: core.id, createdAt: Date.now() };
-    createRingFile(path, identity, core.mapper.fallocate);
+    make(path, id);
     const row: RegionRow = { id, name, kind: 'ring', method: '-', capacity: size, sequence: 0,
       dropped: null };
     core.catalog.addRegion(row);

@@ -21,7 +21,7 @@ import { adoptRegion } from './adopt.ts';
 import { type Backup, backup, type BackupOptions } from './backup.ts';
 import { type CheckOptions, checkStore, type StoreFinding } from './check.ts';
 import { startAutoCheckpoints } from './auto-checkpoint.ts';
-import { takeCheckpoint } from './checkpoint.ts';
+import { assertLabel, takeCheckpoint } from './checkpoint.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { assertName, assertSame, createEntry, discard, dropEntry, entryNamed, extentOf, handleOf,
   renameEntry, restoreEntry, rollbackEntry } from './entries.ts';
@@ -61,9 +61,14 @@ export function openStore(dir: string, options: StoreOptions = {}): Store {
 
 const cores = new WeakMap<Store, StoreCore>();
 
+/** For those who work on a store as a whole. */
+export function coreOf(store: Store): StoreCore {
+  return cores.get(store) as StoreCore;
+}
+
 /** The region under anything a store holds, whoever keeps its blocks: for those who look only. */
 export function regionIn(store: Store, name: string): Region {
-  const core = cores.get(store) as StoreCore;
+  const core = coreOf(store);
   core.assertOpen();
   const entry = entryNamed(core, name);
   if (entry.kind !== 'ring') return handleOf(core, entry).region;
@@ -283,8 +288,7 @@ class DirectoryStore implements Store {
     const core = this.#core;
     core.assertOpen();
     const { pages = true, blocks = true } = readOptions(options, CHECK_READERS, 'check');
-    const regions = [...core.current.values()].filter(({ kind }) => kind !== 'ring');
-    return checkStore(core, { pages, blocks }, () => regions.map((e) => handleOf(core, e)));
+    return checkStore(core, { pages, blocks }, (entry) => handleOf(core, entry).region);
   }
 
   backup(dir: string, options: BackupOptions = {}): Backup {
@@ -374,11 +378,6 @@ class DirectoryStore implements Store {
     }
     if (failures.length > 0) throw systemError(`closing the store ${core.dir}`, failures[0]);
   }
-}
-
-function assertLabel(label: unknown): void {
-  if (label === undefined || (typeof label === 'string' && label !== '')) return;
-  throw new RegionError('ERR_BAD_OPTION', 'a label is a string that is not empty');
 }
 
 function closedError(core: StoreCore): RegionError {

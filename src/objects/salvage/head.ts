@@ -55,7 +55,8 @@ export function mendHead(core: Core): string[] | null {
 }
 
 function isHead(memory: Memory, ref: number): boolean {
-  if (!Number.isInteger(ref) || ref <= 0 || memory.held(ref) < HEAD.words * WORD_BYTES) return false;
+  if (!Number.isInteger(ref) || ref <= 0) return false;
+  if (memory.held(ref) < HEAD.words * WORD_BYTES) return false;
   const { i32 } = memory.views(ref);
   return (memory.tag(ref) & ROLE_MASK) === ROLE.head
     && i32[memory.word(ref) + HEAD.version] === HEAP_VERSION;

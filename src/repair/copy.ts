@@ -1,0 +1,93 @@
+/** The copy of one region or ring, put in order: a file by itself, which a store can adopt. */
+import { closeSync, statSync } from 'node:fs';
+import { openRing } from '../buffers/ring.ts';
+import { readRingHeader, rewriteIdentity } from '../buffers/ring-file.ts';
+import { file } from '../disciplines/file.ts';
+import { mmap } from '../disciplines/mmap.ts';
+import type { RegionError } from '../errors.ts';
+import { openRegular, readBootId } from '../files.ts';
+import { RING_START } from '../layout-ring.ts';
+import { loadShim } from '../native/load.ts';
+import { attachRegion } from '../region/region.ts';
+import { mendFront } from './front.ts';
+import type { Source } from './origins.ts';
+import { kindIn, type MendedRegion, mendRegion } from './region.ts';
+
+export interface RepairedRegion extends MendedRegion {
+  readonly name: string;
+  readonly kind: string;
+  /** `partly` = mended, and something of it is lost or in doubt. */
+  readonly state: 'sound' | 'mended' | 'partly';
+}
+
+const UNTOUCHED: MendedRegion = { findings: [], changes: [], losses: [], lossCount: 0,
+  suspects: [] };
+
+/** Puts the copy of a region in order. */
+export function mendFile(
+  path: string, { name, kind, known }: Pick<Source, 'name' | 'kind' | 'known'>,
+  bad: readonly number[],
+): RepairedRegion {
+  const fd = openRegular(path);
+  let damage: string[];
+  try {
+    damage = mendFront(fd, known, { storeId: '', sequence: 0 });
+  } finally {
+    closeSync(fd);
+  }
+  const discipline = loadShim() === null ? file(path) : mmap(path, { create: false });
+  try {
+    const handle = attachRegion(discipline, null, name);
+    const found = kind ?? kindIn(handle.region);
+    const done = mendRegion(handle, found, bad);
+    discipline.sync();
+    const changes = [...damage, ...done.changes];
+    return { ...done, changes, name, kind: found, state: stateOf({ ...done, changes }) };
+  } finally {
+    discipline.close();
+  }
+}
+
+function stateOf({ findings, changes, lossCount, suspects }: MendedRegion):
+    RepairedRegion['state'] {
+  if (lossCount > 0 || suspects.length > 0) return 'partly';
+  return findings.length + changes.length === 0 ? 'sound' : 'mended';
+}
+
+/** Puts the copy of a ring in order: the records say where they belong. */
+export function mendRing(path: string, { name, known }: Source): RepairedRegion {
+  const changes: string[] = [];
+  const boot = readBootId();
+  let storeId = '';
+  try {
+    ({ storeId } = readRingHeader(path));
+  } catch (error) {
+    if ((error as RegionError).code === 'ERR_VERSION') throw error;
+    changes.push('its header was damaged');
+    const size = Math.floor((statSync(path).size - RING_START) / RING_START) * RING_START;
+    storeId = '0'.repeat(32);
+    const fd = openRegular(path);
+    try {
+      rewriteIdentity(fd, { size, ringId: known?.id ?? storeId, storeId, createdAt: 0 });
+    } finally {
+      closeSync(fd);
+    }
+  }
+  const ties = { name: () => name, shim: loadShim(), boot, now: Date.now };
+  const asFound = openRing(path, storeId, { ...ties, readOnly: true });
+  const findings = asFound.check();
+  asFound.close();
+  // Whoever opens it to write looks for its records where it says nothing that can be.
+  const ring = openRing(path, storeId, { ...ties, readOnly: false });
+  try {
+    ring.check();
+    const { damaged } = ring;
+    if (findings.some(({ id }) => id === 'G1')) changes.push('its positions were damaged');
+    const losses = damaged === 0 ? []
+      : [{ address: 0, detail: `${damaged} records are damaged or missing` }];
+    const done = { ...UNTOUCHED, findings, changes, losses, lossCount: damaged };
+    return { ...done, name, kind: 'ring', state: stateOf(done) };
+  } finally {
+    ring.close();
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * Repairing: a store is damaged in every way of the table, and then put in order. What was not
+ * damaged is there afterwards, to the byte; what is lost is said; the damaged store is as it was.
+ */
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync,
+  writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mmap } from '../src/disciplines/mmap.ts';
+import { BEST, METHOD_START, PAGE, STATE } from '../src/layout.ts';
+import { best } from '../src/methods/best.ts';
+import { createRegion, openRegion } from '../src/region/region.ts';
+import { openStore } from '../src/store/store.ts';
+import { cli, endHolder, holder, makeKilled } from './support/cli.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
+import { type Case, CASES, change, contentsOf, flip, made, makeStores, printOf, UNSAFE, zero }
+  from './support/damaged-store.ts';
+import { newSeed, often, randomFrom } from './support/oracle.ts';
+import { memoryDirectory, temporaryDirectory } from './support/temp.ts';
+
+const REPAIR = ['repair', '--unsafe-file-system'];
+
+interface Repair {
+  readonly sound: boolean;
+  readonly to: string | null;
+  readonly backup: string | null;
+  readonly damage: readonly string[];
+  readonly regions: readonly { name: string; kind: string; state: string; changes: string[];
+    lossCount: number; losses: { address: number; detail: string }[];
+    suspects: { address: number; size: number }[]; findings: { id: string }[]; }[];
+  readonly lost: readonly { name: string; why: string; file: string | null }[];
+}
+
+let folder = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'regionstore-'));
+  makeStores(folder);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A copy of the store with one damage. */
+function damaged({ damage }: Case, parent = memoryDirectory()): string {
+  const dir = join(parent, 'store');
+  cpSync(made.store, dir, { recursive: true });
+  damage(dir);
+  return dir;
+}
+
+describe('damage', () => {
+  test.each(Object.entries(CASES))('%s', async (_, one) => {
+    const dir = damaged(one);
+    const print = printOf(dir);
+    const trial = await jsonHere<Repair>(['repair', dir], 1);
+    expect(printOf(dir)).toBe(print);
+    const to = join(dir, '..', 'mended');
+    expect(readdirSync(join(dir, '..'))).toEqual(['store']);
+    const ran = await cliHere([...REPAIR, dir, '--to', to, '--json']);
+    const done = JSON.parse(ran.stdout) as Repair;
+    expect(printOf(dir)).toBe(print);
+    expect({ ...done, dryRun: true, to: null }).toEqual(trial);
+    const states = Object.fromEntries(done.regions.filter(({ state }) => state !== 'sound')
+      .map(({ name, state }) => [name, state]));
+    const after = contentsOf(to);
+    const before = contentsOf(made.store);
+    const isPartly = Object.values(states).includes('partly') || done.lost.length > 0;
+    expect(ran.status).toBe(one.exit ?? (isPartly ? 1 : 0));
+    expect(states).toEqual(one.states ?? {});
+    const lost = done.lost.map(({ name }) => name);
+    if (one.lost?.[0] === '*') expect(lost).toHaveLength(1);
+    else expect(lost).toEqual(one.lost ?? []);
+    const kept = done.lost.flatMap(({ file }) => file ?? []);
+    expect(kept.filter((file) => !existsSync(join(to, file)))).toEqual([]);
+    if (one.differ?.[0] === '*') {
+      expect(Object.values(after)).toEqual(expect.arrayContaining(Object.values(before)));
+      return;
+    }
+    for (const name of Object.keys(before)) {
+      if (lost.includes(name)) continue;
+      if (one.differ?.includes(name)) expect(after[name]).not.toEqual(before[name]);
+      else expect(after[name]).toEqual(before[name]);
+    }
+    one.seen?.(after, before);
+  });
+});
+
+describe('images that wait', () => {
+  /** A writer died: its last checkpoint is in the catalog, and not in the files. */
+  function killed(): string {
+    const dir = join(temporaryDirectory(), 'store');
+    makeKilled('store', dir);
+    return dir;
+  }
+
+  test('are taken along where only a file is damaged', async () => {
+    const dir = killed();
+    const before = contentsOf(dir);
+    const [name] = readdirSync(join(dir, 'regions')).filter((one) => one.endsWith('.region'));
+    change(join(dir, 'regions', name), STATE.at, flip);
+    const to = `${dir}.mended`;
+    const done = await jsonHere<Repair>([...REPAIR, dir, '--to', to]);
+    expect(done.damage.join()).toContain('its durable state was damaged');
+    expect(contentsOf(to)).toEqual(before);
+  });
+
+  test('are given up where they are damaged', async () => {
+    const dir = killed();
+    const db = new Database(join(dir, 'catalog.db'));
+    db.prepare("UPDATE checkpoints SET image = x'00' WHERE image IS NOT NULL").run();
+    db.close();
+    const to = `${dir}.mended`;
+    const ran = await cliHere([...REPAIR, dir, '--to', to, '--json']);
+    const done = JSON.parse(ran.stdout) as Repair;
+    expect(ran.status).toBe(1);
+    expect(done.lost).toMatchObject([1, 2].map((id) =>
+      ({ name: `images of checkpoint ${id}`, file: null })));
+    contentsOf(to);
+  });
+});
+
+describe('in place', () => {
+  test('the mended store takes the place of the damaged one, which is kept', async () => {
+    const dir = damaged(CASES['the magic number of a region']);
+    const print = printOf(dir);
+    const done = await jsonHere<Repair>([...REPAIR, dir, '--in-place']);
+    expect(done.to).toBe(dir);
+    expect(done.backup).toMatch(/store\.damaged-\d{8}T\d{6}$/);
+    expect(printOf(done.backup as string)).toBe(print);
+    expect(contentsOf(dir)).toEqual(contentsOf(made.store));
+    using store = openStore(dir, UNSAFE);
+    expect(store.checkpoints().map(({ label }) => label)).toEqual(['repaired']);
+    expect(readdirSync(join(dir, '..')).sort()).toHaveLength(2);
+  });
+
+  test('under the name that is given; never over anything', async () => {
+    const dir = damaged(CASES['the magic number of a region']);
+    const backup = `${dir}.before`;
+    writeFileSync(backup, '');
+    const refused = await cliHere([...REPAIR, dir, '--in-place', '--backup', backup]);
+    expect(refused).toMatchObject({ status: 3, stderr: expect.stringContaining('ERR_EXISTS') });
+    rmSync(backup);
+    const done = await jsonHere<Repair>([...REPAIR, dir, '--in-place', '--backup', backup]);
+    expect(done.backup).toBe(backup);
+    expect(existsSync(join(backup, 'catalog.db'))).toBe(true);
+  });
+});
+
+describe('a region by itself', () => {
+  function region(): string {
+    const path = join(memoryDirectory(), 'notes.region');
+    const made = createRegion(mmap(path, { capacity: '1MiB' }), best);
+    for (let i = 0; i < 9; i++) made.roots.set(`r${i}`, made.strdup(`text ${i}`));
+    made.close();
+    return path;
+  }
+
+  test('is sound', async () => {
+    const path = region();
+    const done = await jsonHere<Repair>([...REPAIR, path, '--to', `${path}.mended`]);
+    expect(done).toMatchObject({ type: 'region', sound: true, to: null, regions: [] });
+    expect(existsSync(`${path}.mended`)).toBe(false);
+  });
+
+  test.each([['--to', ''], ['--in-place', '']])('is mended, %s', async (how) => {
+    const path = region();
+    change(path, METHOD_START + 4 * BEST.caches, (bytes) => bytes.fill(0xee), 2048);
+    const damage = readFileSync(path);
+    const mended = how === '--to' ? `${path}.mended` : path;
+    const args = how === '--to' ? [how, mended] : [how];
+    const done = await jsonHere<Repair>([...REPAIR, path, ...args]);
+    expect(done).toMatchObject({ sound: false, to: mended,
+      regions: [{ name: 'notes.region', kind: 'region', state: 'mended' }] });
+    expect(readFileSync(done.backup ?? path)).toEqual(damage);
+    using found = openRegion(mmap(mended, { create: false }));
+    expect(found.check()).toEqual([]);
+    expect([...found.roots].map(([, address]) => found.string(address)))
+      .toEqual(Array.from({ length: 9 }, (_, i) => `text ${i}`));
+  });
+
+  test('cannot be mended without a header', async () => {
+    const path = region();
+    change(path, 0, zero, 64);
+    const ran = await cliHere(['repair', path]);
+    expect(ran).toMatchObject({ status: 3, stderr: expect.stringContaining('ERR_CORRUPT') });
+  });
+});
+
+describe('refusals', () => {
+  test.each([
+    [['--to', 'x', '--in-place'], 2, 'not both'],
+    [['--backup', 'x'], 2, 'goes with --in-place'],
+    [['--dry-run', '--in-place'], 2, 'keeps nothing'],
+  ])('%j', async (args, status, text) => {
+    const dir = damaged(CASES['a file that is missing']);
+    const ran = await cliHere([...REPAIR, dir, ...args]);
+    expect(ran.status).toBe(status);
+    expect(ran.stderr).toContain(text);
+  });
+
+  test('a store that somebody writes, a place that is taken, no store', async () => {
+    const dir = damaged(CASES['the chains of a map'], temporaryDirectory());
+    const child = await holder('store', dir);
+    try {
+      expect(await cliHere(['repair', dir])).toMatchObject({ status: 4 });
+    } finally {
+      await endHolder(child);
+    }
+    const taken = await cliHere([...REPAIR, dir, '--to', made.store]);
+    expect(taken.stderr).toContain('ERR_EXISTS');
+    expect(await cliHere(['repair', memoryDirectory()])).toMatchObject({ status: 3 });
+  });
+
+  test('a sound store stays as it is, and nothing is made', async () => {
+    const dir = damaged({ damage: () => {} });
+    const print = printOf(dir);
+    const ran = await cliHere([...REPAIR, dir, '--in-place']);
+    expect(ran).toEqual({ status: 0, stdout: `${dir}: sound, nothing to repair\n`, stderr: '' });
+    expect(printOf(dir)).toBe(print);
+    expect(readdirSync(join(dir, '..'))).toEqual(['store']);
+  });
+});
+
+test('as a process, in words', () => {
+  const dir = damaged(CASES['the tag of a text']);
+  const ran = cli([...REPAIR, dir, '--to', `${dir}.mended`]);
+  expect(ran.status).toBe(1);
+  expect(ran.stdout).toMatch(/^app +heap +partly +\d+ +1 +\d+$/m);
+  expect(ran.stdout).toContain('app: lost at');
+  expect(ran.stdout).toContain(`repaired ${dir} to ${dir}.mended: 5 regions`);
+});
+
+test('bytes and pages changed anywhere', { timeout: 600_000 }, async () => {
+  const seed = newSeed();
+  const random = randomFrom(seed);
+  const regions = readdirSync(join(made.store, 'regions')).map((name) => join('regions', name));
+  const files = ['catalog.db', 'store.lock', 'lock.db', ...regions];
+  const ended: Record<string, number> = {};
+  for (let round = 0; round < often(8, 2000); round++) {
+    const said: string[] = [];
+    const dir = damaged({ damage: (store) => {
+      for (let n = 1 + random(4); n > 0; n--) {
+        const file = join(store, files[random(files.length)]);
+        const { size } = statSync(file);
+        const at = random(Math.min(size, 80_000) || 1);
+        const length = [1, 4, 64, PAGE][random(4)];
+        said.push(`${file} ${at} ${length}`);
+        change(file, at, (bytes) => {
+          for (let i = 0; i < bytes.length; i++) bytes[i] = random(256);
+        }, length);
+      }
+    } });
+    const ran = await cliHere([...REPAIR, dir, '--to', `${dir}.mended`, '--json']);
+    ended[ran.status as number] = (ended[ran.status as number] ?? 0) + 1;
+    const where = `seed ${seed}, round ${round}: ${said.join('; ')}: ${ran.stderr}`;
+    expect(ran.status, where).toBeLessThanOrEqual(1);
+    try {
+      if (existsSync(`${dir}.mended`)) contentsOf(`${dir}.mended`);
+    } catch (error) {
+      throw new Error(where, { cause: error });
+    } finally {
+      rmSync(join(dir, '..'), { recursive: true });
+    }
+  }
+  expect(ended[1]).toBeGreaterThan(0);
+});
