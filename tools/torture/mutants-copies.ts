@@ -28,7 +28,7 @@ export const COPY_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a copy is made in its place',
-    patches: [{ find: 'const made = join(dirname(place),', put: 'const made = place; join(' }],
+    patches: [{ find: 'return join(dirname(place),', put: 'return place; join(' }],
     workloads: ['copies'],
   },
   {
