@@ -20,14 +20,12 @@ import { planFor, takeOver, upgradeAll } from './evolve.ts';
 import { any, type Kind, map, str } from './kinds.ts';
 import { exportLines } from './exchange/export.ts';
 import { checkHeap } from './heap-check.ts';
-import { blockNamer, type HeapStat, statOfHeap } from './heap-stat.ts';
+import { type HeapStat, statOfHeap } from './heap-stat.ts';
 import { importLines } from './exchange/import.ts';
 import { refAt } from './memory.ts';
 import { optionalCodec } from './optional.ts';
 import type { PersistentMap } from './persistent.ts';
 import { newObject, type Plan } from './records.ts';
-import { mendHead } from './salvage/head.ts';
-import { salvage, type Salvaged } from './salvage/salvage.ts';
 import { scan } from './scan.ts';
 import type { GivenOf, Initial, Persistent, Struct, ValueOf } from './struct.ts';
 import { TypeTable } from './type-table.ts';
@@ -162,20 +160,16 @@ export function checkHeapIn(region: Region, ties: HeapTies): Finding[] {
   }
 }
 
-/**
- * Puts the damaged heap in a region in order; see salvage/. `changes` = what was done to its head.
- * null = no heap is to be found there.
- */
-export function salvageHeapIn(
-  region: Region, ties: HeapTies,
-): (Salvaged & { readonly head: readonly string[] }) | null {
-  const head = mendHead(newCore(region, ties));
-  return head === null ? null : { head, ...(heapIn(region, ties) as Heap).salvage() };
+/** What a heap is made of, for those who work on it as a whole. */
+export interface Inside {
+  readonly core: Core;
+  readonly table: TypeTable;
+  /** Reference of its head. */
+  readonly head: number;
 }
 
-/** Says what the block at an address of a heap is: a struct, a collection, `texts` and so on. */
-export function blockNamesIn(region: Region, ties: HeapTies): (address: number) => string {
-  return (heapIn(region, ties) as Heap).blockNames();
+export function insideOf(region: Region, ties: HeapTies): Inside {
+  return (heapIn(region, ties) as Heap).inside();
 }
 
 /** Reference of the head, or null where the region holds no heap. */
@@ -214,7 +208,8 @@ function layHead(region: Region): number {
   return refAt(address);
 }
 
-function newCore(region: Region, ties: HeapTies): Core {
+/** What its parts share, before anything in it is read. */
+export function newCore(region: Region, ties: HeapTies): Core {
   return new Core(region, ties.now, FAMILIES, (core) => codecs(core, anyCodec, optionalCodec));
 }
 
@@ -299,22 +294,14 @@ class Heap implements ObjectHeap {
     return checkHeap(this.#core, this.#head);
   }
 
-  /** What is lost is lost, and freed; handles are not asked. */
-  salvage(): Salvaged {
-    this.#table.reload();
-    this.#core.forgetClasses();
-    const done = salvage(this.#core, this.#head, () => this.root);
-    this.collect({ handles: false });
-    return done;
-  }
-
   stat(): HeapStat {
     this.#core.assertUsable();
     return statOfHeap(this.#core, this.#table);
   }
 
-  blockNames(): (address: number) => string {
-    return blockNamer(this.#core, this.#table);
+  inside(): Inside {
+    this.#core.assertUsable();
+    return { core: this.#core, table: this.#table, head: this.#head };
   }
 
   exportLines(): IterableIterator<string> {

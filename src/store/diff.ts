@@ -3,7 +3,7 @@
  * found from undo records, so only what changed is compared byte by byte; blocks are walked.
  */
 import { PAGE } from '../layout.ts';
-import { blockNamesIn } from '../objects/heap.ts';
+import { blockNamesIn } from '../objects/inside.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { pointNamed } from './history.ts';
 import { type View, viewOf } from './view.ts';
