@@ -22,6 +22,8 @@ const VERBS: Readonly<Record<string, { file?: string; status?: number;
   ls: { args: (dir) => [dir] },
   inspect: { args: (dir) => [dir, 'alpha', 'app'] },
   'inspect of a value': { file: 'inspect', args: (dir) => [dir, 'app', 'tasks.0'] },
+  'inspect as a report': { file: 'inspect',
+    args: (dir) => [dir, '--html', join(dir, '..', 'report.html')] },
   tail: { args: (dir) => [dir, 'events'] },
   blocks: { args: (dir) => [dir, 'alpha', '--limit', '2'] },
   map: { args: (dir) => [dir, 'alpha'] },

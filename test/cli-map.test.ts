@@ -74,7 +74,7 @@ test('as SVG, with names that would be markup', async () => {
   const elements = elementsOf(svg);
   expect(elements.filter(({ name }) => name === 'rect').length).toBeGreaterThan(20);
   expect(elements.filter(({ name }) => name === 'b')).toEqual([]);
-  expect(svg).toContain('&lt;b>&amp;&quot;\\u{1b}: slab');
+  expect(svg).toContain('&lt;b&gt;&amp;&quot;\\u{1b}: slab');
 });
 
 test('as PNG: a pixel is what its cell is', async () => {

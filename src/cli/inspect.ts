@@ -14,6 +14,8 @@
  * With a heap and a path instead: { type, path, object: { region, path, type, size, value } }, or
  *   `parts: [{ name, type, value }]` instead of `value`: the first hundred.
  *
+ * With --html instead: { type, path, html, bytes, regions: how many }.
+ *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1. `fits`
  * says how many blocks of each size what is free has room for; of regions that are named only,
  * since it looks at every block.
@@ -30,6 +32,10 @@ import type { Subject, Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
   from './table.ts';
 import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+
+interface Options extends Common {
+  readonly html?: string;
+}
 
 interface Root {
   readonly name: string;
@@ -81,12 +87,19 @@ export function inspect(program: Command, console: Console): void {
       'named, with how many blocks of each size still fit; or a value of a heap, found by ' +
       'names, indexes and fields. Nothing is changed: what a writer would replay is only shown.',
     examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes',
-      'inspect data app users.3.name'],
+      'inspect data app users.3.name', 'inspect data --html data.html'],
   })
     .argument('[region...]', 'regions and rings to show, default all; or a heap and the path of ' +
       'a value in it (a dot in a name as `\\.`)')
-    .action((dir: string, names: string[], options: Common) =>
-      onTarget(console, dir, options, { mode: 'read' }, (target) => {
+    .option('--html <file>', 'write all of it, with maps and charts, as one HTML file')
+    .action(async (dir: string, names: string[], options: Options) => {
+      const writeReport = options.html === undefined ? null
+        : (await import('./report/report.ts')).writeReport;
+      return onTarget(console, dir, options, { mode: 'read' }, (target) => {
+        if (writeReport !== null) {
+          return writeReport(console, target, names, options.html as string, {
+            facts: () => storeFacts(target), rowOf: (subject) => rowOf(subject, true) });
+        }
         const object = objectIn(target, names);
         if (object !== null) {
           return {
@@ -112,7 +125,8 @@ export function inspect(program: Command, console: Console): void {
             yield* ringText(rings, head);
           },
         };
-      }));
+      });
+    });
 }
 
 /** Where a heap and a path in it are named, and no region is called like that. */
@@ -143,6 +157,11 @@ function documentOf({ type, path, store }: Target, regions: readonly Row[]): obj
   return { type, path, store: stat, recovery: store.recovery, last, regions };
 }
 
+function storeFacts({ store }: Target): (readonly [string, string])[] {
+  if (store === null) return [];
+  return factsOf(store.stat(), store.checkpoints().at(-1), store.recovery);
+}
+
 function* textOf(
   target: Target, rows: readonly Row[], head: Paint, alarm: Paint,
 ): Generator<string> {
@@ -150,7 +169,7 @@ function* textOf(
   yield head(`${target.type} ${target.path}`);
   if (store !== null) {
     const stat = store.stat();
-    yield* facts(factsOf(stat, store.checkpoints().at(-1), store.recovery));
+    yield* facts(storeFacts(target));
     if (stat.poisoned !== null) yield alarm(`  ${printable(stat.poisoned)}`);
   }
   if (rows.length === 0 && store?.regions().length !== 0) return;

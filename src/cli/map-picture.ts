@@ -1,7 +1,8 @@
 /** Pictures of heap maps: SVG for people and documents, PNG where only pixels are taken. */
 import { crc32, deflateSync } from 'node:zlib';
 import { type Cell, fullnessOf, isOverhead, type RegionMap } from './heap-map.ts';
-import { humanSize, printable } from './table.ts';
+import { escaped } from './markup.ts';
+import { humanSize } from './table.ts';
 
 /** Cells of a row, and pixels of a cell. */
 const ROW = 128;
@@ -20,10 +21,6 @@ function rowsOf({ segments, cellBytes }: RegionMap): number[][] {
   return segments.flatMap(({ cells }) =>
     Array.from({ length: Math.ceil(cells.length / ROW) }, (_, row) =>
       cells.slice(row * ROW, (row + 1) * ROW).map((cell) => colourOf(cell, cellBytes))));
-}
-
-function escaped(text: string): string {
-  return printable(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
 export function svgOf(maps: readonly RegionMap[]): string {

@@ -147,9 +147,9 @@ function eachTarget(core: Core, ref: number, type: Type, visit: (target: number)
   const end = word + Math.floor(memory.held(ref) / WORD_BYTES);
   let from = 0;
   do {
-    from = core.familyOf(type).slots(core, type, views, word, from, ({ i32, u32 }, index, isAny) => {
+    from = core.familyOf(type).slots(core, type, views, word, from, (at, index, isAny) => {
       if (index + Number(isAny) >= end) throw core.corrupt(ref, 'more slots than it has room for');
-      const target = !isAny || u32[index + 1] === ANY.ref ? i32[index] : 0;
+      const target = !isAny || at.u32[index + 1] === ANY.ref ? at.i32[index] : 0;
       if (target !== 0 && target !== NO_VALUE.ref) visit(target);
     });
   } while (from !== 0);

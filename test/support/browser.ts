@@ -52,10 +52,10 @@ export interface Opened {
 
 /** The drawing as a file that a reader opens. */
 export async function opened(
-  page: Page, svg: string, colorScheme: Scheme = 'light',
+  page: Page, text: string, colorScheme: Scheme = 'light', name = 'drawing.svg',
 ): Promise<Opened> {
-  const file = join(temporaryDirectory(), 'drawing.svg');
-  writeFileSync(file, svg);
+  const file = join(temporaryDirectory(), name);
+  writeFileSync(file, text);
   const url = pathToFileURL(file).href;
   const complaints: string[] = [];
   const seen: Opened = { complaints, answer: '' };

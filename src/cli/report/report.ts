@@ -1,0 +1,48 @@
+/** `inspect --html`: gathers what a report says, and writes it, region by region. */
+import type { RegionStat } from '../../types.ts';
+import { writeLines } from '../heap-file.ts';
+import { ringsOf } from '../ring-view.ts';
+import { counted, humanSize, printable } from '../table.ts';
+import type { Subject, Target } from '../target.ts';
+import { type Console, document, type Report } from '../verb.ts';
+import { gather } from './gather.ts';
+import { htmlOf, type ReportedRegion } from './html.ts';
+
+/** What `inspect` says. */
+export interface Said {
+  readonly facts: () => readonly (readonly [string, string])[];
+  readonly rowOf: (subject: Subject) => ReportedRegion & RegionStat;
+}
+
+export function writeReport(
+  console: Console, target: Target, names: readonly string[], file: string, said: Said,
+): Report {
+  const { type, path, store } = target;
+  const rings = ringsOf(store, names);
+  const others = names.filter((name) => !rings.some((ring) => ring.name === name));
+  const subjects = names.length > 0 && others.length === 0 ? [] : [...target.subjects(others)];
+  const about = { type, path, at: new Date(), facts: said.facts(), rings,
+    checkpoints: store?.checkpoints() ?? [] };
+  const bytes = writeLines(file, htmlOf(about, subjects.map(({ name }) => name),
+    regionsOf(console, target, subjects, said)));
+  return {
+    json: () => document({ type, path, html: file, bytes, regions: subjects.length }),
+    *text() {
+      yield `wrote ${printable(file)}, ${humanSize(bytes)}: ` +
+        `${counted(subjects.length, 'region')} of ${path}`;
+    },
+  };
+}
+
+function* regionsOf(
+  { progress }: Console, target: Target, subjects: readonly Subject[], { rowOf }: Said,
+) {
+  let blocks = 0;
+  for (const subject of subjects) {
+    const more = gather(target, subject, () => {
+      blocks += 1;
+      progress.step('looking at blocks', blocks, 0);
+    });
+    yield { region: rowOf(subject), more };
+  }
+}
