@@ -4,8 +4,10 @@ import type { HeapCount } from '../objects/heap-stat.ts';
 import { type Column, humanSize, type Paint, printable, table } from './table.ts';
 
 export interface HeapView {
-  /** Structs and kinds of collections, then what has no type of its own. */
-  readonly types: readonly TypeLine[];
+  /**
+   * Structs and kinds of collections, then what has no type of its own; null = not counted.
+   */
+  readonly types: readonly TypeLine[] | null;
   readonly root: readonly NamedValue[];
 }
 
@@ -34,14 +36,19 @@ const ROOT_COLUMNS: readonly Column<NamedValue>[] = [
 /** Named values that the text form shows. */
 const SHOWN = 20;
 
-export function heapViewOf(heap: ObjectHeap | null): HeapView | null {
+/** `isCounted` false = without what every block has to be looked at for. */
+export function heapViewOf(heap: ObjectHeap | null, isCounted: boolean): HeapView | null {
   if (heap === null) return null;
+  const root = [...heap.root].map(([name, value]) => ({ name, type: heap.typeOf(value) }));
+  return { types: isCounted ? typesOf(heap) : null, root };
+}
+
+function typesOf(heap: ObjectHeap): TypeLine[] {
   const { types, texts, bytes, bigints, moments } = heap.stat();
   const others = Object.entries({ texts, bytes, bigints, dates: moments });
   const lines = [...types, ...others].map(([name, { count, bytes: size }]: [string, HeapCount]) =>
     ({ name, count, bytes: size }));
-  const root = [...heap.root].map(([name, value]) => ({ name, type: heap.typeOf(value) }));
-  return { types: lines.filter(({ count }) => count > 0), root };
+  return lines.filter(({ count }) => count > 0);
 }
 
 export function* heapText(
@@ -49,7 +56,8 @@ export function* heapText(
 ): Generator<string> {
   yield '';
   yield head(`heap ${printable(name)}`);
-  yield* table(TYPE_COLUMNS, types, head);
+  if (types !== null) yield* table(TYPE_COLUMNS, types, head);
+  else yield `too many blocks to count by type on the way: inspect it by name`;
   if (root.length === 0) return;
   yield '';
   yield* table(ROOT_COLUMNS, root.slice(0, SHOWN), head);

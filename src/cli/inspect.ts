@@ -7,7 +7,7 @@
  *   checkpoint as `checkpoints` prints it | null, regions: [{ name, id, kind, method, segments,
  *   extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes, largestFree,
  *   fragmentation, roots: [{ name, address }],
- *   heap: { types: [{ name, count, bytes }], root: [{ name, type }] } | null,
+ *   heap: { types: [{ name, count, bytes }] | null, root: [{ name, type }] } | null,
  *   fits: [{ size, count }] | null }],
  *   rings: as `ls` prints them }
  *
@@ -18,7 +18,8 @@
  *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1. `fits`
  * says how many blocks of each size what is free has room for; of regions that are named only,
- * since it looks at every block.
+ * since it looks at every block. So `types` is null of a heap with more than a million blocks that
+ * is not named.
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
@@ -76,6 +77,8 @@ const ROOT_COLUMNS: readonly Column<RootLine>[] = [
   { title: 'ADDRESS', text: (line) => String(line.address), right: true },
 ];
 
+/** Live blocks of a heap up to which its types are counted where nobody names it. */
+const COUNTED = 1_000_000;
 /** Roots of a region that the text form shows. */
 const ROOTS_SHOWN = 20;
 
@@ -146,8 +149,9 @@ function rowOf({ name, kind, region, heap }: Subject, isNamed: boolean): Row {
   const { freeBytes, largestFree } = stat;
   const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
   const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
-  return { name, id, kind, method, ...stat, fragmentation, roots, heap: heapViewOf(heap()),
-    fits: isNamed ? fitsIn(region) : null };
+  const isCounted = isNamed || stat.busyBlocks <= COUNTED;
+  return { name, id, kind, method, ...stat, fragmentation, roots,
+    heap: heapViewOf(heap(), isCounted), fits: isNamed ? fitsIn(region) : null };
 }
 
 function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {

@@ -4,8 +4,9 @@
  * stops where the map of a damaged arena leads nowhere.
  */
 import { BEST, BEST_HIDDEN, BEST_MAP, GRANULE } from '../layout.ts';
-import { isLive, sizeAt } from './best-map.ts';
-import type { Visit } from './count.ts';
+import type { BlockStat } from '../types.ts';
+import { isBoundary, isLive, sizeAt } from './best-map.ts';
+import { bitsIn, type Visit } from './count.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, hidden: HIDDEN } = BEST;
 
@@ -38,6 +39,95 @@ export function walkBest(words: Int32Array, s: number, visit: Visit, from = 0): 
   }
   const rest = (words[s + END] as number) - at;
   if (at === top && rest > 0) visit(at, rest * GRANULE, false);
+}
+
+/**
+ * The same blocks counted, by words of the map: from one boundary to the next without asking for
+ * sizes, 3 ns a block instead of 10.
+ */
+export function countBest(words: Int32Array, s: number, into: BlockStat): void {
+  const map = words[s + MAP] as number;
+  const first = (s + BEST.words) >>> 2;
+  const top = Math.min(words[s + TOP] as number, words.length >>> 2);
+  // What the map does not reach is the inside of the last block.
+  const end = Math.min(top, words[s + COVER] as number);
+  const live = { count: 0, sum: 0, most: 0 };
+  const idle = { count: 0, sum: 0, most: 0 };
+  let [last, isLast] = [first, isLive(words, map, first)];
+  let keep = -2 << first;
+  for (let base = first & ~31; base < end; base += 32) {
+    const pair = map + ((base >>> 5) << 1);
+    let bits = (words[pair] as number) & keep;
+    keep = -1;
+    if (bits === 0) continue;
+    const alive = words[pair + 1] as number;
+    if (isLast && live.most >= 31 && (bits & ~alive) === 0 && base + 32 <= end) {
+      // Nothing but live blocks that end inside: none of them is larger than what was seen.
+      const n = base + 31 - Math.clz32(bits & -bits) - last;
+      if (n > live.most) live.most = n;
+      const at = base + 31 - Math.clz32(bits);
+      live.count += bitsIn(bits);
+      live.sum += at - last;
+      last = at;
+      continue;
+    }
+    do {
+      const low = bits & -bits;
+      const at = base + 31 - Math.clz32(low);
+      if (at >= end) break;
+      const n = at - last;
+      if (isLast) {
+        live.count += 1;
+        live.sum += n;
+        if (n > live.most) live.most = n;
+      } else {
+        idle.count += 1;
+        idle.sum += n;
+        if (n > idle.most && !isOwn(words, s, last)) idle.most = n;
+      }
+      last = at;
+      isLast = (alive & low) !== 0;
+      bits ^= low;
+    } while (bits !== 0);
+  }
+  if (last < top) closeCount(words, s, isLast ? live : idle, last, top);
+  into.busyBlocks += live.count;
+  into.busyBytes += live.sum * GRANULE;
+  into.largestBusy = Math.max(into.largestBusy, live.most * GRANULE);
+  leaveOut(words, s, idle);
+  const rest = Math.max(0, (words[s + END] as number) - (words[s + TOP] as number));
+  into.freeBlocks += idle.count + Number(rest > 0);
+  into.freeBytes += (idle.sum + rest) * GRANULE;
+  into.largestFree = Math.max(into.largestFree, Math.max(idle.most, rest) * GRANULE);
+}
+
+interface Sums {
+  count: number;
+  sum: number;
+  most: number;
+}
+
+/** The last block before the wilderness. */
+function closeCount(
+  words: Int32Array, s: number, sums: Sums, at: number, end: number,
+): void {
+  sums.count += 1;
+  sums.sum += end - at;
+  if (end - at > sums.most && !isOwn(words, s, at)) sums.most = end - at;
+}
+
+/** What is the region's own was counted as idle. */
+function leaveOut(words: Int32Array, s: number, idle: Sums): void {
+  const map = words[s + MAP] as number;
+  const own = new Set([map >>> 2]);
+  for (let i = 0; i < BEST_HIDDEN; i += 1) own.add(words[s + HIDDEN + i] as number);
+  const first = (s + BEST.words) >>> 2;
+  for (const at of own) {
+    if (at < first || at >= (words[s + TOP] as number)) continue;
+    if (!isBoundary(words, map, at) || isLive(words, map, at)) continue;
+    idle.count -= 1;
+    idle.sum -= blockAt(words, s, at);
+  }
 }
 
 /** The first boundary at or behind a granule; `top`, or `from` itself, where none comes before. */

@@ -45,8 +45,8 @@ import {
   shrinkTo,
   tidyCaches,
 } from './best-space.ts';
-import { startOfBest, walkBest } from './best-walk.ts';
-import { countInto, type Visit } from './count.ts';
+import { countBest, startOfBest, walkBest } from './best-walk.ts';
+import type { Visit } from './count.ts';
 
 const { top: TOP, end: END, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const { hidden: HIDDEN } = BEST;
@@ -321,7 +321,7 @@ class Best implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    walkBest(this.words, this.s, countInto(into));
+    countBest(this.words, this.s, into);
   }
 
   check(report: (finding: Finding) => void): void {

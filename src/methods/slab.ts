@@ -38,12 +38,11 @@ import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_M
   SLAB_TABLE } from '../layout.ts';
 import type { Arena, Blocks, BlockStat, Method } from '../types.ts';
 import { best } from './best.ts';
-import { countInto } from './count.ts';
 import { checkSlab } from './slab-check.ts';
 import { classAt, freeOther, groupWord, hasEmpty, isLive, isTable, PAGE_BYTES, refill, relist,
   STARTS, TABLE_BYTES, takeListed } from './slab-pages.ts';
 import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
-import { startOfSlab, walkSlab } from './slab-walk.ts';
+import { countSlab, startOfSlab, walkSlab } from './slab-walk.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests. Few in
 // the hot paths: what is inlined in one place has to have less than 920 bytes of code.
@@ -223,7 +222,7 @@ class Slabs implements Blocks {
   }
 
   stat(into: BlockStat): void {
-    this.walk(countInto(into));
+    countSlab(this.words, this.s, this.large, into);
   }
 
   check(report: Parameters<Blocks['check']>[0]): void {

@@ -29,7 +29,7 @@ export interface ReportedRegion {
   readonly fragmentation: number;
   readonly roots: readonly { readonly name: string; readonly address: number }[];
   readonly heap: { readonly types: readonly { readonly name: string; readonly count: number;
-    readonly bytes: number }[]; } | null;
+    readonly bytes: number }[] | null; } | null;
   readonly fits: readonly { readonly size: number; readonly count: number }[] | null;
 }
 
@@ -109,7 +109,7 @@ function* section(
     yield* bars('Live blocks by age', 'there since', more.ages);
     yield* bars('Lifetime of blocks that are gone', 'seen at', more.lifetimes);
   }
-  yield* bars('Objects by type', 'type', region.heap?.types.map(({ name: label, count, bytes }) =>
+  yield* bars('Objects by type', 'type', region.heap?.types?.map(({ name: label, count, bytes }) =>
     ({ label, count, bytes })) ?? []);
   yield '</div>';
   yield* keepersOf(more);
