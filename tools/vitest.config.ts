@@ -39,5 +39,8 @@ export default defineConfig({
     // By default one processor is left idle. Here one worker more: many tests wait for a disk or a
     // process they started.
     maxWorkers: availableParallelism() + 1,
+    // V8 takes the address space of a region for memory and collects everything for each: as far as
+    // it thinks that there is enough, it does so in steps.
+    execArgv: ['--max-old-space-size=40000'],
   },
 });

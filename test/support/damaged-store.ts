@@ -50,15 +50,15 @@ export function makeStores(folder: string): void {
   store.close();
   made.places = placesIn(made.store);
   using second = openStore(made.other);
-  second.region('words', { capacity: '16MiB' }).roots.set('foreign', 1 as Address);
+  second.region('words', { capacity: '1MiB' }).roots.set('foreign', 1 as Address);
 }
 
 function fill(store: Store): void {
-  const words = store.region('words', { capacity: '16MiB' });
+  const words = store.region('words', { capacity: '1MiB' });
   for (let i = 0; i < 20; i++) words.roots.set(`w${i}`, words.strdup(`word ${i} `.repeat(30)));
-  const many = store.region('many', { capacity: '16MiB' });
+  const many = store.region('many', { capacity: '1MiB' });
   for (let i = 0; i < 400; i++) many.roots.set(`name ${i}`, many.strdup(`text ${i}`));
-  const app = store.heap('app', { capacity: '64MiB' });
+  const app = store.heap('app', { capacity: '4MiB' });
   const byName = app.create(map(str, ref(Task)));
   const ordered = app.create(sorted(str, u32));
   const tasks = app.create(list(ref(Task)));
@@ -72,7 +72,7 @@ function fill(store: Store): void {
   app.root.set('byName', byName);
   app.root.set('ordered', ordered);
   app.root.set('tasks', tasks);
-  const buffer = store.buffer('state', { size: '64KiB' });
+  const buffer = store.buffer('state', { size: '64KiB', capacity: '1MiB' });
   buffer.bytes.fill(7);
   const log = store.ring('log', { size: '64KiB' });
   for (let i = 1; i <= 100; i++) log.append(`record ${i}`);
