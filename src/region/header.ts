@@ -213,7 +213,7 @@ function identityProblem(page: Uint8Array): HeaderProblem | null {
     const text = `format version ${version}, this program knows ${VERSION}`;
     return { problem: text, code: 'ERR_VERSION', id: 'R1', at: HEADER.version };
   }
-  if (view.getUint32(HEADER.identityCrc, true) !== crc32c(page, 0, HEADER.identityBytes, 0)) {
+  if (!isIdentityWhole(page)) {
     return problem('R2', HEADER.identityCrc,
       'the checksum of the header is wrong: it is damaged, or creating it was never finished');
   }
@@ -221,6 +221,12 @@ function identityProblem(page: Uint8Array): HeaderProblem | null {
     return problem('R1', HEADER.version, 'impossible version or page size');
   }
   return null;
+}
+
+/** Does the identity match its checksum? A region of a later version may have it elsewhere. */
+export function isIdentityWhole(page: Uint8Array): boolean {
+  const sum = viewOf(page).getUint32(HEADER.identityCrc, true);
+  return sum === crc32c(page, 0, HEADER.identityBytes, 0);
 }
 
 function problem(id: HeaderProblem['id'], at: number, text: string): HeaderProblem {

@@ -8,8 +8,8 @@ import { RegionError } from '../errors.ts';
 import { readWhole, writeWhole } from '../files.ts';
 import { HEADER, MAX_SEGMENTS, METHOD_START, PAGE, SLOT_BYTES, STATE }
   from '../layout.ts';
-import { decodeState, encodeState, extentProblem, type Header, identify, readHeader,
-  segmentProblem, writeHeader, writeSegmentHeader } from '../region/header.ts';
+import { decodeState, encodeState, extentProblem, type Header, identify, isIdentityWhole,
+  readHeader, segmentProblem, writeHeader, writeSegmentHeader } from '../region/header.ts';
 
 /** What a catalog says of a region. */
 export interface Known {
@@ -63,7 +63,8 @@ function mendIdentity(page: Uint8Array, known: Known | null, damage: string[]): 
     throw new RegionError('ERR_MISMATCH',
       `it is region ${header.regionId}, not ${known.id}: another file lies in its place`);
   }
-  if (header.code === 'ERR_VERSION') {
+  // A version that nothing vouches for is a wrong byte.
+  if (header.code === 'ERR_VERSION' && (known === null || isIdentityWhole(page))) {
     throw new RegionError('ERR_VERSION', `${header.problem}; use a newer regionstore`);
   }
   if (known === null) {

@@ -57,7 +57,8 @@ export function originOf(dir: string, work: string): Origin {
   try {
     return ofStore(dir, [], [], true);
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    // A wrong byte may look like a later version.
+    if (!isDamage(error) && (error as RegionError).code !== 'ERR_VERSION') throw error;
     // What is looked at is a copy of the catalog, which nobody knows of.
     const damage = [(error as Error).message.replace(/readers\/[0-9a-f]+\//, '')];
     return ofMendedCopy(dir, work, damage) ?? ofFiles(dir, work, damage);
@@ -216,7 +217,7 @@ function whyLost(
     damage.push(...lines.map((line) => `'${row.name}': ${line}`));
     return null;
   } catch (error) {
-    if (!(error instanceof RegionError)) throw error;
+    if (!(error instanceof RegionError) || error.code === 'ERR_VERSION') throw error;
     return error.message;
   } finally {
     closeSync(fd);

@@ -192,6 +192,9 @@ export const CASES: Readonly<Record<string, Case>> = {
   'the checksum of a header': {
     damage: (dir) => change(fileOf(dir, 'app'), HEADER.identityCrc, flip),
   },
+  'the version of a region': {
+    damage: (dir) => change(fileOf(dir, 'words'), HEADER.version, flip),
+  },
   'the capacity of a region': {
     damage: (dir) => change(fileOf(dir, 'words'), HEADER.capacity, zero, 8),
     states: { words: 'partly' },
