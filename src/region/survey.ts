@@ -27,21 +27,33 @@ export function traceBusy(space: Space, { name, method }: Region, sink: TraceSin
   }
 }
 
-/** Blocks segment by segment: two numbers a block are held while its segment is listed. */
+/** Blocks that are listed in one go. */
+const BATCH = 1024;
+
+/**
+ * Blocks in the order of addresses, some at a time: memory does not grow with the region, and what
+ * is freed or made meanwhile is seen or not.
+ */
 export function* blocksOf(
   space: Space,
 ): Generator<{ address: Address; size: number; busy: boolean }> {
   for (let i = 0; i < space.parts.length; i++) {
     const part = space.parts[i];
-    const found: number[] = [];
-    part.blocks.walk((granule, bytes, busy) => {
-      found.push(granule, busy ? bytes : -1 - bytes);
-      return false;
-    });
-    for (let at = 0; at < found.length; at += 2) {
-      const address = (part.base + found[at] * GRANULE) as Address;
-      const busy = found[at + 1] >= 0;
-      yield { address, size: busy ? found[at + 1] : -1 - found[at + 1], busy };
+    for (let from = 0; from >= 0;) {
+      const found: number[] = [];
+      let next = -1;
+      part.blocks.walk((granule, bytes, busy) => {
+        found.push(granule, busy ? bytes : -1 - bytes);
+        if (found.length === 2 * BATCH) next = granule + 1;
+        return next >= 0;
+      }, from);
+      for (let at = 0; at < found.length; at += 2) {
+        const address = (part.base + found[at] * GRANULE) as Address;
+        const busy = found[at + 1] >= 0;
+        yield { address, size: busy ? found[at + 1] : -1 - found[at + 1], busy };
+      }
+      // The segment may have gone while others looked at its blocks.
+      from = space.parts[i] === part ? next : -1;
     }
   }
 }
