@@ -5,7 +5,7 @@
 import { PAGE } from '../layout.ts';
 import { blockNamesIn } from '../objects/inside.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { pointNamed } from './history.ts';
+import { namesAsOf, pointNamed } from './history.ts';
 import { type View, viewOf } from './view.ts';
 
 const CLOCK = { now: () => performance.now() };
@@ -66,22 +66,6 @@ export function diffOf(core: StoreCore, from: unknown, to: unknown): StoreDiff {
 interface Side {
   readonly name: string | null;
   readonly sequence: number;
-}
-
-/** Names by region id. */
-function namesAsOf(core: StoreCore, sequence: number): Map<string, string> {
-  const names = new Map<string, string | null>();
-  for (const { id, name, dropped, kind } of core.committed.values()) {
-    if (kind === 'ring') continue;
-    names.set(id, dropped === null ? name : null);
-  }
-  const seen = new Set<string>();
-  for (const move of core.catalog.history.moves()) {
-    if (move.sequence <= sequence || seen.has(move.id)) continue;
-    seen.add(move.id);
-    names.set(move.id, move.name);
-  }
-  return new Map([...names].filter((pair): pair is [string, string] => pair[1] !== null));
 }
 
 function regionDiff(core: StoreCore, entry: Entry, from: Side, to: Side): RegionDiff | null {

@@ -97,3 +97,19 @@ export function livePlaces({ catalog }: Pick<StoreCore, 'catalog'>): Place[] {
     file === null ? [] : [{ file, at, bytes }]);
   return [...catalog.parts(), ...undo];
 }
+
+/** Names of the regions there were at a checkpoint, by id. */
+export function namesAsOf(core: StoreCore, sequence: number): Map<string, string> {
+  const names = new Map<string, string | null>();
+  for (const { id, name, dropped, kind } of core.committed.values()) {
+    if (kind === 'ring') continue;
+    names.set(id, dropped === null ? name : null);
+  }
+  const seen = new Set<string>();
+  for (const move of core.catalog.history.moves()) {
+    if (move.sequence <= sequence || seen.has(move.id)) continue;
+    seen.add(move.id);
+    names.set(move.id, move.name);
+  }
+  return new Map([...names].filter((pair): pair is [string, string] => pair[1] !== null));
+}

@@ -8,7 +8,7 @@ import type { Region } from '../types.ts';
 import type { CheckpointRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { entryNamed, handleOf } from './entries.ts';
-import { restorable } from './history.ts';
+import { namesAsOf, restorable } from './history.ts';
 import { type View, viewOf } from './view.ts';
 
 /** A block, live or free, as of one checkpoint. */
@@ -45,13 +45,37 @@ export function eachLife(core: StoreCore, name: string, visitor: LifeVisitor): C
   core.assertOpen();
   const entry = entryNamed(core, name);
   const { region } = handleOf(core, entry);
-  const points = someOf(restorable(core));
-  const views = viewsOf(core, entry, points.slice(0, -1));
+  const all = someOf(restorable(core));
+  const seen: Seen[] = [];
   try {
-    walk([...views.map((view) => view?.region ?? null), region], visitor);
-    return points;
+    for (const point of all.slice(0, -1)) {
+      const view = viewAt(core, entry, point);
+      if (view !== 'hidden') seen.push({ point, view });
+    }
+    walk([...seen.map(({ view }) => view?.region ?? null), region], visitor);
+    return [...seen.map(({ point }) => point), ...all.slice(-1)];
   } finally {
-    for (const view of views) view?.close();
+    for (const { view } of seen) view?.close();
+  }
+}
+
+/** The region as of a checkpoint; null = it was not there. */
+interface Seen {
+  readonly point: CheckpointRow;
+  readonly view: View | null;
+}
+
+/** Beside a writer, or where history is damaged, a checkpoint may be hidden: it is left out. */
+function viewAt(
+  core: StoreCore, entry: Entry, { sequence }: CheckpointRow,
+): View | null | 'hidden' {
+  const name = namesAsOf(core, sequence).get(entry.id);
+  if (name === undefined) return null;
+  try {
+    return viewOf(core, entry, name, sequence);
+  } catch (error) {
+    if (error instanceof RegionError) return 'hidden';
+    throw error;
   }
 }
 
@@ -61,20 +85,6 @@ function someOf(points: readonly CheckpointRow[]): CheckpointRow[] {
   const step = (points.length - 1) / (MOST_POINTS - 1);
   return Array.from({ length: MOST_POINTS }, (_, i) =>
     points[Math.round(i * step)] as CheckpointRow);
-}
-
-/** The region as of each of them; null where it was not there, or cannot be seen. */
-function viewsOf(
-  core: StoreCore, entry: Entry, points: readonly CheckpointRow[],
-): (View | null)[] {
-  return points.map(({ sequence }) => {
-    try {
-      return viewOf(core, entry, entry.name, sequence);
-    } catch (error) {
-      if (error instanceof RegionError) return null;
-      throw error;
-    }
-  });
 }
 
 function walk(regions: readonly (Region | null)[], visitor: LifeVisitor): void {
