@@ -345,7 +345,7 @@ export interface PageCount {
   readonly free: Float64Array;
 }
 
-/** Table after table, so that memory is read in order: 40 ns a page. Hidden blocks do not count. */
+/** Table after table, so that memory is read in order: 50 ns a page. Hidden blocks do not count. */
 export function countPages(words: Int32Array, s: number): PageCount {
   const slots = new Float64Array(CLASS_MASK + 1);
   const free = new Float64Array(CLASS_MASK + 1);

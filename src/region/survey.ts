@@ -31,12 +31,13 @@ export function traceBusy(space: Space, { name, method }: Region, sink: TraceSin
 const BATCH = 1024;
 
 /**
- * Blocks in the order of addresses, some at a time: memory does not grow with the region, and what
- * is freed or made meanwhile is seen or not.
+ * Blocks in the order of addresses, some at a time: memory does not grow with the region. Where
+ * threads share it, a shard is listed whole, since it is to be seen at one instant.
  */
 export function* blocksOf(
   space: Space,
 ): Generator<{ address: Address; size: number; busy: boolean }> {
+  const most = space.shards === null ? 2 * BATCH : Infinity;
   for (let i = 0; i < space.parts.length; i++) {
     const part = space.parts[i];
     for (let from = 0; from >= 0;) {
@@ -44,7 +45,7 @@ export function* blocksOf(
       let next = -1;
       part.blocks.walk((granule, bytes, busy) => {
         found.push(granule, busy ? bytes : -1 - bytes);
-        if (found.length === 2 * BATCH) next = granule + 1;
+        if (found.length === most) next = granule + 1;
         return next >= 0;
       }, from);
       for (let at = 0; at < found.length; at += 2) {
