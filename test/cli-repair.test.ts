@@ -10,13 +10,17 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mmap } from '../src/disciplines/mmap.ts';
 import { BEST, METHOD_START, PAGE, STATE } from '../src/layout.ts';
+import { HASH } from '../src/layout-objects.ts';
 import { best } from '../src/methods/best.ts';
+import { type Handle, refOf } from '../src/objects/handles.ts';
+import { map, str, u32 } from '../src/objects/kinds.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
+import { putInPlace } from '../src/repair/repair.ts';
 import { openStore } from '../src/store/store.ts';
 import { cli, endHolder, holder, makeKilled } from './support/cli.ts';
 import { cliHere, jsonHere } from './support/cli-here.ts';
-import { type Case, CASES, change, contentsOf, flip, made, makeStores, printOf, UNSAFE, zero }
-  from './support/damaged-store.ts';
+import { type Case, CASES, change, contentsOf, flip, made, makeStores, printOf, UNSAFE,
+  UNSAFE_READER, zero } from './support/damaged-store.ts';
 import { newSeed, often, randomFrom } from './support/oracle.ts';
 import { memoryDirectory, temporaryDirectory } from './support/temp.ts';
 
@@ -131,7 +135,81 @@ describe('images that wait', () => {
   });
 });
 
+describe('what cannot be mended', () => {
+  test('is kept as it is, under a name of its own, and can be adopted elsewhere', async () => {
+    const dir = join(memoryDirectory(), 'store');
+    const store = openStore(dir, UNSAFE);
+    const names = ['a b', 'a_b', 'ä b'];
+    for (const name of names) store.region(name, { capacity: '1MiB' }).alloc(100);
+    store.checkpoint();
+    const ids = store.regions().map(({ name, id }) => [name, id]);
+    store.close();
+    for (const [, id] of ids) {
+      change(join(dir, 'regions', `${id}.region`), METHOD_START + 4 * BEST.map, zero, 4);
+    }
+    const to = `${dir}.mended`;
+    const { stdout } = await cliHere([...REPAIR, dir, '--to', to, '--json']);
+    const done = JSON.parse(stdout) as Repair;
+    expect(done.lost.map(({ name }) => name).sort()).toEqual([...names].sort());
+    const files = done.lost.map(({ file }) => file as string);
+    expect(new Set(files).size).toBe(3);
+    for (const { name, file } of done.lost) {
+      const [, id] = ids.find(([one]) => one === name) as [string, string];
+      const [kept, original] = [join(to, file as string), join(dir, 'regions', `${id}.region`)]
+        .map((path) => readFileSync(path).subarray(METHOD_START));
+      expect(kept?.equals(original as Buffer)).toBe(true);
+    }
+  });
+
+  test('another store\'s file is kept with its checksums', async () => {
+    const dir = damaged(CASES['a file of a store that is not this one']);
+    const [stranger] = readdirSync(join(made.other, 'regions'))
+      .filter((name) => name.endsWith('.region'));
+    cpSync(join(made.other, 'regions', stranger.replace('.region', '.sums')),
+      join(dir, 'regions', stranger.replace('.region', '.sums')));
+    const to = `${dir}.mended`;
+    const { stdout } = await cliHere([...REPAIR, dir, '--to', to, '--json']);
+    const done = JSON.parse(stdout) as Repair;
+    using store = openStore(to, UNSAFE);
+    store.adopt(join(to, done.lost[0]?.file as string), 'stranger');
+    expect(store.region('stranger').roots.get('foreign')).toBe(1);
+  });
+
+  test('a heap that is full is mended in a larger one', async () => {
+    const dir = join(memoryDirectory(), 'store');
+    const store = openStore(dir, UNSAFE);
+    const heap = store.heap('full', { capacity: '1MiB' });
+    const names = heap.create(map(str, u32));
+    heap.root.set('names', names);
+    let count = 0;
+    try {
+      for (; ; count++) names.set(`name ${count}`, count);
+    } catch (error) {
+      expect((error as { code: string }).code).toBe('ERR_NO_SPACE');
+    }
+    const at = refOf(names as unknown as Handle) * 16;
+    const [{ id }] = store.regions();
+    store.close();
+    change(join(dir, 'regions', `${id}.region`), at + 4 * HASH.heads, zero, 4);
+    const to = `${dir}.mended`;
+    const ran = await cliHere([...REPAIR, dir, '--to', to, '--json']);
+    const { lost, regions } = JSON.parse(ran.stdout) as Repair;
+    expect([lost, regions[0]?.lossCount]).toEqual([[], 0]);
+    expect(regions[0]?.changes.join()).toContain('it was full: its capacity is 2097152 bytes now');
+    using mended = openStore(to, UNSAFE_READER);
+    expect((mended.heap('full').root.get('names') as { size: number }).size).toBe(count);
+  });
+});
+
 describe('in place', () => {
+  test('where the mended one cannot be put there, the damaged one is back', () => {
+    const folder = memoryDirectory();
+    const [path, backup] = [join(folder, 'store'), join(folder, 'kept')];
+    writeFileSync(path, 'damaged');
+    expect(() => putInPlace(join(folder, 'not there'), path, { path, backup })).toThrow('ENOENT');
+    expect([readFileSync(path, 'utf8'), existsSync(backup)]).toEqual(['damaged', false]);
+  });
+
   test('the mended store takes the place of the damaged one, which is kept', async () => {
     const dir = damaged(CASES['the magic number of a region']);
     const print = printOf(dir);

@@ -1,15 +1,17 @@
 /** Repairing a region that is a file by itself: a copy of it is put in order. */
 import { closeSync, existsSync, fstatSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { isCompressed } from '../disciplines/compressed-contents.ts';
 import { replayJournal } from '../disciplines/journal.ts';
 import { lockFile } from '../disciplines/lock.ts';
 import { RegionError } from '../errors.ts';
-import { openRegular, readBootId, readWhole, syncDirectory, systemError } from '../files.ts';
+import { openRegular, readBootId, readWhole, systemError } from '../files.ts';
 import { loadShim } from '../native/load.ts';
-import { mendFile } from './copy.ts';
+import { partOf } from '../store/place.ts';
+import { mendCopy } from './copy.ts';
 import { copyFile } from './origins.ts';
-import { type Repaired, refuseTaken, type RepairOptions } from './repair.ts';
+import { putInPlace, type Repaired, refuseTaken, type RepairOptions, trialPlace }
+  from './repair.ts';
 
 /**
  * Repairs a region file. ERR_LOCKED while it is in use, ERR_BAD_OPTION for a compressed one,
@@ -17,26 +19,26 @@ import { type Repaired, refuseTaken, type RepairOptions } from './repair.ts';
  */
 export function repairFile(given: string, { to, backup }: RepairOptions): Repaired {
   const path = resolve(given);
-  const place = to === undefined ? path : resolve(to);
+  const isTrial = to === undefined && backup === undefined;
+  const place = isTrial ? trialPlace(path) : to === undefined ? path : resolve(to);
   if (backup !== undefined) refuseTaken(backup);
   if (to !== undefined) refuseTaken(place);
   const fd = openRegular(path, 0, true);
-  const made = join(dirname(place), `.${basename(place)}.regionstore-part-${process.pid}`);
+  const made = partOf(place);
   let unlock = () => {};
   try {
     unlock = lockFile(fd, path, loadShim(), readBootId());
     refuseCompressed(fd, path);
     rmSync(made, { force: true });
-    copyFile(path, made);
-    finishJournal(`${path}.journal`, made);
-    const region = mendFile(made, { name: basename(path), kind: null, known: null }, []);
+    const region = mendCopy(made, { name: basename(path), kind: null, known: null,
+      copyTo: (to) => copyFinished(path, to) });
     const isSound = region.state === 'sound';
-    const isWanted = !isSound && (to !== undefined || backup !== undefined);
+    const isWanted = !isSound && !isTrial;
     if (isWanted) {
-      if (backup !== undefined) renameSync(path, backup);
-      renameSync(made, place);
-      if (backup !== undefined) rmSync(`${path}.journal`, { force: true });
-      syncDirectory(dirname(place));
+      putInPlace(made, place, backup === undefined ? null : { path, backup });
+      // What it held is in the copy, and goes with the file that is kept.
+      const journal = `${path}.journal`;
+      if (backup !== undefined && existsSync(journal)) renameSync(journal, `${backup}.journal`);
     }
     const kept = isWanted && backup !== undefined ? resolve(backup) : null;
     return { isSound, damage: [], regions: isSound ? [] : [region], lost: [],
@@ -62,12 +64,15 @@ function refuseCompressed(fd: number, path: string): void {
       'restore it from a backup');
 }
 
-/** What its last owner had written down and not finished. */
-function finishJournal(journal: string, made: string): void {
-  if (!existsSync(journal)) return;
+/** With what its last owner had written down and not finished. Nothing has checksums here. */
+function copyFinished(path: string, made: string): number[] {
+  copyFile(path, made);
+  const journal = `${path}.journal`;
+  if (!existsSync(journal)) return [];
   const fd = openRegular(made);
   try {
     replayJournal(journal, fd);
+    return [];
   } finally {
     closeSync(fd);
   }

@@ -1,11 +1,13 @@
 /** The copy of one region or ring, put in order: a file by itself, which a store can adopt. */
-import { closeSync, statSync } from 'node:fs';
+import { closeSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { openRing } from '../buffers/ring.ts';
 import { readRingHeader, rewriteIdentity } from '../buffers/ring-file.ts';
 import { file } from '../disciplines/file.ts';
 import { mmap } from '../disciplines/mmap.ts';
+import { storedCapacity } from '../disciplines/stored-capacity.ts';
 import type { RegionError } from '../errors.ts';
 import { openRegular, readBootId } from '../files.ts';
+import { MAX_SEGMENTS, SLOT_BYTES } from '../layout.ts';
 import { RING_START } from '../layout-ring.ts';
 import { loadShim } from '../native/load.ts';
 import { attachRegion } from '../region/region.ts';
@@ -23,19 +25,40 @@ export interface RepairedRegion extends MendedRegion {
 const UNTOUCHED: MendedRegion = { findings: [], changes: [], losses: [], lossCount: 0,
   suspects: [] };
 
-/** Puts the copy of a region in order. */
-export function mendFile(
-  path: string, { name, kind, known }: Pick<Source, 'name' | 'kind' | 'known'>,
-  bad: readonly number[],
+/**
+ * Copies a region to a new file and puts that in order. What is made again needs room beside what
+ * was there: where the region is full, another copy has twice its capacity.
+ */
+export function mendCopy(path: string, source: Source): RepairedRegion {
+  for (let times = 1; ; times *= 2) {
+    try {
+      return mendFile(path, source, source.copyTo(path), times);
+    } catch (error) {
+      // A full disk is the cause of such an error, a full region is not.
+      const { code, cause } = error as RegionError;
+      if (code !== 'ERR_NO_SPACE' || cause !== undefined || times === MOST_TIMES) throw error;
+      rmSync(path);
+    }
+  }
+}
+
+const MOST_TIMES = 8;
+
+function mendFile(
+  path: string, { name, kind, known }: Source, bad: readonly number[], times: number,
 ): RepairedRegion {
   const fd = openRegular(path);
-  let damage: string[];
+  const damage: string[] = [];
+  let capacity: number;
   try {
-    damage = mendFront(fd, known, { storeId: '', sequence: 0 });
+    damage.push(...mendFront(fd, known, { storeId: '', sequence: 0 }));
+    capacity = Math.min(storedCapacity(fd) * times, MAX_SEGMENTS * SLOT_BYTES);
   } finally {
     closeSync(fd);
   }
-  const discipline = loadShim() === null ? file(path) : mmap(path, { create: false });
+  if (times > 1) damage.push(`it was full: its capacity is ${capacity} bytes now`);
+  const discipline = loadShim() === null ? file(path, { capacity })
+    : mmap(path, { create: false, capacity });
   try {
     const handle = attachRegion(discipline, null, name);
     const found = kind ?? kindIn(handle.region);
@@ -54,13 +77,20 @@ function stateOf({ findings, changes, lossCount, suspects }: MendedRegion):
   return findings.length + changes.length === 0 ? 'sound' : 'mended';
 }
 
-/** Puts the copy of a ring in order: the records say where they belong. */
-export function mendRing(path: string, { name, known }: Source): RepairedRegion {
+/** Copies a ring and puts the copy in order: the records say where they belong. */
+export function mendRing(path: string, { name, known, copyTo }: Source): RepairedRegion {
+  copyTo(path);
   const changes: string[] = [];
   const boot = readBootId();
   let storeId = '';
   try {
-    ({ storeId } = readRingHeader(path));
+    const identity = readRingHeader(path);
+    ({ storeId } = identity);
+    const missing = RING_START + identity.size - statSync(path).size;
+    if (missing > 0) {
+      truncateSync(path, RING_START + identity.size);
+      changes.push(`its file was cut short by ${missing} bytes`);
+    }
   } catch (error) {
     if ((error as RegionError).code === 'ERR_VERSION') throw error;
     changes.push('its header was damaged');

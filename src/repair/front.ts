@@ -10,6 +10,8 @@ import { HEADER, MAX_SEGMENTS, METHOD_START, PAGE, SLOT_BYTES, STATE }
   from '../layout.ts';
 import { decodeState, encodeState, extentProblem, type Header, identify, isIdentityWhole,
   readHeader, segmentProblem, writeHeader, writeSegmentHeader } from '../region/header.ts';
+import { endOf } from '../store/region-copy.ts';
+import { ROUND } from '../store/region-file.ts';
 
 /** What a catalog says of a region. */
 export interface Known {
@@ -21,8 +23,6 @@ export interface Known {
 
 /** The last moment that a date can be. */
 const MOST_MS = 8.64e15;
-/** Memory is asked for in steps of this. */
-const ROUND = 64 * 1024;
 
 /**
  * Makes the file a region by itself whose front is sound; `owner` = the store it is of from now on,
@@ -127,10 +127,6 @@ function pagesIn(size: number, capacity: number): number[] {
   return pages.length === 0 ? [ROUND / PAGE] : pages;
 }
 
-function endOf(pages: readonly number[]): number {
-  return (pages.length - 1) * SLOT_BYTES + (pages.at(-1) ?? 0) * PAGE;
-}
-
 function setPages(page: Uint8Array, pages: readonly number[]): void {
   const view = viewOf(page);
   for (let i = 0; i < MAX_SEGMENTS; i++) {
@@ -151,7 +147,6 @@ function mendSegments(
     writeWhole(fd, page, i * SLOT_BYTES);
   }
 }
-
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

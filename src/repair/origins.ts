@@ -3,12 +3,11 @@
  * reading, where it opens; from a copy of it in which damaged files were put in order, where that
  * opens; from the files one by one, where the catalog is lost. What is found is only copied.
  */
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, rmSync }
-  from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegionError } from '../errors.ts';
 import { copyRange, namesIn, openRegular, readWhole, systemError } from '../files.ts';
-import { METHOD_START, PAGE, SLOT_PAGES, STATE } from '../layout.ts';
+import { METHOD_START, PAGE, STATE } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import { crc32c } from '../native/crc32c.ts';
 import { decodeState, readHeader } from '../region/header.ts';
@@ -17,7 +16,7 @@ import { Catalog, type RegionRow } from '../store/catalog.ts';
 import { type RowLeft, rowsLeft } from '../store/catalog-remains.ts';
 import type { Entry, StoreCore } from '../store/core.ts';
 import { isRegionName, openRegionFile } from '../store/recover.ts';
-import { copyRegion } from '../store/region-copy.ts';
+import { copyRegion, endOf } from '../store/region-copy.ts';
 import { coreOf, openStore } from '../store/store.ts';
 import { Sums } from '../store/sums.ts';
 import { type Known, mendFront } from './front.ts';
@@ -232,8 +231,7 @@ function sequenceIn(fd: number, { id, method }: RegionRow, storeId: string): num
   const state = decodeState(front.subarray(STATE.at, STATE.at + STATE.bytes));
   if ('problem' in header || state === null) return null;
   const isIt = header.regionId === id && header.storeId === storeId && header.method === method;
-  const end = (state.segmentPages.length - 1) * SLOT_PAGES + (state.segmentPages.at(-1) ?? 0);
-  return isIt && fstatSync(fd).size >= end * PAGE ? state.sequence : null;
+  return isIt && fstatSync(fd).size >= endOf(state.segmentPages) ? state.sequence : null;
 }
 
 /** Files that no row names: another store's, or of a newer catalog. */
@@ -300,12 +298,19 @@ function rowsIn(dir: string, work: string): Map<string, RowLeft> {
   return rowsLeft(path);
 }
 
-/** Keeps what cannot be mended, as it is. */
-export function quarantine(from: string, folder: string, name: string): string {
+/**
+ * Keeps what cannot be mended, as it is, with the checksums beside it; returns the name it got,
+ * which is that of nothing else.
+ */
+export function quarantine(from: string, folder: string, wanted: string): string {
   mkdirSync(folder, { recursive: true });
-  const to = join(folder, name);
-  if (existsSync(to)) return to;
-  copyFile(from, to);
-  return to;
+  const [, end] = /(\.\w+)$/.exec(from) as RegExpExecArray;
+  let name = `${wanted}${end}`;
+  for (let i = 2; existsSync(join(folder, name)); i++) name = `${wanted}-${i}${end}`;
+  copyFile(from, join(folder, name));
+  const sums = from.replace(/\.region$/, '.sums');
+  if (sums !== from && existsSync(sums)) {
+    copyFile(sums, join(folder, name.replace(/\.region$/, '.sums')));
+  }
+  return name;
 }
-

@@ -1,13 +1,11 @@
 /**
  * Repairing a store. It is never changed itself: every region is copied, put in order in the copy
- * and taken into a new store, which is verified; what was put in order in place of the old store is
- * a rename, and the old one stays beside it. So there is no moment at which a repair can lose what
- * was still there.
+ * and taken into a new store, which is verified. To take the place of the old one is two renames,
+ * and the old one stays, under another name: a repair can lose nothing that was still there.
  *
  * Earlier checkpoints are not taken along: the old store has them.
  */
-import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync }
-  from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RegionError } from '../errors.ts';
@@ -18,7 +16,7 @@ import { lockStore, type StoreLock } from '../store/lock.ts';
 import { makePart, placeFor, remove } from '../store/place.ts';
 import { openStore } from '../store/store.ts';
 import type { Finding } from '../types.ts';
-import { mendFile, mendRing, type RepairedRegion } from './copy.ts';
+import { mendCopy, mendRing, type RepairedRegion } from './copy.ts';
 import { type Lost, type Origin, originOf, quarantine, type Source } from './origins.ts';
 
 export interface RepairOptions {
@@ -63,8 +61,8 @@ export function repairStore(dir: string, options: RepairOptions): Repaired {
   }
 }
 
-/** Where a store is built that nobody wants to have: beside, or where there is room to write. */
-function trialPlace(path: string): string {
+/** Where is built what nobody wants to have: beside, or where somebody may write. */
+export function trialPlace(path: string): string {
   try {
     accessSync(dirname(path), constants.W_OK);
     return `${path}.repaired`;
@@ -132,10 +130,23 @@ function finish(
   path: string, made: string, place: string, { to, backup }: RepairOptions,
 ): Pick<Repaired, 'to' | 'backup'> {
   if (to === undefined && backup === undefined) return { to: null, backup: null };
-  if (backup !== undefined) renameSync(path, backup);
-  renameSync(made, place);
-  syncDirectory(dirname(place));
+  putInPlace(made, place, backup === undefined ? null : { path, backup });
   return { to: place, backup: backup === undefined ? null : resolve(backup) };
+}
+
+/** `old` = what is there already, and is kept under another name; back where that fails. */
+export function putInPlace(
+  made: string, place: string, old: { readonly path: string; readonly backup: string } | null,
+): void {
+  if (old !== null) renameSync(old.path, old.backup);
+  try {
+    renameSync(made, place);
+  } catch (error) {
+    if (old !== null) renameSync(old.backup, old.path);
+    throw error;
+  }
+  syncDirectory(dirname(place));
+  if (old !== null) syncDirectory(dirname(old.backup));
 }
 
 class Repair {
@@ -177,15 +188,14 @@ class Repair {
     const { name, kind } = source;
     const copy = `${path}.${kind === 'ring' ? 'ring' : 'region'}`;
     try {
-      const bad = source.copyTo(copy);
-      const done = kind === 'ring' ? mendRing(copy, source) : mendFile(copy, source, bad);
+      const done = kind === 'ring' ? mendRing(copy, source) : mendCopy(copy, source);
       store.adopt(copy, name);
       rmSync(copy);
       return done;
     } catch (error) {
       const isOurs = error instanceof RegionError && error.code !== 'ERR_NO_SPACE';
       if (!isOurs) throw error;
-      this.#lost.push({ name, why: error.message, file: existsSync(copy) ? copy : null });
+      this.#lost.push({ name, why: error.message, file: asItIs(source, copy) });
       return null;
     }
   }
@@ -194,10 +204,8 @@ class Repair {
   #kept(lost: Lost): Lost {
     if (lost.file === null) return lost;
     const folder = join(this.#made, 'quarantine');
-    const end = lost.file.endsWith('.ring') ? '.ring' : '.region';
-    const name = `${lost.name.replace(/\.(region|ring)$/, '').replace(/[^\w.-]/g, '_')}${end}`;
-    quarantine(lost.file, folder, name);
-    return { ...lost, file: join('quarantine', name) };
+    const wanted = lost.name.replace(/\.(region|ring)$/, '').replace(/[^\w.-]/g, '_');
+    return { ...lost, file: join('quarantine', quarantine(lost.file, folder, wanted)) };
   }
 
   #verify(): void {
@@ -211,5 +219,17 @@ class Repair {
     } finally {
       store.close();
     }
+  }
+}
+
+/** Another copy of what could not be mended, untouched; null = not even that can be had. */
+function asItIs(source: Source, copy: string): string | null {
+  try {
+    rmSync(copy, { force: true });
+    source.copyTo(copy);
+    return copy;
+  } catch (error) {
+    if (error instanceof RegionError && error.code !== 'ERR_NO_SPACE') return null;
+    throw error;
   }
 }

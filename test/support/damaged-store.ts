@@ -338,6 +338,10 @@ export const CASES: Readonly<Record<string, Case>> = {
     damage: (dir) => change(fileOf(dir, 'log', 'ring'), 128, word(-5), 8),
     states: { log: 'mended' },
   },
+  'a ring cut short': {
+    damage: (dir) => truncateSync(fileOf(dir, 'log', 'ring'), 3 * PAGE),
+    states: { log: 'mended' },
+  },
   'a record of a ring': {
     damage: (dir) => change(fileOf(dir, 'log', 'ring'), PAGE + 48 * 50 + 34, flip),
     states: { log: 'partly' }, differ: ['log'],
