@@ -40,8 +40,8 @@ export default defineConfig({
     // process they started.
     maxWorkers: availableParallelism() + 1,
     // V8 takes the address space of a region for memory and collects everything for each: as far as
-    // it thinks that there is enough, it does so in steps. Helpers of
-    // the collector only take processors from one another.
+    // it thinks that there is enough, it does so in steps. Threads that help it only take the
+    // processors of the other workers.
     execArgv: ['--max-old-space-size=40000', '--single-threaded-gc'],
   },
 });

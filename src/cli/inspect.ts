@@ -205,6 +205,7 @@ function factsOf(
     ['images', humanSize(stat.imageBytes)],
     ['history', `${humanSize(stat.historyBytes)} to go back to earlier checkpoints`],
     ['recovery', recoveryText(recovery)],
+    ['integrity', 'the catalog and every header were verified; check looks at the rest'],
     ['mapper', `${stat.mapper}, sync ${stat.sync}`],
   ];
 }
