@@ -7,12 +7,12 @@
  * for at first. A place is turned into text once: later it is known by its script and position.
  */
 import { findSourceMap } from 'node:module';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { packageFile } from './package.ts';
 
-/** Folder of the library's own files: src/ or dist/src/. */
-const OWN = dirname(fileURLToPath(import.meta.url));
-const OWN_URL = new URL('.', import.meta.url).href;
+/** Folders of the library's own files, as paths and as URLs. */
+const OWN = ['src', 'dist/src', 'dist/bundle'].map((name) => `${packageFile(name)}/`)
+  .flatMap((folder) => [folder, pathToFileURL(folder).href]);
 
 /** Frames beyond the wanted ones that are captured at first, and when that was too few. */
 const NEAR = 4;
@@ -62,8 +62,7 @@ function outside(frames: readonly NodeJS.CallSite[], depth: number): string[] {
 }
 
 function isForeign(file: string): boolean {
-  const isOwn = file.startsWith(OWN_URL) || (file.startsWith(OWN) && file[OWN.length] === '/');
-  return !isOwn && file !== '' && !file.startsWith('node:');
+  return file !== '' && !file.startsWith('node:') && !OWN.some((own) => file.startsWith(own));
 }
 
 function textOf(frame: NodeJS.CallSite, file: string, places: Map<number, string>): string {

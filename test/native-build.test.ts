@@ -69,7 +69,8 @@ test('a failing compiler and unknown options are told', () => {
 
 /** A package of the loader alone; returns where the loader is. */
 function packageOfLoader(home: string): string {
-  for (const name of ['dist/src/native/load.js', 'dist/src/layout.js']) {
+  for (const file of ['native/load.js', 'layout.js', 'package.js']) {
+    const name = join('dist', 'src', file);
     cpSync(join(SHIM_FOLDER, '..', name), join(home, name));
   }
   writeFileSync(join(home, 'package.json'), '{"name":"regionstore","type":"module"}');

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from './support/stores.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-const library = new URL('../dist/src/index.js', import.meta.url).href;
-const malloc = new URL('../dist/src/malloc/malloc.js', import.meta.url).href;
+const library = new URL('../dist/bundle/index.js', import.meta.url).href;
+const malloc = new URL('../dist/bundle/malloc.js', import.meta.url).href;
 const examples = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code as string);
 
 test('there are examples', () => {

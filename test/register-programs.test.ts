@@ -64,7 +64,7 @@ describe.each<[string, () => string[], RegExp, number]>([
 /** The processes that vitest makes are seen by way of NODE_OPTIONS. */
 function expectProcessesSeen(args: readonly string[], plain: Ended): void {
   const folder = temporaryDirectory();
-  const preload = `--import ${join(root, 'dist', 'src', 'malloc', 'register.js')}`;
+  const preload = `--import ${join(root, 'dist', 'bundle', 'register.js')}`;
   const seen = runNode(args, `trace=${folder}/t sites signals`, root, preload);
   expect(timeless(seen)).toEqual(plain);
   const lines = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));

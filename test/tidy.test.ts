@@ -37,7 +37,7 @@ const native = filesBelow('native-shim', /\.(c|h|mjs)$/);
 
 /** Layers from the bottom up; imports go to the same or a lower line. */
 const LAYERS = [
-  ['src/errors.ts'],
+  ['src/errors.ts', 'src/package.ts'],
   ['src/layout.ts', 'src/layout-debug.ts', 'src/layout-ring.ts', 'src/layout-objects.ts',
     'src/types.ts',
     'src/events.ts', 'src/profile.ts', 'src/files.ts', 'src/size.ts', 'src/options.ts',

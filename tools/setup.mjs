@@ -76,8 +76,10 @@ once('packages', ['package.json', 'package-lock.json'], existsSync(sqlite), () =
 run('building the native shim', process.execPath, [at('native-shim', 'build.mjs')]);
 
 const sources = ['src', 'tools', 'test'].flatMap((folder) => filesBelow(folder, /\.ts$/));
-once('dist', ['tsconfig.json', ...sources], existsSync(at('dist', 'src', 'index.js')), () => {
+const inputs = ['tsconfig.json', 'tools/bundle.mjs', ...sources];
+once('dist', inputs, existsSync(at('dist', 'bundle', 'index.js')), () => {
   say('compiling TypeScript');
   rmSync(at('dist'), { recursive: true, force: true });
   run('compiling TypeScript', process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc')]);
+  run('joining what was compiled', process.execPath, [at('tools', 'bundle.mjs')]);
 });

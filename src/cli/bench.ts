@@ -84,14 +84,17 @@ export function bench(program: Command, console: Console): void {
     .argument('[dir]', 'a directory on the disk that is to be measured', '.')
     .addOption(unsafeOption())
     .action(async (dir: string, options: Options) => {
-      const made = placeIn(dir);
-      const drop = () => rmSync(made, { recursive: true, force: true });
+      let made: string | null = null;
+      const drop = () => {
+        if (made !== null) rmSync(made, { recursive: true, force: true });
+      };
       const interrupt = (signal: NodeJS.Signals) => {
         drop();
         process.kill(process.pid, signal);
       };
       process.once('exit', drop).once('SIGINT', interrupt).once('SIGTERM', interrupt);
       try {
+        made = placeIn(dir);
         await tell(console, options, await measured(console, made, options));
       } finally {
         console.progress.clear();

@@ -13,11 +13,11 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RegionError } from '../errors.ts';
 import { methodNamed, methodNames } from '../methods/registry.ts';
 import { nearest } from '../options.ts';
+import { packageFile } from '../package.ts';
 import { TOUCHES, type Touch, utilization } from '../trace/replay.ts';
 import type { Trace } from '../trace/trace.ts';
 import { writeTrace } from '../trace/trace-file.ts';
@@ -58,7 +58,7 @@ interface Row {
   readonly crash: string | null;
 }
 
-const SCRIPT = fileURLToPath(new URL('../study/replay-trial.js', import.meta.url));
+const SCRIPT = packageFile('dist/src/study/replay-trial.js');
 const INTERRUPTED = 130;
 
 export function replay(program: Command, console: Console): void {

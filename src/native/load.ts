@@ -3,15 +3,14 @@
  * made for) the answer is null and the reason is kept: callers then use the `file` discipline.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { PAGE } from '../layout.ts';
+import { PACKAGE } from '../package.ts';
 import type { Shim } from './shim.ts';
 
-const PACKAGE = 'regionstore';
 const BINARY = join('native-shim', 'build', 'shim.node');
 
 const CALLS = [
@@ -49,15 +48,14 @@ export function shimProblem(): string | null {
 }
 
 function look(): NonNullable<typeof answer> {
-  answer ??= load(dirname(fileURLToPath(import.meta.url)));
+  answer ??= load();
   return answer;
 }
 
-function load(from: string): NonNullable<typeof answer> {
+function load(): NonNullable<typeof answer> {
   if (endianness() !== 'LE') return missing('this machine is big-endian');
-  const root = findRoot(from);
-  if (root === null) return missing(`no package.json of ${PACKAGE} above ${from}`);
-  const path = join(root, BINARY);
+  if (PACKAGE === null) return missing('its package.json is gone');
+  const path = join(PACKAGE, BINARY);
   if (!existsSync(path)) return missing(`${BINARY} was not built: node native-shim/build.mjs`);
   try {
     const shim = createRequire(import.meta.url)(path) as Shim;
@@ -70,23 +68,6 @@ function load(from: string): NonNullable<typeof answer> {
 
 function missing(problem: string): NonNullable<typeof answer> {
   return { shim: null, problem };
-}
-
-/** The sources are in src/, the build in dist/src/: the folder to find is above both. */
-function findRoot(from: string): string | null {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const path = join(folder, 'package.json');
-    if (existsSync(path) && nameIn(readFileSync(path, 'utf8')) === PACKAGE) return folder;
-    if (dirname(folder) === folder) return null;
-  }
-}
-
-function nameIn(json: string): unknown {
-  try {
-    return (JSON.parse(json) as { name?: unknown }).name;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Pages of another size (16 or 64 KiB on some ARM systems) would not fit the page numbers. */

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../package.ts';
 import type { Contender, Family } from './study.ts';
 import { TraceBuilder } from '../trace/trace.ts';
 import { writeTrace } from '../trace/trace-file.ts';
@@ -34,9 +34,8 @@ export interface Field {
 export const JS_LOOP = 'JS loop alone';
 export const C_LOOP = 'C loop alone';
 const BUFFERS = 'Buffer.allocUnsafe';
-const SCRIPT = fileURLToPath(new URL('./trial.js', import.meta.url));
-/** Compiled, this file is in dist/src/study. */
-const SOURCE = fileURLToPath(new URL('../../../tools/study/replay.c', import.meta.url));
+const SCRIPT = packageFile('dist/src/study/trial.js');
+const SOURCE = packageFile('tools/study/replay.c');
 
 /** Debian and its kin have a folder per architecture; others, musl among them, have one. */
 const FOLDERS = [

@@ -8,15 +8,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../package.ts';
 import {
   type Contender, type Direct, type DirectRow, median, type State,
 } from './study.ts';
 import { lessIdle, PERF_EVENTS, type PerfStat, readPerfStat } from './perf.ts';
 import { type Ended, failureOf, runProcess } from './process.ts';
 
-/** Compiled, this file is in dist/src/study. */
-const SCRIPT = fileURLToPath(new URL('../../tools/study/direct-trial.js', import.meta.url));
+const SCRIPT = packageFile('dist/tools/study/direct-trial.js');
 
 export const PROGRAMS = [
   { name: 'words', what: 'an index of words, linked objects', passes: 16 },

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-export const MAIN = join(root, 'dist', 'src', 'cli', 'main.js');
+export const MAIN = join(root, 'dist', 'bundle', 'cli.js');
 const CHILD = join(root, 'dist', 'test', 'support', 'cli-child.js');
 
 export interface Ran {

@@ -11,7 +11,7 @@ export function fixture(name: string): string {
   return join(root, 'test', 'fixtures', 'preload', name);
 }
 
-const PRELOAD = join(root, 'dist', 'src', 'malloc', 'register.js');
+const PRELOAD = join(root, 'dist', 'bundle', 'register.js');
 
 /** `options` null = without the preload; `nodeOptions` instead of an argument. */
 export function runNode(

@@ -154,7 +154,7 @@ function closeAndVerify(store: Store, dir: string, verify: (store: Store) => voi
 
 /** The command line tool, as the reader would use it. */
 function inspect({ dir, screen }: Job): void {
-  const cli = join(ROOT, 'dist', 'src', 'cli', 'main.js');
+  const cli = join(ROOT, 'dist', 'bundle', 'cli.js');
   screen.say(screen.faint(`  $ npx regionstore inspect ${dir}`));
   const { status, stdout } = spawnSync(process.execPath, [cli, 'inspect', dir],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
