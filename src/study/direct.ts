@@ -23,13 +23,21 @@ export const PROGRAMS = [
   { name: 'sort', what: 'merging sorted runs, grown and freed', passes: 8 },
 ] as const;
 
+export interface Size {
+  readonly passes: number;
+  /** Texts that are read; null = all. */
+  readonly texts: number | null;
+}
+
+const QUICK: Size = { passes: 1, texts: 8 };
+
 export interface DirectRequest {
   /** '' = none. */
   readonly workload: string;
   readonly method: string;
   readonly discipline: string;
   /** How large the work is. */
-  readonly passes: number;
+  readonly size: Size;
   readonly dir: string;
 }
 
@@ -80,7 +88,7 @@ export async function runDirect(plan: DirectPlan): Promise<Direct> {
     return { workloads: [], contenders, rows: [], perf: 'the programs are not installed' };
   }
   const counter = perfCounter(plan.dir);
-  const idle = await counter.count(trialOf(plan, '', ways[0] as Way, 0), plan.limitMs);
+  const idle = await counter.count(trialOf(plan, '', ways[0] as Way, QUICK), plan.limitMs);
   const rows: DirectRow[] = [];
   const total = PROGRAMS.length * ways.length * (plan.rounds + 1);
   for (const [i, program] of PROGRAMS.entries()) {
@@ -96,7 +104,7 @@ async function race(
   counter: Counter, idle: Counts, tell: (name: string) => void,
 ): Promise<DirectRow[]> {
   const found = new Map<Way, Run[]>(ways.map((way) => [way, []]));
-  const size = plan.isQuick ? 1 : passes;
+  const size = plan.isQuick ? QUICK : { passes, texts: null };
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const way of ways) {
       tell(way.contender.name);
@@ -117,9 +125,9 @@ async function race(
   return rows;
 }
 
-function trialOf({ dir }: { dir: string }, workload: string, way: Way, passes: number) {
+function trialOf({ dir }: { dir: string }, workload: string, way: Way, size: Size) {
   const { method, discipline } = way;
-  const request: DirectRequest = { workload, method, discipline, passes, dir };
+  const request: DirectRequest = { workload, method, discipline, size, dir };
   return { program: process.execPath, args: ['--expose-gc', SCRIPT, JSON.stringify(request)] };
 }
 

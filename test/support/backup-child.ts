@@ -4,7 +4,7 @@
  *   node backup-child.js STORE PLACE
  */
 import { renameSync, rmSync, writeSync } from 'node:fs';
-import { openStore } from '../../src/store/store.ts';
+import { openStore } from 'regionstore';
 
 const [dir = '', place = ''] = process.argv.slice(2);
 const store = openStore(dir, { readOnly: true, unsafeFileSystem: true });

@@ -4,10 +4,7 @@
  *
  *   node cli-child.js store|region PATH kill|hold
  */
-import { mmap } from '../../src/disciplines/mmap.ts';
-import { best } from '../../src/methods/best.ts';
-import { createRegion } from '../../src/region/region.ts';
-import { openStore } from '../../src/store/store.ts';
+import { best, createRegion, mmap, openStore } from 'regionstore';
 import { fillRegion, fillStore } from './cli-content.ts';
 
 const [what, path, end] = process.argv.slice(2) as [string, string, string];

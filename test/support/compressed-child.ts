@@ -5,9 +5,7 @@
  *   node compressed-child.js PATH
  */
 import { existsSync, writeSync } from 'node:fs';
-import { compressed } from '../../src/disciplines/compressed.ts';
-import { best } from '../../src/methods/best.ts';
-import { createRegion, openRegion } from '../../src/region/region.ts';
+import { best, compressed, createRegion, openRegion } from 'regionstore';
 
 const path = process.argv[2] as string;
 const isNew = !existsSync(path);

@@ -5,11 +5,7 @@
  *   node debug-child.js faults|work PATH
  */
 import { writeSync } from 'node:fs';
-import { mmap } from '../../src/disciplines/mmap.ts';
-import { best } from '../../src/methods/best.ts';
-import { debug } from '../../src/methods/debug.ts';
-import { createRegion } from '../../src/region/region.ts';
-import type { Region } from '../../src/types.ts';
+import { best, createRegion, debug, mmap, type Region } from 'regionstore';
 import { randomFrom } from './oracle.ts';
 
 const [what, path] = process.argv.slice(2) as [string, string];

@@ -5,10 +5,7 @@
  *   node nested-child.js PATH
  */
 import { existsSync, writeSync } from 'node:fs';
-import { mmap } from '../../src/disciplines/mmap.ts';
-import { nested } from '../../src/disciplines/nested.ts';
-import { best } from '../../src/methods/best.ts';
-import { createRegion, openRegion } from '../../src/region/region.ts';
+import { best, createRegion, mmap, nested, openRegion } from 'regionstore';
 
 const path = process.argv[2] as string;
 const outer = existsSync(path) ? openRegion(mmap(path)) : createRegion(mmap(path), best);

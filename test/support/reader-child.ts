@@ -5,7 +5,7 @@
  *   node reader-child.js read DIR MAPPER     expects that it is one byte, and refreshes
  */
 import { writeSync } from 'node:fs';
-import { openStore } from '../../src/store/store.ts';
+import { openStore } from 'regionstore';
 
 const [what, dir = '', mapper] = process.argv.slice(2);
 const options = { unsafeFileSystem: true, mapper: mapper as 'shim' | 'file', settleBytes: 400_000 };

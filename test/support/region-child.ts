@@ -5,9 +5,7 @@
  *   node region-child.js PATH
  */
 import { existsSync, writeSync } from 'node:fs';
-import { mmap } from '../../src/disciplines/mmap.ts';
-import { best } from '../../src/methods/best.ts';
-import { createRegion, openRegion } from '../../src/region/region.ts';
+import { best, createRegion, mmap, openRegion } from 'regionstore';
 
 const path = process.argv[2] as string;
 const region = existsSync(path) ? openRegion(mmap(path)) : createRegion(mmap(path), best);

@@ -2,10 +2,7 @@
  * Records a trace and ends in some way:
  *   node trace-child.js PATH OPERATIONS close|exit|kill|full
  */
-import { best } from '../../src/methods/best.ts';
-import { heap } from '../../src/disciplines/heap.ts';
-import { createRegion } from '../../src/region/region.ts';
-import { traceFile } from '../../src/trace/record.ts';
+import { best, createRegion, heap, traceFile } from 'regionstore';
 
 const [path, operations, how] = process.argv.slice(2) as [string, string, string];
 const trace = traceFile(path);

@@ -11,7 +11,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { openStore } from '../../src/store/store.ts';
+import { openStore } from 'regionstore';
 import { syncDirectory } from '../../src/files.ts';
 import { type Random, random } from '../torture/random.ts';
 

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { open } from 'lmdb';
 import { syncDirectory } from '../../src/files.ts';
-import { openStore } from '../../src/store/store.ts';
+import { openStore } from 'regionstore';
 import { type Random, random } from '../torture/random.ts';
 
 const PAGE = 4096;

@@ -11,9 +11,8 @@
 import { closeSync, copyFileSync, cpSync, fsyncSync, openSync, readdirSync, renameSync, rmSync }
   from 'node:fs';
 import { join } from 'node:path';
-import type { Store } from '../../src/store/api.ts';
+import { openStore, type Store } from 'regionstore';
 import { syncDirectory } from '../../src/files.ts';
-import { openStore } from '../../src/store/store.ts';
 import { type Random, random } from '../torture/random.ts';
 
 const PAGE = 4096;

@@ -16,10 +16,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { open as openLmdb } from 'lmdb';
-import { f64, map, ref, str, u32 } from '../../src/objects/kinds.ts';
-import type { PersistentMap } from '../../src/objects/persistent.ts';
-import { type Persistent, struct } from '../../src/objects/struct.ts';
-import { openStore } from '../../src/store/store.ts';
+import { f64, map, openStore, type Persistent, type PersistentMap, ref, str, struct, u32 }
+  from 'regionstore';
 import { median } from './report.ts';
 
 interface Plain {

@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { loadShim } from '../../src/native/load.ts';
-import { openStore } from '../../src/store/store.ts';
+import { openStore } from 'regionstore';
 
 const PAGE = 4096;
 const NAME = 'data';

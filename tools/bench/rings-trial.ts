@@ -13,8 +13,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
-import type { Ring } from '../../src/buffers/ring.ts';
-import { openStore } from '../../src/store/store.ts';
+import { openStore, type Ring } from 'regionstore';
 
 const BATCH = 100;
 const WARM = 20_000;

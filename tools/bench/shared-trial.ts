@@ -14,11 +14,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
-import { heap } from '../../src/disciplines/heap.ts';
-import { shared } from '../../src/disciplines/shared-buffer.ts';
-import { best } from '../../src/methods/best.ts';
-import { createRegion, openRegion } from '../../src/region/region.ts';
-import type { Address, Region } from '../../src/types.ts';
+import { type Address, best, createRegion, heap, openRegion, type Region, shared }
+  from 'regionstore';
 
 const HELD = 1000;
 const BATCH = 2000;

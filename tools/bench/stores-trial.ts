@@ -7,7 +7,7 @@
  * nanoseconds of the first store to a page after a checkpoint; milliseconds of a checkpoint without
  * change, when nothing was touched since the store was opened and when all of it was read.
  */
-import { openStore } from '../../src/store/store.ts';
+import { openStore } from 'regionstore';
 import { median } from './report.ts';
 
 const PAGE = 4096;

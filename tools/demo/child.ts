@@ -6,7 +6,7 @@
  *   node child.js DIR [--quick]
  */
 import { writeSync } from 'node:fs';
-import { openStore } from '../../src/index.ts';
+import { openStore } from 'regionstore';
 import { goalOf, makePlan } from './plan.ts';
 import { TraceJob } from './trace-job.ts';
 import { Expected, stepOf } from './verify.ts';

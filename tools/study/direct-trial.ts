@@ -22,16 +22,16 @@ import { type Document, WORKLOADS, wordsOf } from './workloads.ts';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The source of this package: text that is there wherever it is installed. */
-function documents(): Document[] {
+function documents(most: number | null): Document[] {
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true }).map(String)
     .filter((name) => /\.(ts|md)$/.test(name)).sort().map((name) => join('src', name));
-  return ['README.md', ...sources].map((path) =>
+  return ['README.md', ...sources].slice(0, most ?? Infinity).map((path) =>
     ({ path, words: wordsOf(readFileSync(join(ROOT, path), 'utf8')) }));
 }
 
-function run({ workload, method, discipline, passes, dir }: DirectRequest): DirectResult {
+function run({ workload, method, discipline, size, dir }: DirectRequest): DirectResult {
   const program = WORKLOADS.find(({ name }) => name === workload);
-  const job = program?.prepare(documents(), passes) ?? null;
+  const job = program?.prepare(documents(size.texts), size.passes) ?? null;
   const { region, close } = standFor(discipline, dir, methodNamed(method));
   // What preparing left behind is not the work's.
   globalThis.gc?.();
