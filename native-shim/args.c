@@ -112,6 +112,19 @@ bool take_descriptor(napi_env env, napi_value value, int *out) {
   return true;
 }
 
+bool take_path(napi_env env, napi_value value, const char *name, Path *out) {
+  char message[96];
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, out->text, sizeof(out->text), &length) != napi_ok) {
+    snprintf(message, sizeof(message), "%s must be a string", name);
+    return throw_type(env, message) != NULL;
+  }
+  if (length < sizeof(out->text) - 1 && strlen(out->text) == length) return true;
+  snprintf(message, sizeof(message), "%s must be shorter than %zu bytes and without NUL", name,
+           sizeof(out->text) - 1);
+  return throw_range(env, message) != NULL;
+}
+
 /* Both are safe integers, so their sum stays far below the largest file offset. */
 bool take_file_range(napi_env env, napi_value at, napi_value bytes, uint64_t *at_out,
                      uint64_t *bytes_out) {

@@ -75,6 +75,7 @@ function flow() {
 /** Everything a call may be given, right and wrong. */
 function makePool() {
   const fds = [openFile('a', 64), openFile('b', 3), 9999];
+  const names = ['a', 'b', 'none', 'x'.repeat(5000), 'a\0b'].map((name) => join(folder, name));
   const windows = [1, 2, 3].map(() => shim.reserve(WINDOW_BYTES));
   const closed = shim.reserve(PAGE);
   const emptied = new Uint8Array(closed);
@@ -91,7 +92,7 @@ function makePool() {
     new Float64Array(9), new DataView(new ArrayBuffer(8)), new SharedArrayBuffer(PAGE),
     new Int32Array(new SharedArrayBuffer(64)), ...ints, ...bytes, ...words,
   ];
-  return { fds, windows, closed, ints, bytes, words, others };
+  return { fds, names, windows, closed, ints, bytes, words, others };
 }
 
 const ODD_NUMBERS = [
@@ -100,12 +101,13 @@ const ODD_NUMBERS = [
 const COUNTS = [0, 1, 1, 2, 2, 3, 64, 128, 256];
 const OFFSETS = [0, 0, 1, 2, 5, 64, 128, 255, 256].map((pages) => pages * PAGE);
 
-/** One letter an argument: o offset, k count, f file, w window, i u c arrays, b boolean. */
+/** One letter an argument: o offset, k count, f file, n name, w window, i u c arrays, b boolean. */
 const SHAPES = {
   reserve: 'o', map: 'wofoob', unmap: 'woo', close: 'w', sync: 'woo', drop: 'wik',
   dirtyRuns: 'wooib', changedPages: 'wiki', gather: 'wikuoc', scatter: 'foikuo',
   readPages: 'foikuoc', faults: 'w',
-  lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', sizeOf: 'fx',
+  lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', exchange: 'nn',
+  sizeOf: 'fn',
   crc32c: 'uokk',
 };
 
@@ -117,6 +119,7 @@ function makeKinds(pool, random) {
     o: () => pick(random() < 0.1 ? ODD_NUMBERS : OFFSETS),
     k: () => pick(random() < 0.1 ? ODD_NUMBERS : COUNTS),
     f: () => pick(pool.fds),
+    n: () => pick(pool.names),
     b: () => random() < 0.5,
     w: () => (random() < 0.03 ? pool.closed : pick(pool.windows)),
     i: array(pool.ints, Int32Array),

@@ -1,4 +1,4 @@
-/* Files: locks that die with their owner, disk space, clones. */
+/* Files: locks that die with their owner, disk space, clones, names that change places. */
 #include "shim.h"
 
 #include <errno.h>
@@ -7,10 +7,15 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef FICLONE
 #define FICLONE _IOW(0x94, 9, int)
+#endif
+
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE (1 << 1)
 #endif
 
 static int flock_until_done(int fd, int operation) {
@@ -132,23 +137,38 @@ napi_value shim_clone(napi_env env, napi_callback_info info) {
 }
 
 /*
+ * Two names change places, at once. Not every C library has a function for it, and not every file
+ * system can: EINVAL.
+ */
+napi_value shim_exchange(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  Path one, other;
+  if (!take_arguments(env, info, values, 2) || !take_path(env, values[0], "one", &one) ||
+      !take_path(env, values[1], "other", &other)) {
+    return NULL;
+  }
+  long done = syscall(SYS_renameat2, AT_FDCWD, one.text, AT_FDCWD, other.text, RENAME_EXCHANGE);
+  if (done == 0) return give_boolean(env, true);
+  if (errno == EINVAL || is_unsupported(errno)) return give_boolean(env, false);
+  return throw_system(env, errno, "renameat2");
+}
+
+/*
  * The size of an open file that is still what its path names; -1 = it was removed, -2 = the path
  * names nothing, -3 = the path names another file.
  */
 napi_value shim_size_of(napi_env env, napi_callback_info info) {
   napi_value values[2];
   int fd;
-  char path[4096];
-  size_t length;
-  if (!take_arguments(env, info, values, 2) || !take_descriptor(env, values[0], &fd)) return NULL;
-  if (napi_get_value_string_utf8(env, values[1], path, sizeof(path), &length) != napi_ok) {
-    return throw_type(env, "path must be a string");
+  Path path;
+  if (!take_arguments(env, info, values, 2) || !take_descriptor(env, values[0], &fd) ||
+      !take_path(env, values[1], "path", &path)) {
+    return NULL;
   }
-  if (length == sizeof(path) - 1) return throw_range(env, "path must be shorter than 4095 bytes");
   struct stat open, named;
   if (fstat(fd, &open) != 0) return throw_system(env, errno, "fstat");
   if (open.st_nlink == 0) return give_number(env, -1);
-  if (stat(path, &named) != 0) {
+  if (stat(path.text, &named) != 0) {
     return errno == ENOENT ? give_number(env, -2) : throw_system(env, errno, "stat");
   }
   bool is_same = named.st_ino == open.st_ino && named.st_dev == open.st_dev;

@@ -25,6 +25,7 @@ static const struct {
     {"fallocate", shim_fallocate},
     {"punchHole", shim_punch_hole},
     {"clone", shim_clone},
+    {"exchange", shim_exchange},
     {"sizeOf", shim_size_of},
     {"crc32c", shim_crc32c},
 };

@@ -49,6 +49,10 @@ typedef struct {
   size_t length; /* elements */
 } Array;
 
+typedef struct {
+  char text[4096];
+} Path;
+
 /* Per environment (main thread or worker). */
 typedef struct {
   Window *doubtful; /* see wrap() in window.c */
@@ -58,6 +62,7 @@ bool take_arguments(napi_env env, napi_callback_info info, napi_value *values, s
 bool take_integer(napi_env env, napi_value value, const char *name, double limit, uint64_t *out);
 bool take_boolean(napi_env env, napi_value value, const char *name, bool *out);
 bool take_descriptor(napi_env env, napi_value value, int *out);
+bool take_path(napi_env env, napi_value value, const char *name, Path *out);
 bool take_file_range(napi_env env, napi_value at, napi_value bytes, uint64_t *at_out,
                      uint64_t *bytes_out);
 bool take_window(napi_env env, napi_value value, Window **out);
@@ -110,6 +115,7 @@ napi_value shim_unlock(napi_env env, napi_callback_info info);
 napi_value shim_fallocate(napi_env env, napi_callback_info info);
 napi_value shim_punch_hole(napi_env env, napi_callback_info info);
 napi_value shim_clone(napi_env env, napi_callback_info info);
+napi_value shim_exchange(napi_env env, napi_callback_info info);
 napi_value shim_size_of(napi_env env, napi_callback_info info);
 napi_value shim_crc32c(napi_env env, napi_callback_info info); /* crc32c.c */
 

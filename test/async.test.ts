@@ -8,6 +8,7 @@ import type { StoreOptions } from '../src/store/open.ts';
 import { type Random, split } from '../tools/torture/random.ts';
 import { digestOf } from '../tools/torture/session.ts';
 import { change } from '../tools/torture/workload.ts';
+import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, reopen, temporaryFolder } from './support/stores.ts';
 
 const SMALL = { capacity: '4MiB' };
@@ -157,7 +158,9 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
     });
 
   test('anything in any order, against what was held at each call', async () => {
-    for (const seed of [1, 2]) await roam(split(seed, `async ${mapper}`), mapper, seed);
+    for (const seed of [1, 2].slice(0, often(1, 2))) {
+      await roam(split(seed, `async ${mapper}`), mapper, seed);
+    }
   });
 });
 

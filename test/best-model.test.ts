@@ -128,7 +128,7 @@ describe('killed before any store', () => {
       retract: arena.retract });
     let model: Model = new Map();
     let states = 0;
-    for (let round = 0; round < often(120, 600); round += 1) {
+    for (let round = 0; round < often(60, 600); round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
       stride = 1 + random(3);

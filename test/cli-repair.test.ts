@@ -2,20 +2,24 @@
  * Repairing: a store is damaged in every way of the table, and then put in order. What was not
  * damaged is there afterwards, to the byte; what is lost is said; the damaged store is as it was.
  */
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync,
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync,
   writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mmap } from '../src/disciplines/mmap.ts';
 import { BEST, METHOD_START, PAGE, STATE } from '../src/layout.ts';
 import { HASH } from '../src/layout-objects.ts';
 import { best } from '../src/methods/best.ts';
+import { loadShim } from '../src/native/load.ts';
 import { type Handle, refOf } from '../src/objects/handles.ts';
 import { map, str, u32 } from '../src/objects/kinds.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
-import { putInPlace } from '../src/repair/repair.ts';
+import { putInPlace, renameTwice } from '../src/repair/repair.ts';
 import { openStore } from '../src/store/store.ts';
 import { cli, endHolder, holder, makeKilled } from './support/cli.ts';
 import { cliHere, jsonHere } from './support/cli-here.ts';
@@ -202,12 +206,37 @@ describe('what cannot be mended', () => {
 });
 
 describe('in place', () => {
-  test('where the mended one cannot be put there, the damaged one is back', () => {
+  test.each([putInPlace, renameTwice])('where one cannot be put there, both are where they were',
+    (put) => {
+      const folder = memoryDirectory();
+      const at = (name: string) => join(folder, name);
+      writeFileSync(at('store'), 'damaged');
+      expect(() => put(at('not there'), at('store'), at('kept'))).toThrow('ENOENT');
+      expect(readdirSync(folder)).toEqual(['store']);
+      expect(() => put(at('store'), at('not there'), at('kept'))).toThrow('ENOENT');
+      expect(readdirSync(folder)).toEqual(['store']);
+      expect(readFileSync(at('store'), 'utf8')).toBe('damaged');
+    });
+
+  test.runIf(loadShim() !== null)('whoever looks finds the one or the other', async () => {
     const folder = memoryDirectory();
-    const [path, backup] = [join(folder, 'store'), join(folder, 'kept')];
-    writeFileSync(path, 'damaged');
-    expect(() => putInPlace(join(folder, 'not there'), path, { path, backup })).toThrow('ENOENT');
-    expect([readFileSync(path, 'utf8'), existsSync(backup)]).toEqual(['damaged', false]);
+    const at = (name: string) => join(folder, name);
+    mkdirSync(at('store'));
+    const found = new Int32Array(new SharedArrayBuffer(12));
+    const watch = new Worker(`const { existsSync } = require('node:fs');
+      const { path, found } = require('node:worker_threads').workerData;
+      while (Atomics.load(found, 2) === 0) Atomics.add(found, existsSync(path) ? 1 : 0, 1);`,
+      { eval: true, workerData: { path: at('store'), found } });
+    while (Atomics.load(found, 1) === 0) await setTimeout(1);
+    for (let round = 0; round < 300; round++) {
+      mkdirSync(at('made'));
+      putInPlace(at('made'), at('store'), at('kept'));
+      rmSync(at('kept'), { recursive: true });
+    }
+    Atomics.store(found, 2, 1);
+    await once(watch, 'exit');
+    expect([found[0], readdirSync(folder)]).toEqual([0, ['store']]);
+    expect(found[1]).toBeGreaterThan(300);
   });
 
   test('the mended store takes the place of the damaged one, which is kept', async () => {

@@ -17,6 +17,7 @@ import { openStore } from '../src/store/store.ts';
 import type { Finding, Region } from '../src/types.ts';
 import { cli, json } from './support/cli.ts';
 import { expectCode } from './support/expect-code.ts';
+import { often } from './support/oracle.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
 const CHILD = fileURLToPath(new URL('../dist/test/support/debug-child.js', import.meta.url));
@@ -143,7 +144,7 @@ describe.skipIf(noShim !== null)('a process that is killed', () => {
   });
 
   test('in the middle of its work leaves a sound region', async () => {
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < often(2, 6); round++) {
       const path = join(temporaryDirectory(), 'a.region');
       await killedAfter(path, 30 + round * 41);
       using region = openRegion(mmap(path));

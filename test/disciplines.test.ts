@@ -22,7 +22,7 @@ import { shimProblem } from '../src/native/load.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import type { Discipline } from '../src/types.ts';
 import { expectCode } from './support/expect-code.ts';
-import { newSeed, randomFrom } from './support/oracle.ts';
+import { newSeed, often, randomFrom } from './support/oracle.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
 const hasShim = shimProblem() === null;
@@ -281,13 +281,13 @@ describe('file', () => {
       expect(survivor.check()).toEqual([]);
       return new Set(survivor.bytes(survivor.roots.get('a')).subarray(0, 40 * PAGE));
     };
-    for (let cut = 0; cut < 30; cut++) {
+    for (let cut = 0; cut < often(8, 60); cut++) {
       writeFileSync(path, before);
       writeFileSync(`${path}.journal`, journal.subarray(0, random(journal.length)));
       expect(fillOf(), `seed ${seed}`).toEqual(new Set([1]));
       expect(existsSync(`${path}.journal`)).toBe(false);
     }
-    for (let cut = 0; cut < 30; cut++) {
+    for (let cut = 0; cut < often(8, 60); cut++) {
       const mixed = Buffer.from(before);
       for (const { page, bytes } of images) {
         if (random(2) === 0) mixed.set(bytes.subarray(0, 512 * (1 + random(8))), page * PAGE);

@@ -8,6 +8,7 @@ import type { Address, Region } from '../src/types.ts';
 import { type Random, split } from '../tools/torture/random.ts';
 import { digestOf } from '../tools/torture/session.ts';
 import { change } from '../tools/torture/workload.ts';
+import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, reopen, temporaryFolder } from './support/stores.ts';
 
 const PAGE = 4096;
@@ -176,7 +177,9 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
   });
 
   test('anything in any order, against what each checkpoint held', () => {
-    for (const seed of [1, 2]) roam(split(seed, `history ${mapper}`), mapper, seed);
+    for (const seed of [1, 2].slice(0, often(1, 2))) {
+      roam(split(seed, `history ${mapper}`), mapper, seed);
+    }
   });
 });
 

@@ -82,6 +82,8 @@ const cases: Case[] = [
   ['an unsafe integer', 'fallocate', [fd, 0, 2 ** 53], RANGE, /bytes/],
   ['a negative start', 'punchHole', [fd, -1, PAGE], RANGE, /at/],
   ['no target', 'clone', [fd], TYPE, /fd/],
+  ['no other', 'exchange', [scratch.path('a')], TYPE, /other must be a string/],
+  ['a path of two', 'exchange', ['a\0b', 'c'], RANGE, /one must .*without NUL/],
   ['outside', 'crc32c', [bytes, PAGE, 4 * PAGE, 0], RANGE, /bytes/],
   ['no bytes', 'crc32c', [stranger, 0, 1, 0], TYPE, /data/],
   ['a negative seed', 'crc32c', [bytes, 0, 1, -1], RANGE, /seed/],

@@ -2,6 +2,8 @@
 import {
   fstatSync,
   ftruncateSync,
+  mkdirSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -9,6 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAGE, SLOT_BYTES } from '../src/layout.ts';
 import { crc32c } from '../src/native/crc32c.ts';
@@ -271,6 +274,22 @@ test('clone shares a whole file, or says that it cannot and leaves the target', 
   const cloned = shim.clone(from, to);
   const target = readFileSync(scratch.path('to'));
   expect(target.equals(cloned ? readFileSync(scratch.path('from')) : Buffer.alloc(0))).toBe(true);
+});
+
+test('exchange: two names change places, of files or folders; or nothing happens', () => {
+  const [one, other] = ['one', 'other'].map((name) => scratch.path(name));
+  mkdirSync(one);
+  writeFileSync(join(one, 'inside'), 'first');
+  writeFileSync(other, 'second');
+  const exchanged = shim.exchange(one, other);
+  const [folder, file] = exchanged ? [other, one] : [one, other];
+  expect(readFileSync(join(folder, 'inside'), 'utf8')).toBe('first');
+  expect(readFileSync(file, 'utf8')).toBe('second');
+  for (const [from, to] of [[one, scratch.path('none')], [scratch.path('none'), one]]) {
+    expect(() => shim.exchange(from as string, to as string)).toThrow(
+      expect.objectContaining({ code: 'ENOENT', syscall: 'renameat2' }));
+  }
+  expect(readdirSync(folder)).toEqual(['inside']);
 });
 
 test('both crc32c know the vectors of RFC 3720', () => {

@@ -12,7 +12,7 @@ import { createRegion, openRegion } from '../src/region/region.ts';
 import { regionOf } from '../src/region/windows.ts';
 import { expectCode } from './support/expect-code.ts';
 import { isClean } from './support/nested-state.ts';
-import { Oracle } from './support/oracle.ts';
+import { Oracle, often } from './support/oracle.ts';
 import { MAPPERS, open, temporaryFolder } from './support/stores.ts';
 import { temporaryDirectory } from './support/temp.ts';
 
@@ -138,7 +138,7 @@ const child = fileURLToPath(new URL('../dist/test/support/nested-child.js', impo
 describe.runIf(shimProblem() === null)('a process that is killed', () => {
   test('leaves both regions sound, with all it had reported', async () => {
     const path = join(temporaryDirectory(), 'a.region');
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < often(3, 12); round++) {
       const reported = await killAfterReports(path, 3 + round);
       const copy = `${path}.copy`;
       copyFileSync(path, copy);

@@ -36,7 +36,7 @@ test('a few words of some blocks changed', { timeout: 600_000 }, () => {
   const whole = windowOf(source).slice();
   const blocks = [...source.blocks()].filter(({ busy }) => busy);
   const ended = { fine: 0, refused: 0 };
-  for (let round = 0; round < often(200, 5000); round++) {
+  for (let round = 0; round < often(100, 5000); round++) {
     const damage = Array.from({ length: 1 + random(4) }, () => {
       const { address, size } = blocks[random(blocks.length)];
       const word = (address + 4 * random(Math.min(size / 4, 24))) / 4;

@@ -114,7 +114,7 @@ describe('a table of handles', () => {
       const place = 1 + random(500) * strides[random(strides.length)];
       return (place & (2 ** SEGMENT_SHIFT - 1)) | (random(16) << SEGMENT_SHIFT);
     };
-    for (let i = 0; i < often(40_000, 1_000_000); i++) {
+    for (let i = 0; i < often(20_000, 1_000_000); i++) {
       const ref = anyRef();
       const what = random(1000);
       if (what < 600) {

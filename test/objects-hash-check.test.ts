@@ -160,7 +160,7 @@ test('H8 of references', () => {
 
 test('damage: nothing hangs, and nothing is thrown but errors of regions', () => {
   const random = randomFrom(newSeed());
-  for (let round = 0; round < often(45, 3000); round++) {
+  for (let round = 0; round < often(30, 3000); round++) {
     const { hash, core, type, header, memory, i32 } = opened([6, 30, 1500][round % 3]);
     const blocks: number[] = [header];
     for (const { address, busy } of core.memory.region.blocks()) {

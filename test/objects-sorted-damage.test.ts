@@ -261,7 +261,7 @@ test('damage: calls fail with RegionError or give something else, and end', () =
   const seed = newSeed();
   const random = randomFrom(seed);
   const codes = new Set<string>();
-  for (let round = 0; round < often(150, 5000); round++) {
+  for (let round = 0; round < often(80, 5000); round++) {
     const core = newCore('2MiB');
     const kinds: [Kind, (i: number) => unknown][] = [[str, longText], [f64, (i) => i / 3]];
     const [kind, keyOf] = kinds[round % 2];

@@ -1,14 +1,27 @@
 /** What the package offers, as its users' tools see it. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Packing must not compile: other tests are running what is compiled. */
 const ENV = { ...process.env, NO_COLOR: '1', npm_config_ignore_scripts: 'true' };
+
+let folder = '';
+let packed = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'regionstore-'));
+  const { stdout } = spawnSync('npm', ['pack', '--silent', '--pack-destination', folder],
+    { cwd: root, encoding: 'utf8', env: ENV });
+  packed = join(folder, stdout.trim());
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(name: string, ...args: string[]): { status: number | null; text: string } {
   const { status, stdout, stderr } = spawnSync(join(root, 'node_modules', '.bin', name), args,
@@ -17,13 +30,13 @@ function run(name: string, ...args: string[]): { status: number | null; text: st
 }
 
 test('publint finds nothing', () => {
-  const { status, text } = run('publint', 'run', '.', '--strict');
+  const { status, text } = run('publint', 'run', packed, '--strict');
   expect(status, text).toBe(0);
   expect(text).toContain('All good');
 });
 
 test('the types of every entry are found by every way of importing ESM', () => {
-  const { status, text } = run('attw', '--pack', '.', '--profile', 'esm-only');
+  const { status, text } = run('attw', packed, '--profile', 'esm-only');
   expect(status, text).toBe(0);
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   for (const entry of Object.keys(exports)) {

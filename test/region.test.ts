@@ -141,9 +141,9 @@ describe('hostile files', () => {
     const outcomes = new Map<string, number>();
     // Most of the header, the roots and the durable state, once, as they are the same under every
     // method, less of what is unused or blocks; in fuzz every byte.
-    const stride = often(7, 1);
+    const stride = often(13, 1);
     const dense = method === best ? PAGE + STATE.bytes : 0;
-    for (let at = 0; at < 5 * PAGE; at += at < dense ? often(3, 1) : stride) {
+    for (let at = 0; at < 5 * PAGE; at += at < dense ? often(5, 1) : stride) {
       const damaged = image.slice();
       damaged[at] ^= 0xff;
       const outcome = outcomeOf(damaged);

@@ -123,7 +123,7 @@ describe('threads that die', () => {
     const start = (index: number): Running<Hammered> => startJob(jobOf(memory.buffer,
       { control, index, seed: random(2 ** 30), steps: Number.POSITIVE_INFINITY }));
     const running = [0, 1, 2].map(start);
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < often(5, 20); round++) {
       const victim = random(3);
       await until(() => (progress[victim] as number) > 50, 'a new thread works');
       for (let spin = random(200_000); spin > 0; spin--) Atomics.load(progress, 0);

@@ -82,7 +82,7 @@ describe.each(cases)('$name', ({ method, anySize }) => {
       extend: arena.extend, retract: arena.retract });
     let model: Model = new Map();
     let states = 0;
-    for (let round = 0; round < often(30, 250); round += 1) {
+    for (let round = 0; round < often(20, 250); round += 1) {
       const before = new Map(model);
       const busyBefore = busyOf(blocks);
       stride = 1 + random(often(method === slab ? 20 : 4, 5));

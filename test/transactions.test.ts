@@ -8,6 +8,7 @@ import type { Store } from '../src/store/api.ts';
 import { type Random, split } from '../tools/torture/random.ts';
 import { change } from '../tools/torture/workload.ts';
 import { digestOf } from '../tools/torture/session.ts';
+import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, reopen, temporaryFolder } from './support/stores.ts';
 
 const SMALL = { capacity: '4MiB' };
@@ -143,7 +144,9 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
   });
 
   test('anything in any order, against what the store held before', () => {
-    for (const seed of [1, 2, 3]) roam(split(seed, `transactions ${mapper}`), mapper, seed);
+    for (const seed of [1, 2, 3].slice(0, often(2, 3))) {
+      roam(split(seed, `transactions ${mapper}`), mapper, seed);
+    }
   });
 });
 

@@ -31,6 +31,7 @@ const CALLS = [
   'fallocate',
   'punchHole',
   'clone',
+  'exchange',
   'sizeOf',
   'crc32c',
 ] as const satisfies readonly (keyof Shim)[];

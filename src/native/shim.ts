@@ -72,6 +72,8 @@ export interface Shim {
   punchHole(fd: number, at: number, bytes: number): boolean;
   /** Shares the blocks of a whole file (FICLONE); false where the file system cannot. */
   clone(fromFd: number, toFd: number): boolean;
+  /** Two files or folders of one file system change names, at once; false where it cannot. */
+  exchange(one: string, other: string): boolean;
   /**
    * Size of an open file, bytes, if it is still the one its path names; -1 = it was removed, -2 =
    * the path names nothing, -3 = it names another file.

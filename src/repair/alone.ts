@@ -35,7 +35,7 @@ export function repairFile(given: string, { to, backup }: RepairOptions): Repair
     const isSound = region.state === 'sound';
     const isWanted = !isSound && !isTrial;
     if (isWanted) {
-      putInPlace(made, place, backup === undefined ? null : { path, backup });
+      putInPlace(made, place, backup);
       // What it held is in the copy, and goes with the file that is kept.
       const journal = `${path}.journal`;
       if (backup !== undefined && existsSync(journal)) renameSync(journal, `${backup}.journal`);

@@ -102,7 +102,7 @@ function repairInto(
       if (isSound(origin)) return { isSound: true, ...NOTHING };
       const done = new Repair(origin, made, options).run();
       rmSync(work, { recursive: true, force: true });
-      return { isSound: false, ...done, ...finish(path, made, place, options) };
+      return { isSound: false, ...done, ...finish(made, place, options) };
     } finally {
       origin.close();
     }
@@ -127,26 +127,49 @@ function damageIn(store: Store): Finding[] {
 
 /** The renames. */
 function finish(
-  path: string, made: string, place: string, { to, backup }: RepairOptions,
+  made: string, place: string, { to, backup }: RepairOptions,
 ): Pick<Repaired, 'to' | 'backup'> {
   if (to === undefined && backup === undefined) return { to: null, backup: null };
-  putInPlace(made, place, backup === undefined ? null : { path, backup });
+  putInPlace(made, place, backup);
   return { to: place, backup: backup === undefined ? null : resolve(backup) };
 }
 
-/** `old` = what is there already, and is kept under another name; back where that fails. */
-export function putInPlace(
-  made: string, place: string, old: { readonly path: string; readonly backup: string } | null,
-): void {
-  if (old !== null) renameSync(old.path, old.backup);
+/**
+ * `backup` = what is at the place now gets that name. The two change places at once, where the
+ * system can: whoever is killed or looks there meanwhile finds one of them.
+ */
+export function putInPlace(made: string, place: string, backup?: string): void {
+  if (backup === undefined) renameSync(made, place);
+  else if (!exchange(made, place, backup)) renameTwice(made, place, backup);
+  syncDirectory(dirname(place));
+  if (backup !== undefined) syncDirectory(dirname(backup));
+}
+
+/** false = it cannot be done, and nothing was. */
+function exchange(made: string, place: string, backup: string): boolean {
+  const shim = loadShim();
+  if (shim === null) return false;
+  // Its name first: what is called a part may be removed by the next repair.
+  renameSync(made, backup);
+  try {
+    if (shim.exchange(backup, place)) return true;
+  } catch (error) {
+    renameSync(backup, made);
+    throw error;
+  }
+  renameSync(backup, made);
+  return false;
+}
+
+/** Killed in between, it leaves both beside an empty place. */
+export function renameTwice(made: string, place: string, backup: string): void {
+  renameSync(place, backup);
   try {
     renameSync(made, place);
   } catch (error) {
-    if (old !== null) renameSync(old.backup, old.path);
+    renameSync(backup, place);
     throw error;
   }
-  syncDirectory(dirname(place));
-  if (old !== null) syncDirectory(dirname(old.backup));
 }
 
 class Repair {

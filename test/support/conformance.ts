@@ -308,7 +308,7 @@ function describeWhole(fresh: Fresh, { order, sizes }: Implementation): void {
   test('random steps agree with a model', () => {
     const seed = newSeed();
     const random = randomFrom(seed);
-    const steps = often(400, 1500);
+    const steps = often(250, 1500);
     using region = fresh('16MiB');
     const oracle = new Oracle(region, order, sizes);
     try {
