@@ -66,6 +66,37 @@ export function isCompressed(disk: Pick<Disk, 'read'>): boolean {
  * The newest whole contents, and whether both slots agree. ERR_CORRUPT, ERR_VERSION.
  */
 export function readContents(disk: Disk): { contents: Contents; isMirrored: boolean } {
+  const { slots, isMirrored } = readSlots(disk);
+  const problem = slotProblem(slots[0]);
+  if (problem !== null) throw corrupt(disk, problem);
+  return { contents: withTable(disk, slots[0]), isMirrored };
+}
+
+/**
+ * What a damaged file still says: of the newest state whose table is whole, else of the newest one
+ * whatever in its table can be; and what that leaves out. A chunk's digest says whether it is the
+ * chunk. ERR_CORRUPT where no slot is whole, ERR_VERSION.
+ */
+export function salvageContents(disk: Disk): { contents: Contents; lost: string[] } {
+  const slots = readSlots(disk).slots.filter((slot) => slotProblem(slot) === null);
+  if (slots.length === 0) throw corrupt(disk, 'neither of its slots says what can be');
+  for (const slot of slots) {
+    try {
+      const contents = withTable(disk, slot);
+      const isNewest = slot.sequence === slots[0].sequence;
+      return { contents, lost: isNewest ? [] : ['its newest state is lost, not the one before'] };
+    } catch (error) {
+      if (!(error instanceof RegionError)) throw error;
+    }
+  }
+  const chunks = plausibleChunks(disk, slots[0]);
+  const rest = slots[0].chunkCount - chunks.size;
+  return { contents: { ...slots[0], chunks }, lost: [`its table was damaged: ${rest} chunks of ` +
+    `${slots[0].chunkCount} cannot be found`] };
+}
+
+/** Newest first, one at least. */
+function readSlots(disk: Disk): { slots: Slot[]; isMirrored: boolean } {
   if (!isCompressed(disk)) {
     throw corrupt(disk, 'it is no compressed region (mmap() and file() open plain ones)');
   }
@@ -81,10 +112,7 @@ export function readContents(disk: Disk): { contents: Contents; isMirrored: bool
   const whole = raw.filter((bytes) => bytes !== null);
   if (whole.length === 0) throw corrupt(disk, 'both of its slots are damaged');
   const slots = whole.map(decodeSlot).sort((a, b) => b.sequence - a.sequence);
-  const problem = slotProblem(slots[0]);
-  if (problem !== null) throw corrupt(disk, problem);
-  const isMirrored = whole.length === 2 && whole[0].equals(whole[1]);
-  return { contents: withTable(disk, slots[0]), isMirrored };
+  return { slots, isMirrored: whole.length === 2 && whole[0].equals(whole[1]) };
 }
 
 /** The bytes of a slot whose checksum holds, else null. */
@@ -148,6 +176,21 @@ function withTable(disk: Disk, slot: Slot): Contents {
   const ranges = [...chunks.values(), { place: tableAt, length: bytes }];
   if (inOrder(ranges) === null) throw corrupt(disk, 'parts of it overlap');
   return { ...slot, chunks };
+}
+
+function plausibleChunks(disk: Disk, { tableAt, chunkCount, segmentPages }: Slot) {
+  const size = disk.size();
+  const chunks = new Map<number, Chunk>();
+  if (!Number.isSafeInteger(tableAt) || tableAt < COMPRESSED_START || tableAt > size) return chunks;
+  const table = Buffer.alloc(Math.min(chunkCount * COMPRESSED_CHUNK.bytes, size - tableAt));
+  disk.read(table, tableAt);
+  const end = table.length - COMPRESSED_CHUNK.bytes;
+  for (let at = 0; at <= end; at += COMPRESSED_CHUNK.bytes) {
+    const number = table.readUInt32LE(at + COMPRESSED_CHUNK.chunk);
+    const chunk = decodeChunk(table, at);
+    if (isInUse(number, segmentPages) && isInFile(chunk, size)) chunks.set(number, chunk);
+  }
+  return chunks;
 }
 
 function decodeChunk(table: Buffer, at: number): Chunk {

@@ -1,21 +1,20 @@
 /** Repairing a region that is a file by itself: a copy of it is put in order. */
-import { closeSync, existsSync, fstatSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { isCompressed } from '../disciplines/compressed-contents.ts';
 import { replayJournal } from '../disciplines/journal.ts';
 import { lockFile } from '../disciplines/lock.ts';
-import { RegionError } from '../errors.ts';
-import { openRegular, readBootId, readWhole, systemError } from '../files.ts';
+import { openRegular, readBootId, systemError } from '../files.ts';
 import { loadShim } from '../native/load.ts';
 import { partOf } from '../store/place.ts';
 import { mendCopy } from './copy.ts';
 import { copyFile } from './origins.ts';
+import { isPacked, mendPacked } from './packed.ts';
 import { putInPlace, type Repaired, refuseTaken, type RepairOptions, trialPlace }
   from './repair.ts';
 
 /**
- * Repairs a region file. ERR_LOCKED while it is in use, ERR_BAD_OPTION for a compressed one,
- * ERR_CORRUPT where it cannot be mended, ERR_EXISTS, ERR_NO_SPACE, ERR_IO.
+ * Repairs a region file, compressed or not. ERR_LOCKED while it is in use, ERR_CORRUPT where it
+ * cannot be mended, ERR_EXISTS, ERR_NO_SPACE, ERR_IO.
  */
 export function repairFile(given: string, { to, backup }: RepairOptions): Repaired {
   const path = resolve(given);
@@ -28,10 +27,10 @@ export function repairFile(given: string, { to, backup }: RepairOptions): Repair
   let unlock = () => {};
   try {
     unlock = lockFile(fd, path, loadShim(), readBootId());
-    refuseCompressed(fd, path);
     rmSync(made, { force: true });
-    const region = mendCopy(made, { name: basename(path), kind: null, known: null,
-      copyTo: (to) => copyFinished(path, to) });
+    const name = basename(path);
+    const region = isPacked(fd, path) ? mendPacked(fd, path, made, name)
+      : mendCopy(made, { name, kind: null, known: null, copyTo: (to) => copyFinished(path, to) });
     const isSound = region.state === 'sound';
     const isWanted = !isSound && !isTrial;
     if (isWanted) {
@@ -50,18 +49,6 @@ export function repairFile(given: string, { to, backup }: RepairOptions): Repair
     closeSync(fd);
     rmSync(made, { force: true });
   }
-}
-
-function refuseCompressed(fd: number, path: string): void {
-  const refuse = () => {
-    throw new RegionError('ERR_IO', `${path} is only read`);
-  };
-  const disk = { path, size: () => fstatSync(fd).size, write: refuse, truncate: refuse,
-    sync: refuse, read: (bytes: Uint8Array, at: number) => readWhole(fd, bytes, at) };
-  if (!isCompressed(disk)) return;
-  throw new RegionError('ERR_BAD_OPTION',
-    `${path} is compressed: what the checksums of its chunks say is lost cannot be mended; ` +
-      'restore it from a backup');
 }
 
 /** With what its last owner had written down and not finished. Nothing has checksums here. */

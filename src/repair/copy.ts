@@ -11,6 +11,7 @@ import { MAX_SEGMENTS, SLOT_BYTES } from '../layout.ts';
 import { RING_START } from '../layout-ring.ts';
 import { loadShim } from '../native/load.ts';
 import { attachRegion } from '../region/region.ts';
+import type { Discipline } from '../types.ts';
 import { mendFront } from './front.ts';
 import type { Source } from './origins.ts';
 import { kindIn, type MendedRegion, mendRegion } from './region.ts';
@@ -57,8 +58,7 @@ function mendFile(
     closeSync(fd);
   }
   if (times > 1) damage.push(`it was full: its capacity is ${capacity} bytes now`);
-  const discipline = loadShim() === null ? file(path, { capacity })
-    : mmap(path, { create: false, capacity });
+  const discipline = plainFile(path, capacity);
   try {
     const handle = attachRegion(discipline, null, name);
     const found = kind ?? kindIn(handle.region);
@@ -69,6 +69,11 @@ function mendFile(
   } finally {
     discipline.close();
   }
+}
+
+/** The file of a region that is closed. */
+export function plainFile(path: string, capacity: number): Discipline {
+  return loadShim() === null ? file(path, { capacity }) : mmap(path, { create: false, capacity });
 }
 
 function stateOf({ findings, changes, lossCount, suspects }: MendedRegion):
