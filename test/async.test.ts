@@ -1,4 +1,5 @@
 /** Checkpoints in flight: order, what they hold, what waits for them, what a failure does. */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -229,6 +230,18 @@ test('one that fails takes those after it along, and everything counts as change
   store.restore(1);
   expect([content(store), store.has('r')]).toEqual([1, false]);
   store.close();
+});
+
+test('in a program that Node was given as text, with options that are not for a thread', () => {
+  const dir = temporaryFolder();
+  const script = `import { openStore } from 'regionstore';
+    const store = openStore(${JSON.stringify(dir)}, { unsafeFileSystem: true });
+    store.region('r').roots.set('n', 7);
+    console.log((await store.checkpointAsync()).id);
+    store.close();`;
+  const { stdout, stderr } = spawnSync(process.execPath,
+    ['--input-type=module', '--eval', script], { encoding: 'utf8' });
+  expect([stdout, stderr]).toEqual(['1\n', '']);
 });
 
 test('misuse: everything is a rejection', async () => {

@@ -22,6 +22,7 @@ import { temporaryDirectory } from './support/temp.ts';
 import { elementsOf } from './support/xml.ts';
 
 const MAKE = new URL('./fixtures/traces/make.vmt.gz', import.meta.url).pathname;
+const SMALLER = new URL('./fixtures/traces/convert.vmt.gz', import.meta.url).pathname;
 const NO_COMPILER = { CC: '/nowhere/cc' };
 
 /** A trace as text: blocks of `size(i)` bytes, freed in the order of `order`. */
@@ -118,13 +119,13 @@ describe('on traces', () => {
   });
 
   test('a trial is stopped at the limit, and reported as such', () => {
-    const args = [MAKE, '--no-direct', '--method', 'best', '--limit', '0.001', '--quick'];
+    const args = [SMALLER, '--no-direct', '--method', 'best', '--limit', '0.001', '--quick'];
     const { status, stdout, stderr } = cli(['study', ...args, '--json'], NO_COMPILER);
     expect(status, stderr).toBe(0);
     const cell = cellOf(JSON.parse(stdout) as Study, 'best');
     expect(cell).toMatchObject({ state: 'limit', rounds: [], footprint: null });
     // A lower bound: the milliseconds it was given, over all of the trace.
-    expect(cell.ns).toBeGreaterThanOrEqual(1e6 / readTrace(MAKE).operations);
+    expect(cell.ns).toBeGreaterThanOrEqual(1e6 / readTrace(SMALLER).operations);
     expect(textOf(JSON.parse(stdout) as Study)).toMatch(/^best +> 0.001 s$/m);
   });
 

@@ -16,6 +16,10 @@ const bundle = await rolldown({
     cli: at('src/cli/main.js'),
     // A thread of its own, found beside what starts it.
     'commit-worker': at('src/store/commit-worker.js'),
+    // Processes of their own.
+    trial: at('src/study/trial.js'),
+    'replay-trial': at('src/study/replay-trial.js'),
+    'direct-trial': at('tools/study/direct-trial.js'),
   },
   platform: 'node',
   external: (id) => !id.startsWith('.') && !isAbsolute(id),

@@ -23,7 +23,7 @@ import type { Trace } from '../trace/trace.ts';
 import { writeTrace } from '../trace/trace-file.ts';
 import type { Finding } from '../types.ts';
 import { PLACES } from '../study/places.ts';
-import { NOTHING, type Outcome, replaysOf, runTrial, type Spec } from '../study/replay-trial.ts';
+import { NOTHING, type Outcome, replaysOf, runTrial, type Spec } from '../study/replay-run.ts';
 import { type Column, counted, humanSize, percent, printable, table } from './table.ts';
 import { readShown } from './trace.ts';
 import { type Common, type Console, document, EXIT, type Report, tell, traceVerb } from './verb.ts';
@@ -58,7 +58,7 @@ interface Row {
   readonly crash: string | null;
 }
 
-const SCRIPT = packageFile('dist/src/study/replay-trial.js');
+const SCRIPT = packageFile('dist/bundle/replay-trial.js');
 const INTERRUPTED = 130;
 
 export function replay(program: Command, console: Console): void {

@@ -118,7 +118,8 @@ export class Flights {
     const { catalog, options } = this.#core;
     const setup: WorkerSetup = { catalog: catalog.path, sync: options.sync, port: port2,
       answers: this.#answers };
-    this.#worker = new Worker(SCRIPT, { workerData: setup, transferList: [port2] });
+    // What Node was told of the program (--input-type, --import) is not meant for this thread.
+    this.#worker = new Worker(SCRIPT, { workerData: setup, transferList: [port2], execArgv: [] });
     this.#worker.unref();
     this.#worker.on('error', (error) => this.#lose(error));
     port1.on('message', (answer: Answer) => this.#hear(answer));

@@ -34,7 +34,7 @@ export interface Field {
 export const JS_LOOP = 'JS loop alone';
 export const C_LOOP = 'C loop alone';
 const BUFFERS = 'Buffer.allocUnsafe';
-const SCRIPT = packageFile('dist/src/study/trial.js');
+const SCRIPT = packageFile('dist/bundle/trial.js');
 const SOURCE = packageFile('tools/study/replay.c');
 
 /** Debian and its kin have a folder per architecture; others, musl among them, have one. */

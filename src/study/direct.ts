@@ -15,7 +15,7 @@ import {
 import { lessIdle, PERF_EVENTS, type PerfStat, readPerfStat } from './perf.ts';
 import { type Ended, failureOf, runProcess } from './process.ts';
 
-const SCRIPT = packageFile('dist/tools/study/direct-trial.js');
+const SCRIPT = packageFile('dist/bundle/direct-trial.js');
 
 export const PROGRAMS = [
   { name: 'words', what: 'an index of words, linked objects', passes: 16 },

@@ -8,25 +8,22 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { standFor } from '../../src/study/places.ts';
 import type { DirectRequest, DirectResult } from '../../src/study/direct.ts';
 import { peakResident, startPeak } from '../../src/study/memory.ts';
 import { RegionError } from '../../src/errors.ts';
 import { last } from '../../src/methods/last.ts';
 import { methodNamed } from '../../src/methods/registry.ts';
+import { packageFile } from '../../src/package.ts';
 import { refusal } from '../../src/trace/replay.ts';
 import { type Document, WORKLOADS, wordsOf } from './workloads.ts';
 
-/** Compiled, this file is in dist/tools/study. */
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-
 /** The source of this package: text that is there wherever it is installed. */
 function documents(most: number | null): Document[] {
-  const sources = readdirSync(join(ROOT, 'src'), { recursive: true }).map(String)
+  const sources = readdirSync(packageFile('src'), { recursive: true }).map(String)
     .filter((name) => /\.(ts|md)$/.test(name)).sort().map((name) => join('src', name));
   return ['README.md', ...sources].slice(0, most ?? Infinity).map((path) =>
-    ({ path, words: wordsOf(readFileSync(join(ROOT, path), 'utf8')) }));
+    ({ path, words: wordsOf(readFileSync(packageFile(path), 'utf8')) }));
 }
 
 function run({ workload, method, discipline, size, dir }: DirectRequest): DirectResult {
