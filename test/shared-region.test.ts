@@ -137,6 +137,24 @@ describe('buffers', () => {
     openRegion(shared(memory.buffer)).close();
   });
 
+  test('one whose maker finished and left while it was waited for is opened', () => {
+    const memory = shared({ capacity: MIB });
+    createRegion(memory, best).close();
+    const words = new Int32Array(memory.buffer);
+    words[SHARED.isReady / 4] = 0;
+    const { wait } = Atomics;
+    Atomics.wait = () => {
+      words[SHARED.isReady / 4] = 1;
+      return 'timed-out';
+    };
+    try {
+      using region = openRegion(shared(memory.buffer));
+      expect(region.check()).toEqual([]);
+    } finally {
+      Atomics.wait = wait;
+    }
+  });
+
   test('what cannot be laid out leaves a blank buffer', () => {
     const buffer = new SharedArrayBuffer(3 * PAGE);
     expectCode('ERR_NO_SPACE', () => createRegion(shared(buffer), last));

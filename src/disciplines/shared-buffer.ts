@@ -200,7 +200,11 @@ class SharedBuffer implements SharedDiscipline {
       if (!this.#isMade()) return null;
       const maker = Atomics.load(words, SHARED.maker >>> 2);
       const isLost = maker !== 0 && new ThreadTable(this.buffer).isDead(maker);
-      if (isLost || looks <= 1) throw unfinished();
+      if (!isLost && looks > 1) continue;
+      // It may have finished, or given up, and left since it was looked at.
+      if (Atomics.load(words, SHARED.isReady >>> 2) !== 0) break;
+      if (!this.#isMade()) return null;
+      throw unfinished();
     }
     const found = divisionIn(words);
     if (!isSound(found, this.buffer.byteLength)) {
