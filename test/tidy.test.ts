@@ -41,7 +41,7 @@ const LAYERS = [
   ['src/layout.ts', 'src/layout-debug.ts', 'src/layout-ring.ts', 'src/layout-objects.ts',
     'src/types.ts',
     'src/events.ts', 'src/profile.ts', 'src/files.ts', 'src/size.ts', 'src/options.ts',
-    'src/sites.ts', 'src/tenants.ts', 'src/sharing.ts'],
+    'src/sites.ts', 'src/work.ts', 'src/tenants.ts', 'src/sharing.ts'],
   ['src/native/'],
   ['src/methods/', 'src/disciplines/'],
   ['src/region/'],

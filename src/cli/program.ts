@@ -7,9 +7,10 @@
 import { debuglog } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { RegionError } from '../errors.ts';
+import { listenToWork } from '../work.ts';
 import { type Output, OutputClosed, outputTo, type Sink } from './output.ts';
 import { progressOn, type Terminal } from './progress.ts';
-import { printable } from './table.ts';
+import { humanSize, printable } from './table.ts';
 import { type AddVerb, type Console, document, EXIT, type Exit } from './verb.ts';
 
 /** In the order of --help. A process runs one verb and loads its file only, unless it needs all. */
@@ -119,6 +120,8 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
   const { stdout, stderr } = surroundings;
   const output = outputTo(stdout);
   const console: Console = { output, progress: progressOn(stderr, Date.now), exit: EXIT.fine };
+  listenToWork((what, done, total, unit) =>
+    console.progress.step(what, done, total, unit === 'bytes' ? humanSize : String));
   try {
     const command = await program(console, args, surroundings);
     await command.parseAsync(args, { from: 'user' });
@@ -127,9 +130,13 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     debug('%O', error);
     const failure = failureOf(error);
     if (failure === null) return console.exit;
+    console.progress.clear();
     stderr.write(`regionstore: ${failure.code}: ${printable(failure.message)}\n`);
     if (args.includes('--json')) await tell(failure, output);
     return failure.exit;
+  } finally {
+    console.progress.clear();
+    listenToWork(null);
   }
 }
 

@@ -25,15 +25,17 @@ const ERASE_LINE = '\r\x1b[K';
 
 export function progressOn(terminal: Terminal, clock: () => number): Progress {
   let next = clock() + PATIENCE_MS;
-  /** Since when each kind of work is done: the time left is counted from there. */
-  const started = new Map<string, number>();
+  /** Since when each kind of work is done, which its time left is counted from; how far it is. */
+  const started = new Map<string, { since: number; done: number }>();
   let isShown = false;
   return {
     step(what, done, total, show = String) {
       if (terminal.isTTY !== true) return;
       const now = clock();
-      const since = started.get(what) ?? now;
-      started.set(what, since);
+      const before = started.get(what);
+      // The same work, on something else.
+      const { since } = before === undefined || done < before.done / 2 ? { since: now } : before;
+      started.set(what, { since, done });
       if (now < next) return;
       next = now + PAUSE_MS;
       isShown = true;

@@ -106,6 +106,7 @@ export async function report(
 export async function tell(
   console: Console, options: Common, { json, text, exit }: Report,
 ): Promise<void> {
+  console.progress.clear();
   await console.output.print(options.json ? json() : text());
   console.exit = exit ?? EXIT.fine;
 }

@@ -14,12 +14,15 @@ import {
   GRANULE,
 } from '../layout.ts';
 import type { Arena, Finding } from '../types.ts';
+import { tellWork } from '../work.ts';
 import { binOf } from './best-bins.ts';
 import { isCached } from './best-caches.ts';
 import { isBoundary, isLive, lastSizeWord, sizeAt, sizeWord } from './best-map.ts';
 import { COVER_SHIFT } from './best-space.ts';
 import { blockAt, isOwn } from './best-walk.ts';
 
+/** Granules between two words on how far it is. */
+const BETWEEN_TOLD = 2 ** 16;
 const { top: TOP, end: END, map: MAP, cover: COVER, caches: CACHES } = BEST;
 const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
@@ -103,7 +106,12 @@ function checkChain(check: Check, seen: Seen): boolean {
   const { words, s, top, map, cover } = check;
   let at = check.first;
   let own = 0;
+  let due = at;
   while (at < top) {
+    if (at >= due) {
+      tellWork('checking blocks', at * GRANULE, top * GRANULE);
+      due = at + BETWEEN_TOLD;
+    }
     const n = blockAt(words, s, at);
     if (n === 0) {
       check.found('B2', at, `no block starts here that ends before the wilderness at ${top}`);

@@ -12,6 +12,7 @@ import {
   GRANULE,
 } from '../layout.ts';
 import type { Arena } from '../types.ts';
+import { tellWork } from '../work.ts';
 import { clearBins, insertFree, release, split, unlinkFree } from './best-bins.ts';
 import { mergeCaches } from './best-caches.ts';
 import {
@@ -34,6 +35,8 @@ import {
 } from './best-space.ts';
 import { walkBest } from './best-walk.ts';
 
+/** Granules between two words on how far it is. */
+const BETWEEN_TOLD = 2 ** 16;
 const { top: TOP, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const { hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
@@ -73,8 +76,13 @@ function eachBusy(
   const own = ownBlocks(words, s);
   let free = (s + BEST.words) >>> 2;
   let next = 0;
+  let due = 0;
   let at = nextLive(words, map, 0, cover);
   while (at >= 0 || next < own.length) {
+    if (free >= due) {
+      tellWork('finding blocks', free * GRANULE, end * GRANULE);
+      due = free + BETWEEN_TOLD;
+    }
     const ownAt = own[next] ?? cover;
     const mine = at < 0 || ownAt <= at;
     const place = mine ? ownAt : at;

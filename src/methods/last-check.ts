@@ -2,10 +2,13 @@
 import { GRANULE, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
   from '../layout.ts';
 import type { Arena, Blocks } from '../types.ts';
+import { tellWork } from '../work.ts';
 import { firstOf, startAbove, startAboveNewest } from './last-starts.ts';
 
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
+/** Granules between two words on how far it is. */
+const BETWEEN_TOLD = 2 ** 16;
 /** Findings about blocks after which the rest is not looked at. */
 const MOST = 100;
 
@@ -59,6 +62,7 @@ function checkBlocks(arena: Arena, s: number, maps: readonly Span[], report: Rep
   let top = firstOf(s);
   let nextMap = 0;
   let count = 0;
+  let due = 0;
   const complain: Report = (finding) => {
     count += 1;
     report(finding);
@@ -68,6 +72,10 @@ function checkBlocks(arena: Arena, s: number, maps: readonly Span[], report: Rep
       const { start, end } = maps[nextMap];
       if (start < top) found(complain, 'L2', start, `a bitmap overlaps the block at ${below}`);
       top = Math.max(top, end + 1);
+    }
+    if (p >= due) {
+      tellWork('checking blocks', p * GRANULE, newest * GRANULE);
+      due = p + BETWEEN_TOLD;
     }
     checkBlock(arena, p, top, complain);
     checkLinks(words, below, p, complain);

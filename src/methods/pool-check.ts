@@ -1,9 +1,13 @@
 /** Invariants of `pool`, named in pool.ts. Reads only, bounded by the length of the arena. */
 import { GRANULE, POOL, POOL_HIDDEN, POOL_MAGIC } from '../layout.ts';
 import type { Finding } from '../types.ts';
+import { tellWork } from '../work.ts';
+import { GranuleSet } from './granule-set.ts';
 import { eachBlock, firstOf, hiddenOf, isLive } from './pool-places.ts';
 import { bitCount, mapCount } from './pool-rebuild.ts';
 
+/** Granules between two words on how far it is. */
+const BETWEEN_TOLD = 2 ** 16;
 /** Findings at most. */
 const LIMIT = 100;
 
@@ -59,11 +63,16 @@ function checkHidden(words: Int32Array, s: number, found: Found): void {
 }
 
 /** The blocks that are not live; null = the places make no sense. */
-function checkPlaces(words: Int32Array, s: number, found: Found): Set<number> | null {
+function checkPlaces(words: Int32Array, s: number, found: Found): GranuleSet | null {
   const top = words[s + POOL.top];
-  const free = new Set<number>();
+  const free = new GranuleSet(top);
   let live = 0;
+  let due = 0;
   const { at, maps, hidden } = eachBlock(words, s, top, (granule) => {
+    if (granule >= due) {
+      tellWork('checking blocks', granule * GRANULE, top * GRANULE);
+      due = granule + BETWEEN_TOLD;
+    }
     if (isLive(words, s, granule)) live += 1;
     else free.add(granule);
     return false;
@@ -81,7 +90,7 @@ function checkPlaces(words: Int32Array, s: number, found: Found): Set<number> | 
   return free;
 }
 
-function checkFree(words: Int32Array, s: number, free: Set<number>, found: Found): void {
+function checkFree(words: Int32Array, s: number, free: GranuleSet, found: Found): void {
   let before = s >>> 2;
   for (let at = words[s + POOL.free]; at !== 0; at = words[at << 2]) {
     if (!free.delete(at)) {

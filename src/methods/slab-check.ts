@@ -5,6 +5,8 @@
 import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_MAGIC, SLAB_TABLE }
   from '../layout.ts';
 import type { Blocks, Finding } from '../types.ts';
+import { tellWork } from '../work.ts';
+import { GranuleSet } from './granule-set.ts';
 import {
   chunksOf,
   classAt,
@@ -24,6 +26,8 @@ import {
 } from './slab-pages.ts';
 import { isRemains, isTableBlock, strayBit } from './slab-rebuild.ts';
 
+/** Granules between two words on how far it is. */
+const BETWEEN_TOLD = 2 ** 16;
 const LIMIT = 100;
 
 interface Check {
@@ -31,7 +35,7 @@ interface Check {
   readonly s: number;
   readonly large: Blocks;
   /** Groups with free blocks that no list was seen to lead to yet, by their last granule. */
-  readonly free: Set<number>;
+  readonly free: GranuleSet;
   readonly found: (id: string, granule: number, detail: string) => void;
 }
 
@@ -53,7 +57,8 @@ export function checkSlab(
     return;
   }
   large.check(limited);
-  const check: Check = { words, s, large, free: new Set(), found };
+  const free = new GranuleSet(chunksOf(words) << SLAB_TABLE.shift);
+  const check: Check = { words, s, large, free, found };
   for (let chunk = chunksOf(words) - 1; chunk >= 0; chunk -= 1) {
     if (!checkTable(check, chunk)) return;
   }
@@ -97,9 +102,15 @@ function checkRemains({ words, s, large, found }: Check): void {
 function checkPages(check: Check): number {
   const { words, s, large, found } = check;
   let pages = 0;
+  const all = chunksOf(words) << SLAB_TABLE.shift;
+  let due = all;
   eachPage(words, s, (page, table) => {
     const kind = words[kindWord(table, page)];
     pages += 1;
+    if (page < due) {
+      tellWork('checking pages of blocks', (all - page) * GRANULE, all * GRANULE);
+      due = page - BETWEEN_TOLD;
+    }
     if (!isSoundKind(kind)) found('S3', page, `no page is of kind ${kind}`);
     else if (large.sizeOf(page) !== PAGE_BYTES) found('S3', page, 'no block of best is this page');
     else checkPage(check, page, table);

@@ -4,6 +4,7 @@
  */
 import { SLAB, SLAB_HIDDEN, SLAB_KIND, SLAB_MAGIC, SLAB_TABLE } from '../layout.ts';
 import type { Blocks } from '../types.ts';
+import { tellWork } from '../work.ts';
 import {
   chunksOf,
   classAt,
@@ -41,7 +42,9 @@ export function isTableBlock(large: Blocks, table: number): boolean {
 
 export function rebuildSlab(words: Int32Array, s: number, large: Blocks): boolean {
   if (words[s + SLAB.magic] !== SLAB_MAGIC || !large.rebuild()) return false;
-  for (let chunk = chunksOf(words) - 1; chunk >= 0; chunk -= 1) {
+  const chunks = chunksOf(words);
+  for (let chunk = chunks - 1; chunk >= 0; chunk -= 1) {
+    tellWork('finding pages of blocks', chunks - chunk, chunks, 'count');
     if (!isSoundChunk(words, s, large, chunk)) return false;
   }
   const hidden = hiddenIn(words, s);

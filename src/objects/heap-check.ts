@@ -28,9 +28,12 @@ import { Marks } from './collector/marks.ts';
 import { addressAt, type Views } from './memory.ts';
 import { loadText } from './text.ts';
 import { checkTree } from './tree/tree-check.ts';
+import { isWorkHeard, tellWork } from '../work.ts';
 
 /** More are not told one by one. */
 const MOST_FINDINGS = 1000;
+/** Objects between two words on how far it is. */
+const BETWEEN_TOLD = 1000;
 const MOST_SIGNPOSTS = 1000;
 const WORD_BYTES = 4;
 const ANY_DEMAND = demandOf({ name: 'any' });
@@ -56,6 +59,8 @@ class HeapCheck {
   readonly #seen: Marks;
   /** Blocks to be looked into. */
   readonly #stack: number[] = [];
+  /** Blocks that were met. */
+  #count = 0;
 
   constructor(core: Core) {
     this.#core = core;
@@ -70,8 +75,14 @@ class HeapCheck {
     this.#seen.set(head);
     this.#checkTypes(head, i32[word + HEAD.types], i32[word + HEAD.typeCount]);
     this.#follow(head, word + HEAD.root, i32[word + HEAD.root], ROOT);
+    const { region } = memory;
+    const all = isWorkHeard() ? region.stat().busyBlocks : 0;
+    let due = 0;
     for (let ref = this.#stack.pop(); ref !== undefined; ref = this.#stack.pop()) {
       this.#guarded(ref, () => this.#lookInto(ref as number));
+      if (this.#count < due) continue;
+      tellWork('checking objects', this.#count, all, 'count');
+      due = this.#count + BETWEEN_TOLD;
     }
   }
 
@@ -151,6 +162,7 @@ class HeapCheck {
     if (demand.isLink) return;
     if (!this.#seen.has(ref)) {
       this.#seen.set(ref);
+      this.#count += 1;
       if ((tag & ROLE_MASK) === ROLE.directory) this.#followDirectory(ref, demand);
       else this.#stack.push(ref);
     } else if (OWNED.has(tag & ROLE_MASK)) {

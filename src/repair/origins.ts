@@ -16,9 +16,10 @@ import { Catalog, type RegionRow } from '../store/catalog.ts';
 import { type RowLeft, rowsLeft } from '../store/catalog-remains.ts';
 import type { Entry, StoreCore } from '../store/core.ts';
 import { isRegionName, openRegionFile } from '../store/recover.ts';
-import { copyRegion, endOf } from '../store/region-copy.ts';
+import { bytesInUse, copyRegion, endOf } from '../store/region-copy.ts';
 import { coreOf, openStore } from '../store/store.ts';
 import { Sums } from '../store/sums.ts';
+import { tellWork } from '../work.ts';
 import { type Known, mendFront } from './front.ts';
 
 /** A region or ring that is there, in whatever state. */
@@ -90,10 +91,19 @@ function sourceIn(core: StoreCore, entry: Entry): Source {
       }
       const file = entry.file ?? openRegionFile(core, entry);
       copyRegion(file, path, { storeId: core.id, shim: loadShim(), crc: core.mapper.crc,
-        onPiece: () => {} });
+        onPiece: toldOf(bytesInUse(file.committedPages)) });
       rmSync(path.replace(/\.region$/, '.sums'), { force: true });
       return [...file.mismatches()];
     },
+  };
+}
+
+/** Says how far a copy of so many bytes is. */
+function toldOf(all: number): (bytes: number) => void {
+  let done = 0;
+  return (bytes) => {
+    done += bytes;
+    tellWork('copying', done, all);
   };
 }
 
@@ -104,7 +114,8 @@ export function copyFile(from: string, to: string): void {
     const made = openRegular(to, constants.O_CREAT | constants.O_EXCL);
     try {
       if (loadShim()?.clone(source, made) !== true) {
-        copyRange(source, made, 0, fstatSync(source).size);
+        const { size } = fstatSync(source);
+        copyRange(source, made, 0, size, toldOf(size));
       }
     } finally {
       closeSync(made);

@@ -9,7 +9,11 @@ import type { CheckpointRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { entryNamed, handleOf } from './entries.ts';
 import { namesAsOf, restorable } from './history.ts';
+import { isWorkHeard, tellWork } from '../work.ts';
 import { type View, viewOf } from './view.ts';
+
+/** Addresses between two words on how far it is. */
+const BETWEEN_TOLD = 1000;
 
 /** A block, live or free, as of one checkpoint. */
 export interface Block {
@@ -91,7 +95,10 @@ function walk(regions: readonly (Region | null)[], visitor: LifeVisitor): void {
   const walks = regions.map((region) => region?.blocks()[Symbol.iterator]() ?? null);
   const next = (k: number) => nextOf(walks[k], k === regions.length - 1);
   const heads = regions.map((_, k) => next(k));
-  for (;;) {
+  const all = isWorkHeard() ? regions.at(-1)?.stat() : undefined;
+  const count = (all?.busyBlocks ?? 0) + (all?.freeBlocks ?? 0);
+  for (let done = 0; ; done++) {
+    if (done % BETWEEN_TOLD === 0) tellWork('looking at blocks', done, count, 'count');
     let address = Infinity;
     for (const head of heads) if (head !== null && head.address < address) address = head.address;
     if (address === Infinity) return;

@@ -18,6 +18,7 @@ import { chainTo, horizonOf } from './history.ts';
 import { decodeRecord, type Record, type RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
 import { settle } from './settle.ts';
+import { tellWork } from '../work.ts';
 
 /** What opening the store had to do; null when it had been closed. */
 export interface Recovery {
@@ -71,7 +72,9 @@ export function recover(core: StoreCore, clock: () => number): Recovery | null {
 export function replayPending(core: StoreCore): number {
   let bytes = 0;
   if (!core.options.readOnly) core.pins.look();
-  for (const sequence of core.catalog.pending(core.catalog.applied)) {
+  const pending = core.catalog.pending(core.catalog.applied);
+  for (const [i, sequence] of pending.entries()) {
+    tellWork('replaying checkpoints', i, pending.length, 'count');
     for (const record of recordsOf(core, sequence)) {
       replay(core, record);
       bytes += record.bytes.length;

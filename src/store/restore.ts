@@ -7,6 +7,7 @@ import { PAGE, SLOT_PAGES } from '../layout.ts';
 import type { CheckpointRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { restoreEntry, stale } from './entries.ts';
+import { tellWork } from '../work.ts';
 import { pointNamed, recordsBack } from './history.ts';
 import { openRegionFile } from './recover.ts';
 import type { Record, RegionChange } from './record.ts';
@@ -46,7 +47,10 @@ function goBack(core: StoreCore, { sequence }: CheckpointRow): void {
   nameAsOf(core, sequence);
   const entries = new Map([...core.current.values()].map((entry) => [entry.id, entry]));
   const laid = new Map<string, Laid>();
-  for (const record of recordsBack(core, sequence)) layRecord(core, entries, laid, record);
+  for (const record of recordsBack(core, sequence)) {
+    tellWork('going back', core.sequence - record.sequence, core.sequence - sequence, 'count');
+    layRecord(core, entries, laid, record);
+  }
   for (const id of laid.keys()) {
     const handle = entries.get(id)?.handle;
     if (handle !== null && handle?.region.closed === false) handle.revive();

@@ -6,6 +6,7 @@
 import { closeSync, constants, existsSync, fstatSync, renameSync } from 'node:fs';
 import { PAGE, SLOT_PAGES, STATE, SUM_BYTES } from '../layout.ts';
 import { copyRange, openIfThere, openRegular, readWhole, syncFile, writeWhole } from '../files.ts';
+import { tellWork } from '../work.ts';
 import type { Crc, RegionChange } from './record.ts';
 
 const PER_PAGE = PAGE / SUM_BYTES;
@@ -135,7 +136,9 @@ export class Sums {
     try {
       const table = new Uint32Array(PER_PAGE);
       const bytes = new Uint8Array(table.buffer);
+      const all = fstatSync(fd).size * PER_PAGE;
       for (let block = 0; readWhole(fd, bytes, block * PAGE) > 0; block++) {
+        tellWork('checking pages', block * PER_PAGE * PAGE, all);
         yield* this.#mismatchesOf(regionFd, block * PER_PAGE, table, inUse);
         table.fill(0);
       }

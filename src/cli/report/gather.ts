@@ -10,7 +10,11 @@ import type { Region } from '../../types.ts';
 import { refOf } from '../../objects/handles.ts';
 import { isHandle } from '../../objects/core.ts';
 import type { Subject, Target } from '../target.ts';
+import { tellWork } from '../../work.ts';
 import { MOST_TYPES, type Part, piecesFor } from './pieces.ts';
+
+/** Blocks between two words on how far it is. */
+const BETWEEN_TOLD = 1000;
 
 /** Blocks of one size class, age or lifetime. */
 export interface Bin {
@@ -95,7 +99,14 @@ function eachBlock(
   { store }: Target, name: string, region: Region, visitor: Parameters<typeof eachLife>[2],
 ): readonly CheckpointRow[] {
   if (store !== null) return eachLife(coreOf(store), name, visitor);
-  for (const block of region.blocks()) visitor.now(block, 0);
+  const { busyBlocks, freeBlocks } = region.stat();
+  let done = 0;
+  for (const block of region.blocks()) {
+    if (done++ % BETWEEN_TOLD === 0) {
+      tellWork('looking at blocks', done, busyBlocks + freeBlocks, 'count');
+    }
+    visitor.now(block, 0);
+  }
   return [];
 }
 

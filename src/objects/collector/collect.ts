@@ -13,14 +13,17 @@
  * freed last, and low addresses are those that do not keep a region large.
  */
 import { RegionError } from '../../errors.ts';
+import { GRANULE } from '../../layout.ts';
 import { GRANULE_MASK, SEGMENT_SHIFT } from '../../layout-objects.ts';
 import { flag, type Reader, readOptions } from '../../options.ts';
 import { spaceOf } from '../../region/calls.ts';
+import type { Part } from '../../region/space.ts';
 import type { Core } from '../core.ts';
 import { type Handle, refOf, STALE } from '../handles.ts';
 import { Marker } from './mark.ts';
 import { Marks } from './marks.ts';
 import { addressAt, type Watcher } from '../memory.ts';
+import { isWorkHeard, tellWork } from '../../work.ts';
 import { rehash } from '../hash/rehash.ts';
 
 export interface CollectOptions {
@@ -109,6 +112,12 @@ export function collectAll(core: Core, head: number): { marks: Marks; objects: n
   return { marks: cycle.marks, objects: cycle.report().objects };
 }
 
+function tellGarbage(parts: readonly Part[], segment: number, granule: number): void {
+  const endOf = (some: readonly Part[]) => some.reduce((sum, { arena }) => sum + arena.end(), 0);
+  const done = endOf(parts.slice(0, segment)) + granule;
+  tellWork('finding garbage', done * GRANULE, endOf(parts) * GRANULE);
+}
+
 /** One collection. */
 class Cycle implements Watcher {
   readonly withHandles: boolean;
@@ -121,6 +130,9 @@ class Cycle implements Watcher {
   #isInterrupted = false;
   /** Blocks to be freed; null while marking. */
   #condemned: Marks | null = null;
+  /** How many those were at first. */
+  #garbage = 0;
+  #freed = 0;
   /** Where the survey goes on; null = it is done. */
   #place: { segment: number; granule: number } | null = { segment: 0, granule: 0 };
 
@@ -216,12 +228,16 @@ class Cycle implements Watcher {
     const { marks } = this;
     while (this.#place !== null) {
       const { segment, granule } = this.#place;
+      if (isWorkHeard()) tellGarbage(parts, segment, granule);
       let count = 0;
       let next = 0;
       parts[segment]?.blocks.walk((at, _bytes, busy) => {
         const ref = (segment << SEGMENT_SHIFT) | at;
         // What was not allocated by the heap, and since it was surveyed, is left to the next one.
-        if (busy && !marks.has(ref) && condemned.covers(ref)) condemned.set(ref);
+        if (busy && !marks.has(ref) && condemned.covers(ref)) {
+          condemned.set(ref);
+          this.#garbage += 1;
+        }
         next = at + 1;
         count += 1;
         return count === BETWEEN_LOOKS;
@@ -233,6 +249,11 @@ class Cycle implements Watcher {
     return true;
   }
 
+  #isOver(isOver: () => boolean): boolean {
+    tellWork('freeing garbage', this.#freed, this.#garbage, 'count');
+    return isOver();
+  }
+
   #free(isOver: () => boolean): boolean {
     const { memory } = this.#core;
     const condemned = this.#condemned as Marks;
@@ -242,9 +263,10 @@ class Cycle implements Watcher {
       condemned.bits[ref >>> SEGMENT_SHIFT][(ref & GRANULE_MASK) >>> 5] &= ~(1 << ref);
       this.#bytes += memory.held(ref);
       this.#objects += 1;
+      this.#freed += 1;
       memory.region.free(addressAt(ref));
       count += 1;
-      isStopped = count % BETWEEN_LOOKS === 0 && isOver();
+      isStopped = count % BETWEEN_LOOKS === 0 && this.#isOver(isOver);
       return isStopped;
     });
     return !isStopped;

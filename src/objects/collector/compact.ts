@@ -19,6 +19,7 @@ import { collectAll } from './collect.ts';
 import { type Core, tagOf } from '../core.ts';
 import type { Marks } from './marks.ts';
 import { assertHashes } from '../hash/rehash.ts';
+import { tellWork } from '../../work.ts';
 
 export interface Compacted {
   /** Moves of blocks; a block may move more than once. */
@@ -31,6 +32,8 @@ export interface Compacted {
   readonly ms: number;
 }
 
+/** Granules between two words on how far it is. */
+const BETWEEN_TOLD = 2 ** 16;
 /** Most passes, and how many of them may shrink nothing before it is enough. */
 const MOST_PASSES = 16;
 const MOST_IDLE = 4;
@@ -80,7 +83,12 @@ function movePass(core: Core, head: number, marks: Marks): number {
   const pinned = new Set(core.pins);
   const places = new Places(core);
   let moved = 0;
+  let due = Infinity;
   marks.eachDown((ref) => {
+    if (ref >>> 0 < due) {
+      places.tell(ref);
+      due = (ref >>> 0) - BETWEEN_TOLD;
+    }
     if (ref === head || pinned.has(ref)) return false;
     const bytes = core.memory.held(ref);
     if (bytes < SIGNPOST_BYTES) return false;
@@ -136,6 +144,14 @@ class Places {
       else if (ref !== 0) low.push(ref);
     }
     for (const ref of low) this.#free(ref);
+  }
+
+  /** How far a pass is that goes down, and has come to a block. */
+  tell(ref: number): void {
+    const segment = ref >>> SEGMENT_SHIFT;
+    const sum = (ends: readonly number[]) => ends.reduce((all, end) => all + end, 0);
+    const done = sum(this.#ends.slice(segment)) - (ref & GRANULE_MASK);
+    tellWork('moving objects', done * GRANULE, sum(this.#ends) * GRANULE);
   }
 
   /** A new block of so many bytes below another one, or 0. */

@@ -17,6 +17,7 @@ import { ANY, DIRECTORY, FORWARD, GRANULE_MASK, HEAD, NO_VALUE, ROLE, ROLE_MASK,
   SEGMENT_SHIFT, WORD_SHIFT } from '../../layout-objects.ts';
 import { spaceOf } from '../../region/calls.ts';
 import type { Blocks } from '../../types.ts';
+import { isWorkHeard, tellWork } from '../../work.ts';
 import { type Core, type Family, SLOTS, type Type } from '../core.ts';
 import { Marks } from './marks.ts';
 import type { Views } from '../memory.ts';
@@ -80,11 +81,15 @@ export class Marker {
   #end = 0;
   #work = 0;
   #due = BETWEEN_LOOKS;
+  /** Blocks, and how many there may be; 0 = nobody wants to know. */
+  #reached = 0;
+  readonly #all: number;
 
   constructor(core: Core, leads: boolean) {
     this.#core = core;
     this.#leads = leads;
     this.marks = new Marks(core.memory.region);
+    this.#all = isWorkHeard() ? core.memory.region.stat().busyBlocks : 0;
     this.#blocks = spaceOf(core.memory.region)?.parts.map(({ blocks }) => blocks) ?? [];
     for (let role = 0; role <= ROLE_MASK; role++) {
       this.#families.push(core.family(role));
@@ -123,6 +128,7 @@ export class Marker {
 
   #isOver(isOver: () => boolean): boolean {
     this.#due = this.#work + BETWEEN_LOOKS;
+    tellWork('finding objects in use', this.#reached, this.#all, 'count');
     return isOver();
   }
 
@@ -170,11 +176,13 @@ export class Marker {
       const places = this.#places[tag >>> DETAIL] ?? this.#learn(ref, tag >>> DETAIL);
       if (room < this.#bytes[tag >>> DETAIL]) return this.#refuse(ref, 'which is too small');
       bits[w] = old | bit;
+      this.#reached += 1;
       if (places.length === 0) return;
     } else {
       const way = this.#ways[tag & ROLE_BITS];
       if (way === UNKNOWN) return this.#reachOther(ref, tag, slots, index);
       bits[w] = old | bit;
+      this.#reached += 1;
       if (way === LEAF) return;
     }
     if (this.#top === this.#stack.length) this.#stack = doubled(this.#stack);

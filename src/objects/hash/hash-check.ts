@@ -7,6 +7,7 @@ import { RegionError } from '../../errors.ts';
 import { ALIVE_MASK, BUCKETS, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, HASH, HEADS_SHIFT,
   ROLE, ROLE_SHIFT, ROOM_SHIFT } from '../../layout-objects.ts';
 import type { Finding } from '../../types.ts';
+import { RefSet } from '../collector/ref-set.ts';
 import { type Core, tagOf, type Type } from '../core.ts';
 import { type HashTable, tableOf } from './hash.ts';
 import { FEW } from './hash-room.ts';
@@ -227,7 +228,7 @@ function checkChains({ shape, ref, header, alive, found }: Check): boolean {
 function checkKeys({ table, shape, ref, header, alive, found }: Check): void {
   const { memory, key, keyAt } = shape;
   const isRef = key.kind.name === 'ref';
-  const refs = new Set<number>();
+  const refs = new RefSet(memory.region);
   for (let index = 0; index < alive.length; index++) {
     if (alive[index] === 0) continue;
     const chunk = chunkAt(shape, header, index);

@@ -6,6 +6,7 @@ import { RegionError } from '../../errors.ts';
 import { ALIVE_MASK, DEAD, DIRECTORY, ELEMENTS, ENTRIES, ENTRY, HASH, LIST, NODE, ROLE, ROLE_MASK,
   ROLE_SHIFT, ROOM_SHIFT, TREE, TREE_LEVELS } from '../../layout-objects.ts';
 import type { Codec } from '../codec.ts';
+import { RefSet } from '../collector/ref-set.ts';
 import { type Core, tagOf, type Type } from '../core.ts';
 import { demandOf } from '../demand.ts';
 import { tableOf } from '../hash/hash.ts';
@@ -179,7 +180,7 @@ function* entriesIn(
 /** The entries of the leaves that can be reached, in order. */
 function* leafEntries(core: Core, type: Type, ref: number): IterableIterator<Entry | null> {
   const { memory } = core;
-  const seen = new Set<number>();
+  const seen = new RefSet(memory.region);
   const stack = [{ node: memory.views(ref).i32[memory.word(ref) + TREE.root], level: 0 }];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const { node, level } = next;

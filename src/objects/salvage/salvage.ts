@@ -23,6 +23,7 @@ import { checkList } from '../list/list-check.ts';
 import { addressAt, type Views } from '../memory.ts';
 import type { PersistentList, PersistentMap } from '../persistent.ts';
 import { checkTree } from '../tree/tree-check.ts';
+import { isWorkHeard, tellWork } from '../../work.ts';
 import { rebuild } from './entries.ts';
 import { emptySlot, isKey, isStructural, targetOf } from './slots.ts';
 
@@ -44,6 +45,8 @@ export interface Salvaged {
 }
 
 const MOST_LOSSES = 1000;
+/** Objects between two words on how far it is. */
+const BETWEEN_TOLD = 1000;
 const WORD_BYTES = 4;
 const HEADERS: ReadonlySet<number> = new Set([ROLE.object, ROLE.list, ROLE.hash, ROLE.tree]);
 const LOST_AND_FOUND = 'lost+found';
@@ -133,7 +136,11 @@ class Salvage {
   }
 
   #mendAll(): void {
+    const all = isWorkHeard() ? this.#core.memory.region.stat().busyBlocks : 0;
+    let count = 0;
     for (let ref = this.#stack.pop(); ref !== undefined; ref = this.#stack.pop()) {
+      count += 1;
+      if (count % BETWEEN_TOLD === 1) tellWork('mending objects', count, all, 'count');
       const type = typeAt(this.#core, this.#core.memory.tag(ref) >>> ROLE_SHIFT);
       if (type !== null) this.#mend(ref, type);
     }

@@ -4,6 +4,7 @@
  */
 import { RegionError } from '../../errors.ts';
 import { NODE, ROLE_SHIFT, TREE, TREE_LEVELS } from '../../layout-objects.ts';
+import { RefSet } from '../collector/ref-set.ts';
 import type { Core } from '../core.ts';
 import { hintOf, hintsAt } from './tree-hints.ts';
 import type { Probe } from './tree-keys.ts';
@@ -18,7 +19,7 @@ interface Check {
   readonly nodes: Nodes;
   readonly report: Report;
   /** Nodes, and texts that are keys. */
-  readonly seen: Set<number>;
+  readonly seen: RefSet;
   /** In the order of the branches. */
   readonly leaves: number[];
   /** Branches above the first leaf; -1 = none was seen. */
@@ -37,8 +38,8 @@ interface Place {
 /** Reports what is wrong with the sorted map whose header is at `ref`. */
 export function checkTree(core: Core, ref: number, report: Report): void {
   const nodes = nodesOf(core, core.types.at(core.memory.tag(ref) >>> ROLE_SHIFT));
-  const check: Check = { core, nodes, report, seen: new Set(), leaves: [], depth: -1, entries: 0,
-    last: null };
+  const check: Check = { core, nodes, report, seen: new RefSet(core.memory.region), leaves: [],
+    depth: -1, entries: 0, last: null };
   const { i32, u32 } = core.memory.views(ref);
   const head = core.memory.word(ref);
   const root = i32[head + TREE.root];
