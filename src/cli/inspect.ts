@@ -100,7 +100,7 @@ export function inspect(program: Command, console: Console): void {
         : (await import('./report/report.ts')).writeReport;
       return onTarget(console, dir, options, { mode: 'read' }, (target) => {
         if (writeReport !== null) {
-          return writeReport(console, target, names, options.html as string, {
+          return writeReport(target, names, options.html as string, {
             facts: () => storeFacts(target), rowOf: (subject) => rowOf(subject, true) });
         }
         const object = objectIn(target, names);

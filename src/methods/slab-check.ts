@@ -102,11 +102,13 @@ function checkRemains({ words, s, large, found }: Check): void {
 function checkPages(check: Check): number {
   const { words, s, large, found } = check;
   let pages = 0;
-  const all = chunksOf(words) << SLAB_TABLE.shift;
-  let due = all;
+  // From the highest page down.
+  let all = 0;
+  let due = Infinity;
   eachPage(words, s, (page, table) => {
     const kind = words[kindWord(table, page)];
     pages += 1;
+    all ||= page + PAGE_GRANULES;
     if (page < due) {
       tellWork('checking pages of blocks', (all - page) * GRANULE, all * GRANULE);
       due = page - BETWEEN_TOLD;

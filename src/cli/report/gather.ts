@@ -61,7 +61,7 @@ const MOST_LEVELS = 8;
 /** What keeps less of its parent alive is told as one line. */
 const LEAST_SHARE = 0.002;
 
-export function gather(target: Target, subject: Subject, onBlock: () => void): RegionReport {
+export function gather(target: Target, subject: Subject): RegionReport {
   const { region, name } = subject;
   const segments: Part[] = [];
   region.walk(({ address, size }) => {
@@ -74,7 +74,6 @@ export function gather(target: Target, subject: Subject, onBlock: () => void): R
   const [ages, lifetimes] = [new Map<number, Sum>(), new Map<number, Sum>()];
   const points = eachBlock(target, name, region, {
     now({ address, size, busy }, since) {
-      onBlock();
       (busy ? live : free).add(size);
       if (busy) add(ages, since, size);
       pieces.add(address, size, busy, busy ? types.of(address, size) : 0, since);

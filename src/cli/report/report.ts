@@ -4,7 +4,7 @@ import { writeLines } from '../heap-file.ts';
 import { ringsOf } from '../ring-view.ts';
 import { counted, humanSize, printable } from '../table.ts';
 import type { Subject, Target } from '../target.ts';
-import { type Console, document, type Report } from '../verb.ts';
+import { document, type Report } from '../verb.ts';
 import { gather } from './gather.ts';
 import { htmlOf, type ReportedRegion } from './html.ts';
 
@@ -15,7 +15,7 @@ export interface Said {
 }
 
 export function writeReport(
-  console: Console, target: Target, names: readonly string[], file: string, said: Said,
+  target: Target, names: readonly string[], file: string, said: Said,
 ): Report {
   const { type, path, store } = target;
   const rings = ringsOf(store, names);
@@ -24,7 +24,7 @@ export function writeReport(
   const about = { type, path, at: new Date(), facts: said.facts(), rings,
     checkpoints: store?.checkpoints() ?? [] };
   const bytes = writeLines(file, htmlOf(about, subjects.map(({ name }) => name),
-    regionsOf(console, target, subjects, said)));
+    regionsOf(target, subjects, said)));
   return {
     json: () => document({ type, path, html: file, bytes, regions: subjects.length }),
     *text() {
@@ -34,15 +34,6 @@ export function writeReport(
   };
 }
 
-function* regionsOf(
-  { progress }: Console, target: Target, subjects: readonly Subject[], { rowOf }: Said,
-) {
-  let blocks = 0;
-  for (const subject of subjects) {
-    const more = gather(target, subject, () => {
-      blocks += 1;
-      progress.step('looking at blocks', blocks, 0);
-    });
-    yield { region: rowOf(subject), more };
-  }
+function* regionsOf(target: Target, subjects: readonly Subject[], { rowOf }: Said) {
+  for (const subject of subjects) yield { region: rowOf(subject), more: gather(target, subject) };
 }
