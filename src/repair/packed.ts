@@ -13,6 +13,7 @@ import { RegionError } from '../errors.ts';
 import { readWhole, writeWhole } from '../files.ts';
 import { CHUNK, PAGE, SLOT_BYTES } from '../layout.ts';
 import type { Discipline } from '../types.ts';
+import { tellWork } from '../work.ts';
 import { mendCopy, plainFile, type RepairedRegion } from './copy.ts';
 
 const PAGES_PER_CHUNK = CHUNK / PAGE;
@@ -52,7 +53,9 @@ function unpack(disk: Disk, contents: Contents, to: string, lost: Set<number>): 
     const last = segmentPages.length - 1;
     ftruncateSync(fd, last * SLOT_BYTES + (segmentPages[last] as number) * PAGE);
     lost.clear();
+    let done = 0;
     for (const [number, chunk] of chunks) {
+      tellWork('unpacking', done++, chunks.size, 'count');
       try {
         writeWhole(fd, readChunk(disk, number, chunk, codec), number * CHUNK);
       } catch (error) {

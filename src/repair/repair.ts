@@ -1,7 +1,8 @@
 /**
  * Repairing a store. It is never changed itself: every region is copied, put in order in the copy
- * and taken into a new store, which is verified. To take the place of the old one is two renames,
- * and the old one stays, under another name: a repair can lose nothing that was still there.
+ * and taken into a new store, which is verified. It takes the place of the old one at once, where
+ * the system can, and the old one stays, under another name: a repair can lose nothing that was
+ * still there.
  *
  * Earlier checkpoints are not taken along: the old store has them.
  */
