@@ -211,6 +211,8 @@ describe('damage', () => {
     expect(stdout).toMatch(/^FINDING +REGION +ADDRESS +DETAIL\nS3 +alpha +\d+ +page \d+ /);
     expect(stdout).toMatch(/: 1 finding\n$/);
     expect(await jsonHere(['check', dir, '--no-pages'])).toMatchObject({ findings: [] });
+    expect(await cliHere(['check', dir, '--quick'])).toMatchObject({ status: 0,
+      stdout: `${dir}: sound, as far as catalog, files and headers say\n` });
   });
 
   test('a file that does not belong', async () => {
@@ -219,6 +221,7 @@ describe('damage', () => {
     expect(await jsonHere(['check', dir], 1)).toMatchObject({
       findings: [{ id: 'S4', region: null, detail: expect.stringContaining('notes.txt') }],
     });
+    expect((await cliHere(['check', dir, '--quick'])).status).toBe(1);
     expect(await jsonHere(['check', dir, 'alpha'])).toMatchObject({ findings: [] });
   });
 });

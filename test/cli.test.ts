@@ -163,9 +163,11 @@ describe.each(STORES)('a %s store', (state, dir) => {
 
   test('check', async () => {
     expect(await jsonHere(['check', dir]))
-      .toEqual({ type: 'store', path: dir, pages: true, findings: [] });
+      .toEqual({ type: 'store', path: dir, pages: true, blocks: true, findings: [] });
     expect(await jsonHere(['check', dir, 'alpha', '--no-pages']))
-      .toMatchObject({ pages: false, findings: [] });
+      .toMatchObject({ pages: false, blocks: true, findings: [] });
+    expect(await jsonHere(['check', dir, '--quick']))
+      .toMatchObject({ pages: false, blocks: false, findings: [] });
     const { status, stdout } = cli(['check', dir]);
     expect([status, stdout]).toEqual([0, `${dir}: sound\n`]);
   });
