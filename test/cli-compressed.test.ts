@@ -67,10 +67,10 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, rings: [], regions: [
       { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes, roots: 2 }] });
     expect(await jsonHere(['inspect', path]))
-      .toMatchObject({ regions: [{ name, id, ...stat, roots }] });
+      .toMatchObject({ regions: [{ name, id, discipline: 'compressed', ...stat, roots }] });
     expect(await jsonHere(['blocks', path])).toMatchObject({ region: name, blocks });
     expect(await jsonHere(['check', path]))
-      .toEqual({ type: 'region', path, pages: true, findings: [] });
+      .toEqual({ type: 'region', path, pages: true, blocks: true, findings: [] });
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(existsSync(`${path}.lock`)).toBe(false);
   });

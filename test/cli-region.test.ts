@@ -70,7 +70,7 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     expect(await jsonHere(['blocks', path]))
       .toEqual({ type: 'region', path, region: name, blocks, next: null });
     expect(await jsonHere(['check', path]))
-      .toEqual({ type: 'region', path, pages: true, findings: [] });
+      .toEqual({ type: 'region', path, pages: true, blocks: true, findings: [] });
     expect(cli(['inspect', path]).stdout).toContain(`region ${path}\n`);
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(existsSync(`${path}.lock`)).toBe(false);
@@ -153,7 +153,7 @@ describe('damage', () => {
     const { status, stderr } = cli(['ls', path]);
     expect(status).toBe(3);
     expect(stderr).toMatch(/^regionstore: ERR_CORRUPT: .*was not closed.*R6 at 384/);
-    expect(await jsonHere(['check', path], 1)).toEqual({ type: 'region', path, pages: true,
+    expect(await jsonHere(['check', path], 1)).toEqual({ type: 'region', path, pages: true, blocks: true,
       findings: [
       { id: 'R6', region: basename(path), address: HEADER.roots,
         detail: "root 'first' has a wrong hash" },

@@ -50,7 +50,7 @@ export function privateFile(path: string): Discipline {
     const capacity = Math.min(Math.ceil(wanted / ROUND) * ROUND, MAX_SEGMENTS * SLOT_BYTES);
     const mapper = shim === null ? bufferedMapper : privateMapper(shim, false);
     const pages = mapper.open(shown, (segment) => windowBytes(capacity, segment));
-    return looking(slots(Math.floor(bytes / PAGE) * PAGE), capacity, {
+    return looking('file', slots(Math.floor(bytes / PAGE) * PAGE), capacity, {
       expose: (segment, size) => pages.expose(segment, 0, size),
       window: (segment) => new Uint8Array(pages.window(segment)),
       close: () => {
@@ -74,7 +74,7 @@ function unpackedFile(fd: number, path: string, unlock: () => void): Discipline 
   const { capacity } = contents;
   const memory = unpacked(disk, contents, codecOf(contents.codec, path), capacity);
   const held = contents.segmentPages.map((pages) => pages * PAGE);
-  return looking(held, capacity, {
+  return looking('compressed', held, capacity, {
     expose: () => {},
     window: (segment) => memory.window(segment),
     close: () => {
@@ -143,9 +143,11 @@ interface Sight {
   close(): void;
 }
 
-function looking(held: readonly number[], capacity: number, sight: Sight): Discipline {
+function looking(
+  name: string, held: readonly number[], capacity: number, sight: Sight,
+): Discipline {
   return {
-    name: 'look',
+    name,
     round: ROUND,
     capacity,
     durable: true,

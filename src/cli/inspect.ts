@@ -4,9 +4,9 @@
  * JSON: { type, path, store: { id, mapper, sync, regions, extent, capacity, sequence, applied,
  *   imageBytes, historyBytes, pendingBytes, readers, oldestPinned, heldBytes, poisoned } | null,
  *   recovery: { replayedCheckpoints, replayedBytes, discarded, crash, ms } | null, last: a
- *   checkpoint as `checkpoints` prints it | null, regions: [{ name, id, kind, method, segments,
- *   extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes, largestFree,
- *   fragmentation, roots: [{ name, address }],
+ *   checkpoint as `checkpoints` prints it | null, regions: [{ name, id, kind, method, discipline,
+ *   segments, extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes,
+ *   largestFree, fragmentation, roots: [{ name, address }],
  *   heap: { types: [{ name, count, bytes }] | null, root: [{ name, type }] } | null,
  *   fits: [{ size, count }] | null }],
  *   rings: as `ls` prints them }
@@ -48,6 +48,7 @@ interface Row extends RegionStat {
   readonly id: string;
   readonly kind: string;
   readonly method: string;
+  readonly discipline: string;
   readonly fragmentation: number;
   readonly roots: readonly Root[];
   readonly heap: HeapView | null;
@@ -57,8 +58,10 @@ interface Row extends RegionStat {
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'REGION', text: (row) => printable(row.name) },
   { title: 'METHOD', text: (row) => row.method },
+  { title: 'DISCIPLINE', text: (row) => row.discipline },
   { title: 'SEGMENTS', text: (row) => String(row.segments), right: true },
   { title: 'EXTENT', text: (row) => humanSize(row.extent), right: true },
+  { title: 'CAPACITY', text: (row) => humanSize(row.capacity), right: true },
   { title: 'BUSY', text: (row) => String(row.busyBlocks), right: true },
   { title: 'BUSY BYTES', text: (row) => humanSize(row.busyBytes), right: true },
   { title: 'FREE', text: (row) => String(row.freeBlocks), right: true },
@@ -143,14 +146,14 @@ function objectIn(target: Target, [name = '', path = '', ...more]: readonly stri
   return heap === null ? null : objectViewOf(name, heap, path);
 }
 
-function rowOf({ name, kind, region, heap }: Subject, isNamed: boolean): Row {
+function rowOf({ name, kind, discipline, region, heap }: Subject, isNamed: boolean): Row {
   const { id, method } = region;
   const stat = region.stat();
   const { freeBytes, largestFree } = stat;
   const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
   const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
   const isCounted = isNamed || stat.busyBlocks <= COUNTED;
-  return { name, id, kind, method, ...stat, fragmentation, roots,
+  return { name, id, kind, method, discipline, ...stat, fragmentation, roots,
     heap: heapViewOf(heap(), isCounted), fits: isNamed ? fitsIn(region) : null };
 }
 

@@ -7,10 +7,9 @@ import { type Access, known, type Subject, type Target } from './target.ts';
 
 export function openAlone(path: string, access: Access): Target {
   const name = basename(path);
-  const region = access.mode === 'read'
-    ? openRegion(privateFile(path), { name })
-    : openRegion(writableFile(path), { name });
-  return regionTarget(path, subjectOf(name, 'region', region));
+  const discipline = access.mode === 'read' ? privateFile(path) : writableFile(path);
+  const region = openRegion(discipline, { name });
+  return regionTarget(path, subjectOf(name, 'region', discipline.name, region));
 }
 
 /** Not put in order first: nothing but checking and closing it is safe. */
@@ -19,7 +18,7 @@ export function openAsItStands(path: string): Target {
   const name = basename(path);
   try {
     const { region } = attachRegion(discipline, null, name);
-    return regionTarget(path, subjectOf(name, 'region', region));
+    return regionTarget(path, subjectOf(name, 'region', discipline.name, region));
   } catch (error) {
     discipline.close();
     throw error;

@@ -32,7 +32,7 @@ function storeTarget(store: Store, own: string | null): Target {
     *subjects(names = []) {
       const kinds = new Map(regions.map(({ name, kind }) => [name, kind]));
       for (const name of chosen(names)) {
-        yield subjectOf(name, kinds.get(name) ?? 'region', regionIn(store, name));
+        yield subjectOf(name, kinds.get(name) ?? 'region', 'store', regionIn(store, name));
       }
     },
     close(isDone) {

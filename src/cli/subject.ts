@@ -5,10 +5,13 @@ import type { Subject } from './target.ts';
 
 const ties = { now: () => performance.now() };
 
-export function subjectOf(name: string, kind: string, region: Region): Subject {
+export function subjectOf(
+  name: string, kind: string, discipline: string, region: Region,
+): Subject {
   return {
     name,
     kind,
+    discipline,
     region,
     heap: () => isHeap(region) ? heapIn(region, ties) : null,
     check() {

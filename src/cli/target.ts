@@ -20,6 +20,8 @@ export interface Access {
 export interface Subject {
   readonly name: string;
   readonly kind: string;
+  /** Where its memory is from: `store`, or of a file `file` (as for mmap) or `compressed`. */
+  readonly discipline: string;
   readonly region: Region;
   /** The heap of objects in it, or null. */
   heap(): ObjectHeap | null;
