@@ -153,8 +153,8 @@ describe('damage', () => {
     const { status, stderr } = cli(['ls', path]);
     expect(status).toBe(3);
     expect(stderr).toMatch(/^regionstore: ERR_CORRUPT: .*was not closed.*R6 at 384/);
-    expect(await jsonHere(['check', path], 1)).toEqual({ type: 'region', path, pages: true, blocks: true,
-      findings: [
+    expect(await jsonHere(['check', path], 1)).toEqual({ type: 'region', path, pages: true,
+      blocks: true, findings: [
       { id: 'R6', region: basename(path), address: HEADER.roots,
         detail: "root 'first' has a wrong hash" },
     ] });
