@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../src/store/api.ts';
 import type { StoreOptions } from '../src/store/open.ts';
+import { openSqlite } from '../src/store/sqlite.ts';
 import { type Random, split } from '../tools/torture/random.ts';
 import { digestOf } from '../tools/torture/session.ts';
 import { change } from '../tools/torture/workload.ts';
@@ -167,7 +167,7 @@ describe.each(MAPPERS)('mapper %s', (mapper) => {
 
 /** As somebody who looks into the catalog with another tool, for longer than is waited for. */
 function holdCatalog(store: Store): () => void {
-  const db = new Database(join(store.dir, 'catalog.db'));
+  const db = openSqlite(join(store.dir, 'catalog.db'), {});
   db.exec('BEGIN IMMEDIATE');
   return () => db.close();
 }

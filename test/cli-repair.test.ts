@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mmap } from '../src/disciplines/mmap.ts';
 import { BEST, METHOD_START, PAGE, STATE } from '../src/layout.ts';
@@ -20,6 +19,7 @@ import { type Handle, refOf } from '../src/objects/handles.ts';
 import { map, str, u32 } from '../src/objects/kinds.ts';
 import { createRegion, openRegion } from '../src/region/region.ts';
 import { putInPlace, renameTwice } from '../src/repair/repair.ts';
+import { openSqlite, prepared } from '../src/store/sqlite.ts';
 import { openStore } from '../src/store/store.ts';
 import { cli, endHolder, holder, makeKilled } from './support/cli.ts';
 import { cliHere, jsonHere } from './support/cli-here.ts';
@@ -126,8 +126,8 @@ describe('images that wait', () => {
 
   test('are given up where they are damaged', async () => {
     const dir = killed();
-    const db = new Database(join(dir, 'catalog.db'));
-    db.prepare("UPDATE checkpoints SET image = x'00' WHERE image IS NOT NULL").run();
+    const db = openSqlite(join(dir, 'catalog.db'), {});
+    prepared(db, "UPDATE checkpoints SET image = x'00' WHERE image IS NOT NULL").run();
     db.close();
     const to = `${dir}.mended`;
     const ran = await cliHere([...REPAIR, dir, '--to', to, '--json']);

@@ -5,11 +5,11 @@
 import { copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync,
   symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { HEADER, RECORD, RECORD_IMAGE, RECORD_REGION, STATE } from '../src/layout.ts';
 import { crc32c } from '../src/native/crc32c.ts';
 import type { Store } from '../src/store/api.ts';
+import { openSqlite, prepared } from '../src/store/sqlite.ts';
 import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, regionFile, temporaryFolder } from './support/stores.ts';
 
@@ -188,7 +188,7 @@ describe('the catalog', () => {
     ['a foreign application', 'PRAGMA application_id = 7'],
   ])('%s', (_, sql) => {
     const dir = built();
-    const db = new Database(join(dir, 'catalog.db'));
+    const db = openSqlite(join(dir, 'catalog.db'), {});
     db.exec(sql);
     db.close();
     expect(outcome(dir)).toMatch(/^(ERR_CORRUPT|ERR_MISMATCH)$/);
@@ -203,12 +203,12 @@ describe('the catalog', () => {
     ['another method', { method: 'last' }, 'ERR_MISMATCH'],
   ])('a row prepared with the right checksum: %s', (_, change, code) => {
     const dir = built();
-    const db = new Database(join(dir, 'catalog.db'));
+    const db = openSqlite(join(dir, 'catalog.db'), {});
     const columns = 'id, name, kind, method, capacity, sequence, dropped';
-    const row = { ...(db.prepare(`SELECT ${columns} FROM regions`).get() as object), ...change };
+    const row = { ...(prepared(db, `SELECT ${columns} FROM regions`).get() as object), ...change };
     const text = Buffer.from(JSON.stringify(Object.values(row)));
-    db.prepare('DELETE FROM regions').run();
-    db.prepare('INSERT INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+    prepared(db, 'DELETE FROM regions').run();
+    prepared(db, 'INSERT INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
       .run(...Object.values(row), crc32c(text, 0, text.length, 0));
     db.close();
     expect(outcome(dir)).toBe(code);
@@ -216,8 +216,8 @@ describe('the catalog', () => {
 
   test('of a newer version', () => {
     const dir = built();
-    const db = new Database(join(dir, 'catalog.db'));
-    db.pragma('user_version = 99');
+    const db = openSqlite(join(dir, 'catalog.db'), {});
+    db.exec('PRAGMA user_version = 99');
     db.close();
     expect(outcome(dir)).toBe('ERR_VERSION');
   });
@@ -261,12 +261,12 @@ describe('images', () => {
 
   test('an inline record that is damaged is refused', () => {
     const { copy } = unsettled(1000);
-    const db = new Database(join(copy, 'catalog.db'));
-    const image = db.prepare('SELECT image FROM checkpoints').pluck().get() as Buffer;
+    const db = openSqlite(join(copy, 'catalog.db'), {});
+    const image = prepared(db, 'SELECT image FROM checkpoints').pluck().get() as Buffer;
     for (const at of [0, 9, 17, 21, 25, 33, 50, 90, image.length - 1]) {
       const bad = Buffer.from(image);
       bad[at] = (bad[at] as number) ^ 0x55;
-      db.prepare('UPDATE checkpoints SET image = ?').run(bad);
+      prepared(db, 'UPDATE checkpoints SET image = ?').run(bad);
       expect(outcome(copy), `byte ${at}`).toBe('ERR_CORRUPT');
     }
     db.close();
@@ -274,15 +274,15 @@ describe('images', () => {
 
   test('a record prepared with the right checksums cannot write outside its region', () => {
     const { copy } = unsettled(1000);
-    const db = new Database(join(copy, 'catalog.db'));
-    const image = db.prepare('SELECT image FROM checkpoints').pluck().get() as Buffer;
+    const db = openSqlite(join(copy, 'catalog.db'), {});
+    const image = prepared(db, 'SELECT image FROM checkpoints').pluck().get() as Buffer;
     const table = RECORD.bytes + RECORD_REGION.bytes + 4;
     for (const page of [2 ** 25, 2 ** 32 - 1, STATE.at / 4096]) {
       const bad = Buffer.from(image);
       bad.writeUInt32LE(page, table + RECORD_IMAGE.page);
       bad.writeUInt32LE(0, RECORD.crc);
       bad.writeUInt32LE(crc32c(bad, 0, bad.readUInt32LE(RECORD.imagesAt), 0), RECORD.crc);
-      db.prepare('UPDATE checkpoints SET image = ?').run(bad);
+      prepared(db, 'UPDATE checkpoints SET image = ?').run(bad);
       const size = statSync(regionFile(copy)).size;
       expect(outcome(copy), `page ${page}`).toBe('ERR_CORRUPT');
       expect(statSync(regionFile(copy)).size).toBe(size);
@@ -305,7 +305,7 @@ describe('images', () => {
 describe('check names what is broken', () => {
   test('S1: a catalog row that does not match its checksum', () => {
     const store = open(built());
-    const db = new Database(join(store.dir, 'catalog.db'));
+    const db = openSqlite(join(store.dir, 'catalog.db'), {});
     db.exec("UPDATE checkpoints SET pages = pages + 1 WHERE sequence = 2");
     db.close();
     expect(store.check()).toEqual([

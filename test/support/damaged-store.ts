@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync }
   from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { expect } from 'vitest';
 import { BEST, HEADER, METHOD_START, PAGE, STATE } from '../../src/layout.ts';
 import { HASH, HEAD, HEAD_ROOT, ROLE, TREE } from '../../src/layout-objects.ts';
@@ -14,6 +13,7 @@ import { type Handle, refOf } from '../../src/objects/handles.ts';
 import { any, list, map, ref, sorted, str, u32 } from '../../src/objects/kinds.ts';
 import { struct } from '../../src/objects/struct.ts';
 import type { Store } from '../../src/store/api.ts';
+import { openSqlite, prepared } from '../../src/store/sqlite.ts';
 import { openStore, regionIn } from '../../src/store/store.ts';
 import type { Address, Region } from '../../src/types.ts';
 
@@ -352,8 +352,8 @@ export const CASES: Readonly<Record<string, Case>> = {
   },
   'a row of the catalog': {
     damage: (dir) => {
-      const db = new Database(join(dir, 'catalog.db'));
-      db.prepare("UPDATE regions SET crc = crc + 1 WHERE name = 'words'").run();
+      const db = openSqlite(join(dir, 'catalog.db'), {});
+      prepared(db, "UPDATE regions SET crc = crc + 1 WHERE name = 'words'").run();
       db.close();
     },
   },
