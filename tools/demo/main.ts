@@ -136,13 +136,16 @@ function compact({ dir, plan, screen }: Job, expected: Expected): void {
   const back = job.region.compact();
   verifyHeap(job, expected.trace, keeps);
   store.checkpoint('compacted');
+  let history = 0;
   closeAndVerify(store, dir, (again) => {
     verifyHeap(new TraceJob(again.region('heap'), plan.trace), expected.trace, keeps);
+    history = again.stat().historyBytes;
   });
   screen.say(`  Freed ${count(freed)} blocks of the second half of the trace; compact() gave ` +
-    `${bytes(back)} back: the store`);
-  screen.say(`  went from ${bytes(before)} to ${bytes(diskOf(dir))} on disk. The other blocks ` +
-    `are untouched ${screen.good('✓')}`);
+    `${bytes(back)} back.`);
+  screen.say(`  On disk the store was ${bytes(before)} and is ${bytes(diskOf(dir))}, of which ` +
+    `${bytes(history)} lead back to earlier`);
+  screen.say(`  checkpoints. The other blocks are untouched ${screen.good('✓')}`);
 }
 
 function closeAndVerify(store: Store, dir: string, verify: (store: Store) => void): void {
