@@ -7,6 +7,10 @@
 export type WorkListener =
   (what: string, done: number, total: number, unit: 'bytes' | 'count') => void;
 
+/** Between two words on how far it is: granules where memory is gone through, else blocks. */
+export const TOLD_GRANULES = 2 ** 16;
+export const TOLD_BLOCKS = 1000;
+
 let listener: WorkListener | null = null;
 
 export function listenToWork(to: WorkListener | null): void {
@@ -18,7 +22,7 @@ export function isWorkHeard(): boolean {
   return listener !== null;
 }
 
-/** Cheap where nobody listens, but not free: for every hundredth block, not for each. */
+/** Cheap where nobody listens, but not free: not for every block. */
 export function tellWork(
   what: string, done: number, total: number, unit: 'bytes' | 'count' = 'bytes',
 ): void {

@@ -11,14 +11,14 @@ import { join } from 'node:path';
 import { windowBytes } from '../disciplines/capacity.ts';
 import { compressed, unpacked } from '../disciplines/compressed.ts';
 import { codecOf } from '../disciplines/compressed-codec.ts';
-import { type Disk, isCompressed, readContents } from '../disciplines/compressed-contents.ts';
+import { isCompressed, readContents, readOnlyDisk } from '../disciplines/compressed-contents.ts';
 import { file } from '../disciplines/file.ts';
 import { storedCapacity } from '../disciplines/stored-capacity.ts';
 import { readBootId } from '../files.ts';
 import { replayJournal } from '../disciplines/journal.ts';
 import { lockFile } from '../disciplines/lock.ts';
 import { mmap } from '../disciplines/mmap.ts';
-import { assert, RegionError } from '../errors.ts';
+import { RegionError } from '../errors.ts';
 import { MAX_SEGMENTS, PAGE, SLOT_BYTES } from '../layout.ts';
 import { loadShim } from '../native/load.ts';
 import { headerError, readHeader } from '../region/header.ts';
@@ -30,7 +30,7 @@ import type { Discipline } from '../types.ts';
 /** The discipline of a region file that is to be changed. It keeps its capacity. */
 export function writableFile(path: string): Discipline {
   const fd = openRegionFile(path);
-  const isPacked = isCompressed(diskOf(fd, path));
+  const isPacked = isCompressed(readOnlyDisk(fd, path));
   closeSync(fd);
   if (isPacked) return compressed(path);
   return loadShim() === null ? file(path) : mmap(path, { create: false });
@@ -43,7 +43,7 @@ export function privateFile(path: string): Discipline {
   try {
     const shim = loadShim();
     unlock = lockFile(fd, path, shim, readBootId());
-    if (isCompressed(diskOf(fd, path))) return unpackedFile(fd, path, unlock);
+    if (isCompressed(readOnlyDisk(fd, path))) return unpackedFile(fd, path, unlock);
     const shown = existsSync(journalOf(path)) ? finishedCopy(path) : fd;
     const bytes = fstatSync(shown).size;
     const wanted = Math.max(storedCapacity(shown), bytes);
@@ -69,7 +69,7 @@ export function privateFile(path: string): Discipline {
 
 /** A packed file, copied to memory. */
 function unpackedFile(fd: number, path: string, unlock: () => void): Discipline {
-  const disk = diskOf(fd, path);
+  const disk = readOnlyDisk(fd, path);
   const { contents } = readContents(disk);
   const { capacity } = contents;
   const memory = unpacked(disk, contents, codecOf(contents.codec, path), capacity);
@@ -83,18 +83,6 @@ function unpackedFile(fd: number, path: string, unlock: () => void): Discipline 
       closeSync(fd);
     },
   });
-}
-
-function diskOf(fd: number, path: string): Disk {
-  const refuse = () => assert(false, 'a file that is looked at is not written');
-  return {
-    path,
-    size: () => fstatSync(fd).size,
-    read: (bytes, at) => readWhole(fd, bytes, at),
-    write: refuse,
-    truncate: refuse,
-    sync: refuse,
-  };
 }
 
 function journalOf(path: string): string {
@@ -125,7 +113,7 @@ function openRegionFile(path: string): number {
   const fd = openRegular(path, 0, true);
   const page = new Uint8Array(PAGE);
   const header = readHeader(page.subarray(0, readWhole(fd, page, 0)));
-  if (!('problem' in header) || isCompressed(diskOf(fd, path))) return fd;
+  if (!('problem' in header) || isCompressed(readOnlyDisk(fd, path))) return fd;
   closeSync(fd);
   if (header.code === 'ERR_VERSION') throw headerError(header, path);
   throw new RegionError('ERR_CORRUPT', `${path}: ${header.problem}; give the directory of a ` +

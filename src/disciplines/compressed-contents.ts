@@ -5,7 +5,9 @@
  * A file has two slots with the same contents; the first is written first. Where one is damaged the
  * other counts, where both are whole the newer: they differ only after a crash between the two.
  */
-import { RegionError } from '../errors.ts';
+import { fstatSync } from 'node:fs';
+import { assert, RegionError } from '../errors.ts';
+import { readWhole } from '../files.ts';
 import {
   CHUNK, CHUNKS_PER_SEGMENT, COMPRESSED, COMPRESSED_CHUNK, COMPRESSED_MAGIC, COMPRESSED_SLOTS,
   COMPRESSED_START, COMPRESSED_VERSION, ID_BYTES, MAX_SEGMENTS, PAGE, SLOT_BYTES,
@@ -13,6 +15,13 @@ import {
 import { crc32c } from '../native/crc32c.ts';
 import { windowBytes } from './capacity.ts';
 import { inOrder, type Range } from './compressed-space.ts';
+
+/** What `salvageContents` finds. */
+export interface Salvaged {
+  readonly contents: Contents;
+  readonly lost: readonly string[];
+  readonly inDoubt: readonly number[];
+}
 
 /** A file, as the code below and a recording test see it. */
 export interface Disk {
@@ -55,6 +64,19 @@ interface Slot extends Summary {
 
 const PAGES_PER_CHUNK = CHUNK / PAGE;
 
+/** A file that is only read. */
+export function readOnlyDisk(fd: number, path: string): Disk {
+  const refuse = () => assert(false, 'a file that is looked at is not written');
+  return {
+    path,
+    size: () => fstatSync(fd).size,
+    read: (bytes, at) => readWhole(fd, bytes, at),
+    write: refuse,
+    truncate: refuse,
+    sync: refuse,
+  };
+}
+
 /** Does a file begin, or go on in its second page, like a compressed region? */
 export function isCompressed(disk: Pick<Disk, 'read'>): boolean {
   const found = Buffer.alloc(COMPRESSED_MAGIC.length);
@@ -74,25 +96,31 @@ export function readContents(disk: Disk): { contents: Contents; isMirrored: bool
 
 /**
  * What a damaged file still says: of the newest state whose table is whole, else of the newest one
- * whatever in its table can be; and what that leaves out. A chunk's digest says whether it is the
- * chunk. ERR_CORRUPT where no slot is whole, ERR_VERSION.
+ * whatever in its table can be; what that leaves out; and the numbers of chunks that are in doubt
+ * therefore: zeros, as far as a damaged table says. A chunk's digest says whether it is the chunk.
+ * ERR_CORRUPT where no slot is whole, ERR_VERSION.
  */
-export function salvageContents(disk: Disk): { contents: Contents; lost: string[] } {
+export function salvageContents(disk: Disk): Salvaged {
   const slots = readSlots(disk).slots.filter((slot) => slotProblem(slot) === null);
   if (slots.length === 0) throw corrupt(disk, 'neither of its slots says what can be');
   for (const slot of slots) {
     try {
       const contents = withTable(disk, slot);
       const isNewest = slot.sequence === slots[0].sequence;
-      return { contents, lost: isNewest ? [] : ['its newest state is lost, not the one before'] };
+      const lost = isNewest ? [] : ['its newest state is lost, not the one before'];
+      return { contents, lost, inDoubt: [] };
     } catch (error) {
       if (!(error instanceof RegionError)) throw error;
     }
   }
   const chunks = plausibleChunks(disk, slots[0]);
-  const rest = slots[0].chunkCount - chunks.size;
-  return { contents: { ...slots[0], chunks }, lost: [`its table was damaged: ${rest} chunks of ` +
-    `${slots[0].chunkCount} cannot be found`] };
+  const { chunkCount, segmentPages } = slots[0];
+  const lost = 'its table was damaged: ' +
+    `${chunkCount - chunks.size} of ${chunkCount} chunks cannot be found`;
+  const inDoubt = segmentPages.flatMap((pages, segment) =>
+    Array.from({ length: pages / PAGES_PER_CHUNK }, (_, i) => segment * CHUNKS_PER_SEGMENT + i))
+    .filter((number) => !chunks.has(number));
+  return { contents: { ...slots[0], chunks }, lost: [lost], inDoubt };
 }
 
 /** Newest first, one at least. */

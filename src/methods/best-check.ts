@@ -14,15 +14,13 @@ import {
   GRANULE,
 } from '../layout.ts';
 import type { Arena, Finding } from '../types.ts';
-import { tellWork } from '../work.ts';
+import { tellWork, TOLD_GRANULES } from '../work.ts';
 import { binOf } from './best-bins.ts';
 import { isCached } from './best-caches.ts';
 import { isBoundary, isLive, lastSizeWord, sizeAt, sizeWord } from './best-map.ts';
 import { COVER_SHIFT } from './best-space.ts';
 import { blockAt, isOwn } from './best-walk.ts';
 
-/** Granules between two words on how far it is. */
-const BETWEEN_TOLD = 2 ** 16;
 const { top: TOP, end: END, map: MAP, cover: COVER, caches: CACHES } = BEST;
 const { summary: SUMMARY, binMap: BIN_MAP, bins: BINS, hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
@@ -110,7 +108,7 @@ function checkChain(check: Check, seen: Seen): boolean {
   while (at < top) {
     if (at >= due) {
       tellWork('checking blocks', at * GRANULE, top * GRANULE);
-      due = at + BETWEEN_TOLD;
+      due = at + TOLD_GRANULES;
     }
     const n = blockAt(words, s, at);
     if (n === 0) {

@@ -12,7 +12,7 @@ import {
   GRANULE,
 } from '../layout.ts';
 import type { Arena } from '../types.ts';
-import { tellWork } from '../work.ts';
+import { tellWork, TOLD_GRANULES } from '../work.ts';
 import { clearBins, insertFree, release, split, unlinkFree } from './best-bins.ts';
 import { mergeCaches } from './best-caches.ts';
 import {
@@ -35,8 +35,6 @@ import {
 } from './best-space.ts';
 import { walkBest } from './best-walk.ts';
 
-/** Granules between two words on how far it is. */
-const BETWEEN_TOLD = 2 ** 16;
 const { top: TOP, map: MAP, cover: COVER, rest: REST, caches: CACHES } = BEST;
 const { hidden: HIDDEN } = BEST;
 const SMALL = BEST_SMALL;
@@ -81,7 +79,7 @@ function eachBusy(
   while (at >= 0 || next < own.length) {
     if (free >= due) {
       tellWork('finding blocks', free * GRANULE, end * GRANULE);
-      due = free + BETWEEN_TOLD;
+      due = free + TOLD_GRANULES;
     }
     const ownAt = own[next] ?? cover;
     const mine = at < 0 || ownAt <= at;

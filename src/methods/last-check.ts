@@ -2,13 +2,11 @@
 import { GRANULE, LAST, LAST_BLOCK, LAST_MAGIC, LAST_MAP_GRANULES, LAST_SLAB_SHIFT }
   from '../layout.ts';
 import type { Arena, Blocks } from '../types.ts';
-import { tellWork } from '../work.ts';
+import { tellWork, TOLD_GRANULES } from '../work.ts';
 import { firstOf, startAbove, startAboveNewest } from './last-starts.ts';
 
 const { magic: MAGIC, newest: NEWEST, end: END, directory: DIRECTORY } = LAST;
 const { size: SIZE, previous: PREVIOUS, next: NEXT, hidden: HIDDEN, sizeShift: SHIFT } = LAST_BLOCK;
-/** Granules between two words on how far it is. */
-const BETWEEN_TOLD = 2 ** 16;
 /** Findings about blocks after which the rest is not looked at. */
 const MOST = 100;
 
@@ -75,7 +73,7 @@ function checkBlocks(arena: Arena, s: number, maps: readonly Span[], report: Rep
     }
     if (p >= due) {
       tellWork('checking blocks', p * GRANULE, newest * GRANULE);
-      due = p + BETWEEN_TOLD;
+      due = p + TOLD_GRANULES;
     }
     checkBlock(arena, p, top, complain);
     checkLinks(words, below, p, complain);

@@ -1,13 +1,11 @@
 /** Invariants of `pool`, named in pool.ts. Reads only, bounded by the length of the arena. */
 import { GRANULE, POOL, POOL_HIDDEN, POOL_MAGIC } from '../layout.ts';
 import type { Finding } from '../types.ts';
-import { tellWork } from '../work.ts';
+import { tellWork, TOLD_GRANULES } from '../work.ts';
 import { GranuleSet } from './granule-set.ts';
 import { eachBlock, firstOf, hiddenOf, isLive } from './pool-places.ts';
 import { bitCount, mapCount } from './pool-rebuild.ts';
 
-/** Granules between two words on how far it is. */
-const BETWEEN_TOLD = 2 ** 16;
 /** Findings at most. */
 const LIMIT = 100;
 
@@ -71,7 +69,7 @@ function checkPlaces(words: Int32Array, s: number, found: Found): GranuleSet | n
   const { at, maps, hidden } = eachBlock(words, s, top, (granule) => {
     if (granule >= due) {
       tellWork('checking blocks', granule * GRANULE, top * GRANULE);
-      due = granule + BETWEEN_TOLD;
+      due = granule + TOLD_GRANULES;
     }
     if (isLive(words, s, granule)) live += 1;
     else free.add(granule);

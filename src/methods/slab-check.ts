@@ -5,7 +5,7 @@
 import { GRANULE, SLAB, SLAB_CLASSES, SLAB_GROUP, SLAB_HEAD, SLAB_HIDDEN, SLAB_MAGIC, SLAB_TABLE }
   from '../layout.ts';
 import type { Blocks, Finding } from '../types.ts';
-import { tellWork } from '../work.ts';
+import { tellWork, TOLD_GRANULES } from '../work.ts';
 import { GranuleSet } from './granule-set.ts';
 import {
   chunksOf,
@@ -26,8 +26,6 @@ import {
 } from './slab-pages.ts';
 import { isRemains, isTableBlock, strayBit } from './slab-rebuild.ts';
 
-/** Granules between two words on how far it is. */
-const BETWEEN_TOLD = 2 ** 16;
 const LIMIT = 100;
 
 interface Check {
@@ -111,7 +109,7 @@ function checkPages(check: Check): number {
     all ||= page + PAGE_GRANULES;
     if (page < due) {
       tellWork('checking pages of blocks', (all - page) * GRANULE, all * GRANULE);
-      due = page - BETWEEN_TOLD;
+      due = page - TOLD_GRANULES;
     }
     if (!isSoundKind(kind)) found('S3', page, `no page is of kind ${kind}`);
     else if (large.sizeOf(page) !== PAGE_BYTES) found('S3', page, 'no block of best is this page');

@@ -28,12 +28,10 @@ import { Marks } from './collector/marks.ts';
 import { addressAt, type Views } from './memory.ts';
 import { loadText } from './text.ts';
 import { checkTree } from './tree/tree-check.ts';
-import { isWorkHeard, tellWork } from '../work.ts';
+import { isWorkHeard, tellWork, TOLD_BLOCKS } from '../work.ts';
 
 /** More are not told one by one. */
 const MOST_FINDINGS = 1000;
-/** Objects between two words on how far it is. */
-const BETWEEN_TOLD = 1000;
 const MOST_SIGNPOSTS = 1000;
 const WORD_BYTES = 4;
 const ANY_DEMAND = demandOf({ name: 'any' });
@@ -82,7 +80,7 @@ class HeapCheck {
       this.#guarded(ref, () => this.#lookInto(ref as number));
       if (this.#count < due) continue;
       tellWork('checking objects', this.#count, all, 'count');
-      due = this.#count + BETWEEN_TOLD;
+      due = this.#count + TOLD_BLOCKS;
     }
   }
 

@@ -2,15 +2,15 @@
  * A compressed region file is mended unpacked: chunks that are what their digests say are taken
  * out, what is lost is zeros, and what was put in order is packed again as the file was.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { compressed } from '../disciplines/compressed.ts';
 import { type CodecName, codecOf } from '../disciplines/compressed-codec.ts';
-import { type Contents, type Disk, isCompressed, salvageContents }
+import { type Contents, type Disk, isCompressed, readOnlyDisk, salvageContents }
   from '../disciplines/compressed-contents.ts';
 import { isZero, readChunk } from '../disciplines/compressed-file.ts';
 import { storedCapacity } from '../disciplines/stored-capacity.ts';
 import { RegionError } from '../errors.ts';
-import { readWhole, writeWhole } from '../files.ts';
+import { writeWhole } from '../files.ts';
 import { CHUNK, PAGE, SLOT_BYTES } from '../layout.ts';
 import type { Discipline } from '../types.ts';
 import { tellWork } from '../work.ts';
@@ -21,19 +21,20 @@ const PAGES_PER_CHUNK = CHUNK / PAGE;
 const MOST_NAMED = 20;
 
 export function isPacked(fd: number, path: string): boolean {
-  return isCompressed(diskOf(fd, path));
+  return isCompressed(readOnlyDisk(fd, path));
 }
 
 /** Mends what is in `fd` into the new file `made`. ERR_CORRUPT, ERR_VERSION, ERR_NO_SPACE. */
 export function mendPacked(fd: number, path: string, made: string, name: string): RepairedRegion {
-  const disk = diskOf(fd, path);
-  const { contents, lost: missing } = salvageContents(disk);
+  const disk = readOnlyDisk(fd, path);
+  const { contents, lost: missing, inDoubt } = salvageContents(disk);
   const plain = `${made}.plain`;
   const lost = new Set<number>();
   try {
+    rmSync(plain, { force: true });
     const region = mendCopy(plain, { name, kind: null, known: null, copyTo: (to) => {
       unpack(disk, contents, to, lost);
-      return [...lost].flatMap(pagesOf);
+      return [...lost, ...inDoubt].flatMap(pagesOf);
     } });
     const losses = [...missing, ...lossesIn(lost)];
     const state = losses.length > 0 ? 'partly' : region.state;
@@ -118,12 +119,4 @@ function lossesIn(lost: ReadonlySet<number>): string[] {
     .map((number) => `its chunk ${number} was damaged: ${CHUNK} bytes are zeros`);
   return lost.size <= MOST_NAMED ? named
     : [...named, `and so were ${lost.size - MOST_NAMED} others`];
-}
-
-function diskOf(fd: number, path: string): Disk {
-  const refuse = () => {
-    throw new RegionError('ERR_IO', `${path} is only read`);
-  };
-  return { path, size: () => fstatSync(fd).size, write: refuse, truncate: refuse, sync: refuse,
-    read: (bytes, at) => readWhole(fd, bytes, at) };
 }

@@ -6,11 +6,8 @@ import { PAGE } from '../layout.ts';
 import { blockNamesIn } from '../objects/inside.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { namesAsOf, pointNamed } from './history.ts';
-import { isWorkHeard, tellWork } from '../work.ts';
+import { isWorkHeard, tellWork, TOLD_BLOCKS } from '../work.ts';
 import { type View, viewOf } from './view.ts';
-
-/** Blocks between two words on how far it is. */
-const BETWEEN_TOLD = 1000;
 
 const CLOCK = { now: () => performance.now() };
 
@@ -136,7 +133,7 @@ function* busyBlocks(view: View | null): Generator<Block, undefined> {
   const all = isWorkHeard() ? view?.region.stat().extent ?? 0 : 0;
   let count = 0;
   for (const { address, size, busy } of view?.region.blocks() ?? []) {
-    if (count++ % BETWEEN_TOLD === 0) tellWork('comparing blocks', address, all);
+    if (count++ % TOLD_BLOCKS === 0) tellWork('comparing blocks', address, all);
     if (busy) yield { address, size };
   }
   return undefined;

@@ -9,11 +9,8 @@ import type { CheckpointRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { entryNamed, handleOf } from './entries.ts';
 import { namesAsOf, restorable } from './history.ts';
-import { isWorkHeard, tellWork } from '../work.ts';
+import { isWorkHeard, tellWork, TOLD_BLOCKS } from '../work.ts';
 import { type View, viewOf } from './view.ts';
-
-/** Addresses between two words on how far it is. */
-const BETWEEN_TOLD = 1000;
 
 /** A block, live or free, as of one checkpoint. */
 export interface Block {
@@ -98,7 +95,7 @@ function walk(regions: readonly (Region | null)[], visitor: LifeVisitor): void {
   const all = isWorkHeard() ? regions.at(-1)?.stat() : undefined;
   const count = (all?.busyBlocks ?? 0) + (all?.freeBlocks ?? 0);
   for (let done = 0; ; done++) {
-    if (done % BETWEEN_TOLD === 0) tellWork('looking at blocks', done, count, 'count');
+    if (done % TOLD_BLOCKS === 0) tellWork('looking at blocks', done, count, 'count');
     let address = Infinity;
     for (const head of heads) if (head !== null && head.address < address) address = head.address;
     if (address === Infinity) return;

@@ -10,11 +10,8 @@ import type { Region } from '../../types.ts';
 import { refOf } from '../../objects/handles.ts';
 import { isHandle } from '../../objects/core.ts';
 import type { Subject, Target } from '../target.ts';
-import { tellWork } from '../../work.ts';
+import { tellWork, TOLD_BLOCKS } from '../../work.ts';
 import { MOST_TYPES, type Part, piecesFor } from './pieces.ts';
-
-/** Blocks between two words on how far it is. */
-const BETWEEN_TOLD = 1000;
 
 /** Blocks of one size class, age or lifetime. */
 export interface Bin {
@@ -101,7 +98,7 @@ function eachBlock(
   const { busyBlocks, freeBlocks } = region.stat();
   let done = 0;
   for (const block of region.blocks()) {
-    if (done++ % BETWEEN_TOLD === 0) {
+    if (done++ % TOLD_BLOCKS === 0) {
       tellWork('looking at blocks', done, busyBlocks + freeBlocks, 'count');
     }
     visitor.now(block, 0);

@@ -19,7 +19,7 @@ import { collectAll } from './collect.ts';
 import { type Core, tagOf } from '../core.ts';
 import type { Marks } from './marks.ts';
 import { assertHashes } from '../hash/rehash.ts';
-import { tellWork } from '../../work.ts';
+import { tellWork, TOLD_GRANULES } from '../../work.ts';
 
 export interface Compacted {
   /** Moves of blocks; a block may move more than once. */
@@ -32,8 +32,6 @@ export interface Compacted {
   readonly ms: number;
 }
 
-/** Granules between two words on how far it is. */
-const BETWEEN_TOLD = 2 ** 16;
 /** Most passes, and how many of them may shrink nothing before it is enough. */
 const MOST_PASSES = 16;
 const MOST_IDLE = 4;
@@ -87,7 +85,7 @@ function movePass(core: Core, head: number, marks: Marks): number {
   marks.eachDown((ref) => {
     if (ref >>> 0 < due) {
       places.tell(ref);
-      due = (ref >>> 0) - BETWEEN_TOLD;
+      due = (ref >>> 0) - TOLD_GRANULES;
     }
     if (ref === head || pinned.has(ref)) return false;
     const bytes = core.memory.held(ref);

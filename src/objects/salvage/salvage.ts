@@ -23,7 +23,7 @@ import { checkList } from '../list/list-check.ts';
 import { addressAt, type Views } from '../memory.ts';
 import type { PersistentList, PersistentMap } from '../persistent.ts';
 import { checkTree } from '../tree/tree-check.ts';
-import { isWorkHeard, tellWork } from '../../work.ts';
+import { isWorkHeard, tellWork, TOLD_BLOCKS } from '../../work.ts';
 import { rebuild } from './entries.ts';
 import { emptySlot, isKey, isStructural, targetOf } from './slots.ts';
 
@@ -45,8 +45,6 @@ export interface Salvaged {
 }
 
 const MOST_LOSSES = 1000;
-/** Objects between two words on how far it is. */
-const BETWEEN_TOLD = 1000;
 const WORD_BYTES = 4;
 const HEADERS: ReadonlySet<number> = new Set([ROLE.object, ROLE.list, ROLE.hash, ROLE.tree]);
 const LOST_AND_FOUND = 'lost+found';
@@ -140,7 +138,7 @@ class Salvage {
     let count = 0;
     for (let ref = this.#stack.pop(); ref !== undefined; ref = this.#stack.pop()) {
       count += 1;
-      if (count % BETWEEN_TOLD === 1) tellWork('mending objects', count, all, 'count');
+      if (count % TOLD_BLOCKS === 1) tellWork('mending objects', count, all, 'count');
       const type = typeAt(this.#core, this.#core.memory.tag(ref) >>> ROLE_SHIFT);
       if (type !== null) this.#mend(ref, type);
     }
