@@ -1,7 +1,6 @@
 /** Text in regions: UTF-8 that comes back as it went in, so no lone surrogates and no NUL. */
 import { RegionError } from '../errors.ts';
 
-const encoder = new TextEncoder();
 // ignoreBOM keeps a leading U+FEFF, which belongs to the text.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -13,7 +12,8 @@ export function encodeText(text: unknown, what: string): Uint8Array {
   if (LONE_SURROGATE.test(text)) {
     throw bad(`${what} holds half a surrogate pair, which is no UTF-8; give whole characters`);
   }
-  return encoder.encode(text);
+  // From Node's pool: beside windows of GiB, V8 collects garbage for each buffer of its own.
+  return Buffer.from(text);
 }
 
 /** Bytes in front of a text in its block: its length, u32. */
