@@ -65,7 +65,8 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     const { extent, capacity, busyBytes } = stat;
     expect(capacity).toBe(2 ** 30);
     expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, rings: [], regions: [
-      { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes, roots: 2 }] });
+      { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes,
+        estimated: false, roots: 2 }] });
     expect(await jsonHere(['inspect', path]))
       .toMatchObject({ regions: [{ name, id, discipline: 'compressed', ...stat, roots }] });
     expect(await jsonHere(['blocks', path])).toMatchObject({ region: name, blocks });

@@ -64,7 +64,8 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     expect(stat.capacity).toBe(state === 'closed' ? 2 ** 30 : 2 ** 32);
     const { extent, capacity, busyBytes } = stat;
     expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, rings: [], regions: [
-      { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes, roots: 2 }] });
+      { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes,
+        estimated: false, roots: 2 }] });
     expect(await jsonHere(['inspect', path])).toMatchObject({ type: 'region', path, store: null,
       recovery: null, last: null, regions: [{ name, id, ...stat, roots }] });
     expect(await jsonHere(['blocks', path]))

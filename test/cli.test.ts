@@ -52,7 +52,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
       const region = store.region(name);
       const { extent, capacity, busyBytes } = region.stat();
       const roots = [...region.roots].length;
-      return { name, id, kind, method, extent, capacity, busyBytes, roots };
+      return { name, id, kind, method, extent, capacity, busyBytes, estimated: false, roots };
     }));
     expect(expected.map(({ name, roots }) => [name, roots])).toEqual([['alpha', 2], [HOSTILE, 2]]);
     expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected,

@@ -1,13 +1,14 @@
 /** What `inspect` shows of a heap of objects: how much there is of each type, its named values. */
-import type { ObjectHeap } from '../objects/heap.ts';
-import type { HeapCount } from '../objects/heap-stat.ts';
-import { type Column, humanSize, type Paint, printable, table } from './table.ts';
+import type { HeapCount, HeapStat } from '../objects/heap-stat.ts';
+import { countText, ESTIMATED, sizeText } from './counting.ts';
+import { type Column, type Paint, printable, table } from './table.ts';
+import type { Subject } from './target.ts';
 
 export interface HeapView {
-  /**
-   * Structs and kinds of collections, then what has no type of its own; null = not counted.
-   */
-  readonly types: readonly TypeLine[] | null;
+  /** Structs and kinds of collections, then what has no type of its own. */
+  readonly types: readonly TypeLine[];
+  /** `types` are from a sample; rare ones may be missing. */
+  readonly estimated: boolean;
   readonly root: readonly NamedValue[];
 }
 
@@ -24,10 +25,10 @@ interface NamedValue {
   readonly type: string;
 }
 
-const TYPE_COLUMNS: readonly Column<TypeLine>[] = [
+const typeColumns = (isEstimate: boolean): readonly Column<TypeLine>[] => [
   { title: 'TYPE', text: (line) => printable(line.name) },
-  { title: 'COUNT', text: (line) => String(line.count), right: true },
-  { title: 'BYTES', text: (line) => humanSize(line.bytes), right: true },
+  { title: 'COUNT', text: (line) => countText(line.count, isEstimate), right: true },
+  { title: 'BYTES', text: (line) => sizeText(line.bytes, isEstimate), right: true },
 ];
 const ROOT_COLUMNS: readonly Column<NamedValue>[] = [
   { title: 'NAMED VALUE', text: (line) => printable(line.name) },
@@ -36,15 +37,16 @@ const ROOT_COLUMNS: readonly Column<NamedValue>[] = [
 /** Named values that the text form shows. */
 const SHOWN = 20;
 
-/** `isCounted` false = without what every block has to be looked at for. */
-export function heapViewOf(heap: ObjectHeap | null, isCounted: boolean): HeapView | null {
+/** `isEstimate` = types are counted in a sample of the blocks. */
+export function heapViewOf(subject: Subject, isEstimate: boolean): HeapView | null {
+  const heap = subject.heap();
   if (heap === null) return null;
   const root = [...heap.root].map(([name, value]) => ({ name, type: heap.typeOf(value) }));
-  return { types: isCounted ? typesOf(heap) : null, root };
+  const stat = isEstimate ? subject.estimateHeap() : heap.stat();
+  return { types: typesIn(stat), estimated: isEstimate, root };
 }
 
-function typesOf(heap: ObjectHeap): TypeLine[] {
-  const { types, texts, bytes, bigints, moments } = heap.stat();
+function typesIn({ types, texts, bytes, bigints, moments }: HeapStat): TypeLine[] {
   const others = Object.entries({ texts, bytes, bigints, dates: moments });
   const lines = [...types, ...others].map(([name, { count, bytes: size }]: [string, HeapCount]) =>
     ({ name, count, bytes: size }));
@@ -52,12 +54,12 @@ function typesOf(heap: ObjectHeap): TypeLine[] {
 }
 
 export function* heapText(
-  name: string, { types, root }: HeapView, head: Paint,
+  name: string, { types, estimated, root }: HeapView, head: Paint,
 ): Generator<string> {
   yield '';
   yield head(`heap ${printable(name)}`);
-  if (types !== null) yield* table(TYPE_COLUMNS, types, head);
-  else yield `too many blocks to count by type on the way: inspect it by name`;
+  yield* table(typeColumns(estimated), types, head);
+  if (estimated) yield `${ESTIMATED}; rare types may be missing`;
   if (root.length === 0) return;
   yield '';
   yield* table(ROOT_COLUMNS, root.slice(0, SHOWN), head);

@@ -6,8 +6,8 @@
  *   recovery: { replayedCheckpoints, replayedBytes, discarded, crash, ms } | null, last: a
  *   checkpoint as `checkpoints` prints it | null, regions: [{ name, id, kind, method, discipline,
  *   segments, extent, capacity, busyBlocks, busyBytes, largestBusy, freeBlocks, freeBytes,
- *   largestFree, fragmentation, roots: [{ name, address }],
- *   heap: { types: [{ name, count, bytes }] | null, root: [{ name, type }] } | null,
+ *   largestFree, fragmentation, estimated, roots: [{ name, address }],
+ *   heap: { types: [{ name, count, bytes }], estimated, root: [{ name, type }] } | null,
  *   fits: [{ size, count }] | null }],
  *   rings: as `ls` prints them }
  *
@@ -17,14 +17,16 @@
  * With --html instead: { type, path, html, bytes, regions: how many }.
  *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1. `fits`
- * says how many blocks of each size what is free has room for; of regions that are named only,
- * since it looks at every block. So `types` is null of a heap with more than a million blocks that
- * is not named.
+ * says how many blocks of each size what is free has room for; of regions that are named only.
+ *
+ * `estimated` = from a sample, of large regions and heaps without --exact: then only busyBlocks and
+ * busyBytes are known of blocks, the rest of them is null, as are `fits`.
  */
 import type { Command } from 'commander';
 import type { Recovery } from '../store/recover.ts';
 import type { StoreStat } from '../store/api.ts';
-import type { Checkpoint, RegionStat } from '../types.ts';
+import type { Checkpoint } from '../types.ts';
+import { Counting, countText, ESTIMATED, exactOption, type Figures, sizeText } from './counting.ts';
 import { type ObjectView, objectText, objectViewOf } from './inspect-object.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import { type Fit, fitsIn, fitsText } from './fits.ts';
@@ -36,6 +38,7 @@ import { type Common, type Console, document, onTarget, verb } from './verb.ts';
 
 interface Options extends Common {
   readonly html?: string;
+  readonly exact?: true;
 }
 
 interface Root {
@@ -43,7 +46,7 @@ interface Root {
   readonly address: number;
 }
 
-interface Row extends RegionStat {
+interface Row extends Figures {
   readonly name: string;
   readonly id: string;
   readonly kind: string;
@@ -62,12 +65,13 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'SEGMENTS', text: (row) => String(row.segments), right: true },
   { title: 'EXTENT', text: (row) => humanSize(row.extent), right: true },
   { title: 'CAPACITY', text: (row) => humanSize(row.capacity), right: true },
-  { title: 'BUSY', text: (row) => String(row.busyBlocks), right: true },
-  { title: 'BUSY BYTES', text: (row) => humanSize(row.busyBytes), right: true },
-  { title: 'FREE', text: (row) => String(row.freeBlocks), right: true },
-  { title: 'FREE BYTES', text: (row) => humanSize(row.freeBytes), right: true },
-  { title: 'LARGEST FREE', text: (row) => humanSize(row.largestFree), right: true },
-  { title: 'FRAGMENTED', text: (row) => percent(row.fragmentation), right: true },
+  { title: 'BUSY', text: (row) => countText(row.busyBlocks, row.estimated), right: true },
+  { title: 'BUSY BYTES', text: (row) => sizeText(row.busyBytes, row.estimated), right: true },
+  { title: 'FREE', text: (row) => countText(row.freeBlocks, row.estimated), right: true },
+  { title: 'FREE BYTES', text: (row) => sizeText(row.freeBytes, row.estimated), right: true },
+  { title: 'LARGEST FREE', text: (row) => sizeText(row.largestFree, row.estimated), right: true },
+  { title: 'FRAGMENTED', text: ({ fragmentation: part }) => Number.isNaN(part) ? '-'
+    : percent(part), right: true },
 ];
 
 interface RootLine extends Root {
@@ -80,8 +84,6 @@ const ROOT_COLUMNS: readonly Column<RootLine>[] = [
   { title: 'ADDRESS', text: (line) => String(line.address), right: true },
 ];
 
-/** Live blocks of a heap up to which its types are counted where nobody names it. */
-const COUNTED = 1_000_000;
 /** Roots of a region that the text form shows. */
 const ROOTS_SHOWN = 20;
 
@@ -91,20 +93,23 @@ export function inspect(program: Command, console: Console): void {
     details: 'Show what a store is made of: its checkpoints, images that wait, what opening it ' +
       'has to recover; then blocks, bytes, fragmentation and roots of every region, or of those ' +
       'named, with how many blocks of each size still fit; or a value of a heap, found by ' +
-      'names, indexes and fields. Nothing is changed: what a writer would replay is only shown.',
+      'names, indexes and fields. Of large regions figures are estimates, marked ≈, so that it ' +
+      'answers at once. Nothing is changed: what a writer would replay is only shown.',
     examples: ['inspect data', 'inspect data words --json | jq .regions[0].busyBytes',
       'inspect data app users.3.name', 'inspect data --html data.html'],
   })
     .argument('[region...]', 'regions and rings to show, default all; or a heap and the path of ' +
       'a value in it (a dot in a name as `\\.`)')
     .option('--html <file>', 'write all of it, with maps and charts, as one HTML file')
+    .addOption(exactOption())
     .action(async (dir: string, names: string[], options: Options) => {
       const writeReport = options.html === undefined ? null
         : (await import('./report/report.ts')).writeReport;
       return onTarget(console, dir, options, { mode: 'read' }, (target) => {
         if (writeReport !== null) {
           return writeReport(target, names, options.html as string, {
-            facts: () => storeFacts(target), rowOf: (subject) => rowOf(subject, true) });
+            facts: () => storeFacts(target),
+            rowOf: (subject) => rowOf(subject, true, new Counting(true)) });
         }
         const object = objectIn(target, names);
         if (object !== null) {
@@ -117,10 +122,11 @@ export function inspect(program: Command, console: Console): void {
         const rings = ringsOf(target.store, names);
         const others = names.filter((name) => !rings.some((ring) => ring.name === name));
         const isRingsOnly = names.length > 0 && others.length === 0;
+        const counting = new Counting(options.exact === true);
         const total = isRingsOnly ? 0 : target.count(others);
         for (const subject of isRingsOnly ? [] : target.subjects(others)) {
           console.progress.step('region', rows.length, total);
-          rows.push(rowOf(subject, others.length > 0));
+          rows.push(rowOf(subject, others.length > 0, counting));
         }
         const { head, alarm } = console.output;
         return {
@@ -146,15 +152,17 @@ function objectIn(target: Target, [name = '', path = '', ...more]: readonly stri
   return heap === null ? null : objectViewOf(name, heap, path);
 }
 
-function rowOf({ name, kind, discipline, region, heap }: Subject, isNamed: boolean): Row {
+function rowOf(subject: Subject, isNamed: boolean, counting: Counting): Row {
+  const { name, kind, discipline, region } = subject;
   const { id, method } = region;
-  const stat = region.stat();
-  const { freeBytes, largestFree } = stat;
+  const figures = counting.figuresOf(subject);
+  const { freeBytes, largestFree } = figures;
   const fragmentation = freeBytes === 0 ? 0 : 1 - largestFree / freeBytes;
   const roots = [...region.roots].map(([root, address]) => ({ name: root, address }));
-  const isCounted = isNamed || stat.busyBlocks <= COUNTED;
-  return { name, id, kind, method, discipline, ...stat, fragmentation, roots,
-    heap: heapViewOf(heap(), isCounted), fits: isNamed ? fitsIn(region) : null };
+  const isDetailed = (isNamed || kind === 'heap') && counting.hasTimeFor(figures);
+  return { name, id, kind, method, discipline, ...figures, fragmentation, roots,
+    heap: heapViewOf(subject, !isDetailed),
+    fits: isNamed && isDetailed ? fitsIn(region) : null };
 }
 
 function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {
@@ -182,6 +190,7 @@ function* textOf(
   if (rows.length === 0 && store?.regions().length !== 0) return;
   yield '';
   yield* table(COLUMNS, rows, head);
+  if (rows.some(({ estimated }) => estimated)) yield ESTIMATED;
   const lines = rows.flatMap((row) =>
     row.roots.slice(0, ROOTS_SHOWN).map((root) => ({ region: row.name, ...root })));
   if (lines.length > 0) {

@@ -1,13 +1,16 @@
 /**
  * `regionstore ls DIR`: which regions and rings there are, and how full they are.
  *
- * JSON: { type, path, regions: [{ name, id, kind, method, extent, capacity, busyBytes, roots }],
- *   rings: [{ name, id, size, first, last, newest }] }
+ * JSON: { type, path, regions: [{ name, id, kind, method, extent, capacity, busyBytes, estimated,
+ *   roots }], rings: [{ name, id, size, first, last, newest }] }
+ *
+ * `estimated` = busyBytes is from a sample: of large regions, without --exact.
  *
  * CSV: a line of names, then one for each region: name, id, kind, method and every figure of its
- * stat(), bytes and counts.
+ * stat(), bytes and counts; all are exact.
  */
 import type { Command } from 'commander';
+import { Counting, ESTIMATED, exactOption, sizeText } from './counting.ts';
 import { ringsOf, ringText } from './ring-view.ts';
 import type { RegionStat } from '../types.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
@@ -21,11 +24,13 @@ interface Row {
   readonly extent: number;
   readonly capacity: number;
   readonly busyBytes: number;
+  readonly estimated: boolean;
   readonly roots: number;
 }
 
 interface Options extends Common {
   readonly csv?: true;
+  readonly exact?: true;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
@@ -34,7 +39,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'METHOD', text: (row) => row.method },
   { title: 'EXTENT', text: (row) => humanSize(row.extent), right: true },
   { title: 'CAPACITY', text: (row) => humanSize(row.capacity), right: true },
-  { title: 'LIVE', text: (row) => humanSize(row.busyBytes), right: true },
+  { title: 'LIVE', text: (row) => sizeText(row.busyBytes, row.estimated), right: true },
   { title: 'ROOTS', text: (row) => String(row.roots), right: true },
 ];
 
@@ -45,20 +50,24 @@ export function ls(program: Command, console: Console): void {
       'bytes in live blocks, number of roots; and its rings: size, records, the newest one.',
     examples: ['ls data', "ls data --json | jq -r '.regions[].name'", 'ls data --csv > stat.csv'],
   })
-    .option('--csv', 'print the figures of every region as CSV')
+    .option('--csv', 'print the figures of every region as CSV, all of them exact')
+    .addOption(exactOption())
     .action((dir: string, options: Options) => onTarget(console, dir, options, { mode: 'read' },
       (target) => {
         const regions: Row[] = [];
+        const counting = new Counting((options.exact ?? options.csv) === true);
         const stats: RegionStat[] = [];
         const total = target.count();
-        for (const { name, kind, region } of target.subjects()) {
+        for (const subject of target.subjects()) {
           console.progress.step('region', regions.length, total);
-          const stat = region.stat();
-          const { extent, capacity, busyBytes } = stat;
+          const stat = counting.figuresOf(subject);
+          const { extent, capacity, busyBytes, estimated } = stat;
           stats.push(stat);
+          const { name, kind, region } = subject;
           const { id, method } = region;
           const roots = [...region.roots].length;
-          regions.push({ name, id, kind, method, extent, capacity, busyBytes, roots });
+          regions.push({ name, id, kind, method, extent, capacity, busyBytes, estimated,
+            roots });
         }
         const rings = ringsOf(target.store);
         return {
@@ -70,6 +79,7 @@ export function ls(program: Command, console: Console): void {
             }
             const { head } = console.output;
             if (regions.length > 0 || rings.length === 0) yield* table(COLUMNS, regions, head);
+            if (regions.some(({ estimated }) => estimated)) yield ESTIMATED;
             if (regions.length > 0 && rings.length > 0) yield '';
             yield* ringText(rings, head);
           },

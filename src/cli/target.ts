@@ -4,8 +4,9 @@
  */
 import { assert, RegionError } from '../errors.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
+import type { HeapStat } from '../objects/heap-stat.ts';
 import type { Store } from '../store/api.ts';
-import type { Finding, Region } from '../types.ts';
+import type { Finding, Region, RegionStat } from '../types.ts';
 import { someOf } from './table.ts';
 
 export interface Access {
@@ -25,6 +26,10 @@ export interface Subject {
   readonly region: Region;
   /** The heap of objects in it, or null. */
   heap(): ObjectHeap | null;
+  /** `region.stat()` from a sample, NaN where that does not tell. */
+  estimate(): RegionStat;
+  /** `heap().stat()` from a sample. */
+  estimateHeap(): HeapStat;
   /** Broken invariants of the region and of the heap in it. */
   check(): Finding[];
 }

@@ -1,6 +1,8 @@
 /** What is in a heap, counted block by block. */
 import { OBJECT, ROLE, ROLE_MASK, ROLE_SHIFT, SEGMENT_SHIFT } from '../layout-objects.ts';
 import { spaceOf } from '../region/calls.ts';
+import { type Sampler, sampleOf } from '../region/sample.ts';
+import type { Region } from '../types.ts';
 import type { Core, Type } from './core.ts';
 import { refAt } from './memory.ts';
 
@@ -42,8 +44,8 @@ const NAMES: Readonly<Record<number, 'texts' | 'bytes' | 'bigints' | 'moments'>>
   [ROLE.bigint]: 'bigints', [ROLE.moment]: 'moments',
 };
 
-/** `types` = all of the heap's. */
-export function statOfHeap(core: Core, types: Iterable<Type>): HeapStat {
+/** `types` = all of the heap's; `isEstimate` = from a sample of its blocks, whatever its size. */
+export function statOfHeap(core: Core, types: Iterable<Type>, isEstimate = false): HeapStat {
   const { memory, handles } = core;
   memory.settle();
   const named = new Map<string, Sum>();
@@ -53,22 +55,24 @@ export function statOfHeap(core: Core, types: Iterable<Type>): HeapStat {
     named.set(text, byId[id]);
   }
   const sums = { texts: none(), bytes: none(), bigints: none(), moments: none(), blocks: none() };
-  for (const [segment, { blocks }] of (spaceOf(memory.region)?.parts ?? []).entries()) {
-    const { i32 } = memory.views(segment << SEGMENT_SHIFT);
-    blocks.walk((granule, bytes, busy) => {
-      if (!busy) return false;
-      add(sums.blocks, bytes, 1);
-      const tag = i32[memory.word(granule) + OBJECT.tag];
-      const role = tag & ROLE_MASK;
-      const name = NAMES[role];
-      if (name !== undefined) add(sums[name], bytes, 1);
-      const isHeader = HEADERS.has(role);
-      const sum = isHeader || PARTS.has(role) ? byId[tag >>> ROLE_SHIFT] : undefined;
-      if (sum !== undefined) add(sum, bytes, Number(isHeader));
-      return false;
-    });
+  const count: Sampler = ({ index }, granule, bytes, weight) => {
+    const { i32 } = memory.views(index << SEGMENT_SHIFT);
+    add(sums.blocks, bytes, weight);
+    const tag = i32[memory.word(granule) + OBJECT.tag];
+    const role = tag & ROLE_MASK;
+    const name = NAMES[role];
+    if (name !== undefined) add(sums[name], bytes, weight);
+    const isHeader = HEADERS.has(role);
+    const sum = isHeader || PARTS.has(role) ? byId[tag >>> ROLE_SHIFT] : undefined;
+    if (sum !== undefined) add(sum, bytes, weight, isHeader);
+  };
+  if (isEstimate) sampleOf(memory.region, count);
+  else countAll(memory.region, count);
+  for (const sum of [...named.values(), ...Object.values(sums)]) {
+    sum.count = Math.round(sum.count);
+    sum.bytes = Math.round(sum.bytes);
   }
-  for (const [text, { count }] of named) if (count === 0) named.delete(text);
+  for (const [text, { count: n }] of named) if (n === 0) named.delete(text);
   return { types: named, ...sums, handles: countOf(handles) };
 }
 
@@ -88,13 +92,22 @@ export function blockNamer(core: Core, types: Iterable<Type>): (address: number)
   };
 }
 
+function countAll(region: Region, count: Sampler): void {
+  for (const part of spaceOf(region)?.parts ?? []) {
+    part.blocks.walk((granule, bytes, busy) => {
+      if (busy) count(part, granule, bytes, 1);
+      return false;
+    });
+  }
+}
+
 function none(): Sum {
   return { count: 0, bytes: 0 };
 }
 
-function add(sum: Sum, bytes: number, count: number): void {
-  sum.count += count;
-  sum.bytes += bytes;
+function add(sum: Sum, bytes: number, weight: number, isCounted = true): void {
+  if (isCounted) sum.count += weight;
+  sum.bytes += bytes * weight;
 }
 
 function countOf(all: Iterable<unknown>): number {

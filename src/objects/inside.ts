@@ -2,7 +2,7 @@
 import type { Region } from '../types.ts';
 import { type Dominators, dominatorsOf } from './dominators.ts';
 import { heapIn, type HeapTies, insideOf, newCore } from './heap.ts';
-import { blockNamer } from './heap-stat.ts';
+import { blockNamer, type HeapStat, statOfHeap } from './heap-stat.ts';
 import { mendHead } from './salvage/head.ts';
 import { salvage, type Salvaged } from './salvage/salvage.ts';
 
@@ -10,6 +10,12 @@ import { salvage, type Salvaged } from './salvage/salvage.ts';
 export function blockNamesIn(region: Region, ties: HeapTies): (address: number) => string {
   const { core, table } = insideOf(region, ties);
   return blockNamer(core, table);
+}
+
+/** `heap.stat()` from a sample of its blocks. */
+export function estimateHeapIn(region: Region, ties: HeapTies): HeapStat {
+  const { core, table } = insideOf(region, ties);
+  return statOfHeap(core, table, true);
 }
 
 /** What keeps what alive in the heap of a region; null = it has more than `most` objects. */
