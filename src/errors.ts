@@ -43,3 +43,9 @@ export class RegionError extends Error {
 export function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`regionstore: internal error: ${what}`);
 }
+
+/** Is it a file, or what is in it, that cannot be used, while everything else can? */
+export function isDamage(error: unknown): error is RegionError {
+  return error instanceof RegionError
+    && ['ERR_CORRUPT', 'ERR_MISMATCH', 'ERR_VERSION'].includes(error.code);
+}

@@ -66,7 +66,7 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     expect(capacity).toBe(2 ** 30);
     expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, rings: [], regions: [
       { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes,
-        estimated: false, roots: 2 }] });
+        estimated: false, roots: 2 }], damaged: [] });
     expect(await jsonHere(['inspect', path]))
       .toMatchObject({ regions: [{ name, id, discipline: 'compressed', ...stat, roots }] });
     expect(await jsonHere(['blocks', path])).toMatchObject({ region: name, blocks });

@@ -157,6 +157,23 @@ describe('what cannot be opened', () => {
   });
 });
 
+/** Of a store with one damaged region, `alpha`, the rest is shown all the same. */
+async function expectOthers(dir: string, line: RegExp, code: string): Promise<void> {
+  for (const name of ['ls', 'inspect']) {
+    const ran = await cliHere([name, dir]);
+    expect([name, ran.status, ran.stderr]).toEqual([name, 1, '']);
+    expect(ran.stdout).toMatch(line);
+    type Shown = { regions: { name: string }[]; damaged: { name: string; code: string }[] };
+    const { regions, damaged } = await jsonHere<Shown>([name, dir], 1);
+    expect(regions.map((region) => region.name)).toEqual([expect.stringMatching(/^beta/)]);
+    expect(damaged).toMatchObject([{ name: 'alpha', code }]);
+  }
+  for (const looks of [[], ['--quick']]) {
+    const { findings } = await jsonHere<{ findings: object[] }>(['check', dir, ...looks], 1);
+    expect(findings).toMatchObject([{ id: 'S2', region: 'alpha' }]);
+  }
+}
+
 describe('damage', () => {
   test('a catalog that is none', async () => {
     const dir = copyOf('bad-catalog');
@@ -179,22 +196,30 @@ describe('damage', () => {
     const file = join(dir, 'regions', alpha.file);
     overwrite(file, HEADER.regionId, Buffer.from('damaged'));
     const before = readFileSync(file);
-    for (const name of ['ls', 'inspect', 'check', 'compact']) {
-      await expectFailure([name, dir], 3, 'ERR_CORRUPT', new RegExp(alpha.file));
+    await expectOthers(dir, /^alpha: .*checksum of the header/m, 'ERR_CORRUPT');
+    for (const args of [['compact', dir], ['inspect', dir, 'alpha'], ['blocks', dir, 'alpha']]) {
+      await expectFailure(args, 3, 'ERR_CORRUPT', new RegExp(alpha.file));
     }
     expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test('a region without its file', async () => {
+    const dir = copyOf('lost-file');
+    rmSync(join(dir, 'regions', alpha.file));
+    await expectOthers(dir, /^alpha: .*lost its file/m, 'ERR_CORRUPT');
+    await expectFailure(['compact', dir], 3, 'ERR_CORRUPT', /lost its file/);
   });
 
   test('a region of a newer version', async () => {
     const dir = copyOf('newer');
     overwrite(join(dir, 'regions', alpha.file), HEADER.version, Buffer.from([99]));
-    await expectFailure(['ls', dir], 3, 'ERR_VERSION', /newer regionstore/);
+    await expectOthers(dir, /^alpha: .*newer regionstore/m, 'ERR_VERSION');
   });
 
   test('a region that was cut off', async () => {
     const dir = copyOf('cut');
     truncateSync(join(dir, 'regions', alpha.file), 3 * PAGE);
-    await expectFailure(['ls', dir], 3, 'ERR_CORRUPT', /truncated/);
+    await expectOthers(dir, /^alpha: .*truncated/m, 'ERR_CORRUPT');
   });
 
   test('a byte of a block: a finding with its place, exit 1', async () => {

@@ -65,7 +65,7 @@ describe.each([['closed', closed], ['killed', killed]])('a %s region', (state, p
     const { extent, capacity, busyBytes } = stat;
     expect(await jsonHere(['ls', path])).toEqual({ type: 'region', path, rings: [], regions: [
       { name, id, kind: 'region', method: 'best', extent, capacity, busyBytes,
-        estimated: false, roots: 2 }] });
+        estimated: false, roots: 2 }], damaged: [] });
     expect(await jsonHere(['inspect', path])).toMatchObject({ type: 'region', path, store: null,
       recovery: null, last: null, regions: [{ name, id, ...stat, roots }] });
     expect(await jsonHere(['blocks', path]))

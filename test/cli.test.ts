@@ -56,7 +56,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
     }));
     expect(expected.map(({ name, roots }) => [name, roots])).toEqual([['alpha', 2], [HOSTILE, 2]]);
     expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: expected,
-      rings: [] });
+      rings: [], damaged: [] });
   });
 
   test('ls as a table', () => {
@@ -282,7 +282,7 @@ test('an empty store', async () => {
   const dir = join(scratch, 'empty');
   openStore(dir).abandon();
   expect(await jsonHere(['ls', dir])).toEqual({ type: 'store', path: dir, regions: [],
-    rings: [] });
+    rings: [], damaged: [] });
   expect(await jsonHere(['inspect', dir])).toMatchObject({ last: null, regions: [] });
   expect(await cliHere(['inspect', dir])).toMatchObject({ status: 0, stderr: '' });
   expect(await jsonHere(['checkpoint', dir, '--dry-run']))

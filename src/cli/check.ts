@@ -87,7 +87,10 @@ async function asFound(dir: string, refusal: RegionError): Promise<Target> {
 function findingsOf(target: Target, names: readonly string[], looks: Looks): Row[] {
   const rings = ringsOf(target.store, names).map(({ name }) => name);
   const others = names.filter((name) => !rings.includes(name));
-  const subjects = names.length > 0 && others.length === 0 ? [] : [...target.subjects(others)];
+  // Those of a store that cannot be opened are findings of its check.
+  const onDamage = target.store === null ? undefined : () => {};
+  const subjects = names.length > 0 && others.length === 0 ? []
+    : [...target.subjects(others, onDamage)];
   if (target.store !== null) {
     const isWanted = ({ region }: Row) => names.length === 0 || names.includes(region ?? '');
     return storeFindings(target.store, looks).filter(isWanted);

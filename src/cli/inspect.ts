@@ -9,7 +9,7 @@
  *   largestFree, fragmentation, estimated, roots: [{ name, address }],
  *   heap: { types: [{ name, count, bytes }], estimated, root: [{ name, type }] } | null,
  *   fits: [{ size, count }] | null }],
- *   rings: as `ls` prints them }
+ *   rings: as `ls` prints them, damaged: likewise }
  *
  * With a heap and a path instead: { type, path, object: { region, path, type, size, value } }, or
  *   `parts: [{ name, type, value }]` instead of `value`: the first hundred.
@@ -31,10 +31,11 @@ import { type ObjectView, objectText, objectViewOf } from './inspect-object.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import { type Fit, fitsIn, fitsText } from './fits.ts';
 import { ringsOf, ringText } from './ring-view.ts';
-import type { Subject, Target } from './target.ts';
+import { type Damage, damageText, enduring, type OnDamage, type Subject, type Target }
+  from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
   from './table.ts';
-import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+import { type Common, type Console, document, EXIT, onTarget, type Report, verb } from './verb.ts';
 
 interface Options extends Common {
   readonly html?: string;
@@ -118,27 +119,41 @@ export function inspect(program: Command, console: Console): void {
             text: () => objectText(object, console.output.head),
           };
         }
-        const rows: Row[] = [];
-        const rings = ringsOf(target.store, names);
-        const others = names.filter((name) => !rings.some((ring) => ring.name === name));
-        const isRingsOnly = names.length > 0 && others.length === 0;
-        const counting = new Counting(options.exact === true);
-        const total = isRingsOnly ? 0 : target.count(others);
-        for (const subject of isRingsOnly ? [] : target.subjects(others)) {
-          console.progress.step('region', rows.length, total);
-          rows.push(rowOf(subject, others.length > 0, counting));
-        }
-        const { head, alarm } = console.output;
-        return {
-          json: () => document({ ...documentOf(target, rows), rings }),
-          *text() {
-            yield* textOf(target, rows, head, alarm);
-            if (rings.length > 0) yield '';
-            yield* ringText(rings, head);
-          },
-        };
+        return overview(console, target, names, options.exact === true);
       });
     });
+}
+
+function overview(
+  { progress, output }: Console, target: Target, names: readonly string[], isExact: boolean,
+): Report {
+  const rings = ringsOf(target.store, names);
+  const others = names.filter((name) => !rings.some((ring) => ring.name === name));
+  const isNamed = others.length > 0;
+  const isRingsOnly = names.length > 0 && !isNamed;
+  const total = isRingsOnly ? 0 : target.count(others);
+  const counting = new Counting(isExact);
+  const rows: Row[] = [];
+  const damaged: Damage[] = [];
+  // What is asked for by name is shown or refused.
+  const onDamage: OnDamage | undefined = isNamed ? undefined : (damage) => damaged.push(damage);
+  for (const subject of isRingsOnly ? [] : target.subjects(others, onDamage)) {
+    progress.step('region', rows.length, total);
+    const row = enduring(subject.name, onDamage, () => rowOf(subject, isNamed, counting));
+    if (row !== null) rows.push(row);
+  }
+  const { head, alarm } = output;
+  return {
+    exit: damaged.length > 0 ? EXIT.findings : EXIT.fine,
+    json: () => document({ ...documentOf(target, rows), rings, damaged }),
+    *text() {
+      yield* textOf(target, rows, head, alarm);
+      if (rings.length > 0) yield '';
+      yield* ringText(rings, head);
+      if (damaged.length > 0) yield '';
+      yield* damageText(damaged, alarm);
+    },
+  };
 }
 
 /** Where a heap and a path in it are named, and no region is called like that. */
@@ -217,7 +232,7 @@ function factsOf(
     ['images', humanSize(stat.imageBytes)],
     ['history', `${humanSize(stat.historyBytes)} to go back to earlier checkpoints`],
     ['recovery', recoveryText(recovery)],
-    ['integrity', 'the catalog and every header were verified; check looks at the rest'],
+    ['integrity', 'the catalog and the headers shown were verified; check looks at the rest'],
     ['mapper', `${stat.mapper}, sync ${stat.sync}`],
   ];
 }

@@ -2,7 +2,8 @@
  * `regionstore ls DIR`: which regions and rings there are, and how full they are.
  *
  * JSON: { type, path, regions: [{ name, id, kind, method, extent, capacity, busyBytes, estimated,
- *   roots }], rings: [{ name, id, size, first, last, newest }] }
+ *   roots }], rings: [{ name, id, size, first, last, newest }],
+ *   damaged: [{ name, code, message }] }, of regions that cannot be opened: exit code 1
  *
  * `estimated` = busyBytes is from a sample: of large regions, without --exact.
  *
@@ -14,7 +15,8 @@ import { Counting, ESTIMATED, exactOption, sizeText } from './counting.ts';
 import { ringsOf, ringText } from './ring-view.ts';
 import type { RegionStat } from '../types.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
-import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+import { type Damage, damageText, enduring, type OnDamage } from './target.ts';
+import { type Common, type Console, document, EXIT, onTarget, verb } from './verb.ts';
 
 interface Row {
   readonly name: string;
@@ -57,31 +59,35 @@ export function ls(program: Command, console: Console): void {
         const regions: Row[] = [];
         const counting = new Counting((options.exact ?? options.csv) === true);
         const stats: RegionStat[] = [];
+        const damaged: Damage[] = [];
+        const onDamage: OnDamage = (damage) => damaged.push(damage);
         const total = target.count();
-        for (const subject of target.subjects()) {
+        for (const subject of target.subjects([], onDamage)) {
           console.progress.step('region', regions.length, total);
-          const stat = counting.figuresOf(subject);
-          const { extent, capacity, busyBytes, estimated } = stat;
-          stats.push(stat);
-          const { name, kind, region } = subject;
-          const { id, method } = region;
-          const roots = [...region.roots].length;
-          regions.push({ name, id, kind, method, extent, capacity, busyBytes, estimated,
-            roots });
+          enduring(subject.name, onDamage, () => {
+            const { name, kind, region: { id, method, roots } } = subject;
+            const stat = counting.figuresOf(subject);
+            const { extent, capacity, busyBytes, estimated } = stat;
+            regions.push({ name, id, kind, method, extent, capacity, busyBytes, estimated,
+              roots: [...roots].length });
+            stats.push(stat);
+          });
         }
         const rings = ringsOf(target.store);
         return {
-          json: () => document({ type: target.type, path: target.path, regions, rings }),
+          exit: damaged.length > 0 ? EXIT.findings : EXIT.fine,
+          json: () => document({ type: target.type, path: target.path, regions, rings, damaged }),
           *text() {
             if (options.csv) {
               yield* csvOf(regions, stats);
               return;
             }
-            const { head } = console.output;
+            const { head, alarm } = console.output;
             if (regions.length > 0 || rings.length === 0) yield* table(COLUMNS, regions, head);
             if (regions.some(({ estimated }) => estimated)) yield ESTIMATED;
             if (regions.length > 0 && rings.length > 0) yield '';
             yield* ringText(rings, head);
+            yield* damageText(damaged, alarm);
           },
         };
       }));

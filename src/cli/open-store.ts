@@ -3,7 +3,7 @@ import { RegionError } from '../errors.ts';
 import type { Store } from '../store/api.ts';
 import { openStore, regionIn } from '../store/store.ts';
 import { subjectOf } from './subject.ts';
-import { type Access, known, type Target } from './target.ts';
+import { type Access, enduring, known, type Target } from './target.ts';
 
 /** `regionId` names the only region that is asked for; null = all. */
 export function openInStore(path: string, regionId: string | null, access: Access): Target {
@@ -29,10 +29,11 @@ function storeTarget(store: Store, own: string | null): Target {
     path: store.dir,
     store,
     count: (names = []) => chosen(names).length,
-    *subjects(names = []) {
+    *subjects(names = [], onDamage) {
       const kinds = new Map(regions.map(({ name, kind }) => [name, kind]));
       for (const name of chosen(names)) {
-        yield subjectOf(name, kinds.get(name) ?? 'region', 'store', regionIn(store, name));
+        const region = enduring(name, onDamage, () => regionIn(store, name));
+        if (region !== null) yield subjectOf(name, kinds.get(name) ?? 'region', 'store', region);
       }
     },
     close(isDone) {

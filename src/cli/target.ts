@@ -2,12 +2,12 @@
  * What DIR names, opened: a store or a region by itself, both as regions one by one. How they are
  * opened is in files of their own, each loaded when it is needed.
  */
-import { assert, RegionError } from '../errors.ts';
+import { assert, isDamage, RegionError } from '../errors.ts';
 import type { ObjectHeap } from '../objects/heap.ts';
 import type { HeapStat } from '../objects/heap-stat.ts';
 import type { Store } from '../store/api.ts';
 import type { Finding, Region, RegionStat } from '../types.ts';
-import { someOf } from './table.ts';
+import { type Paint, printable, someOf } from './table.ts';
 
 export interface Access {
   readonly mode: 'read' | 'write';
@@ -34,6 +34,31 @@ export interface Subject {
   check(): Finding[];
 }
 
+/** A region that cannot be opened or looked at. */
+export interface Damage {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export type OnDamage = (damage: Damage) => void;
+
+/** Does `work`; damage of the region goes to `onDamage`, everything else is thrown. */
+export function enduring<T>(name: string, onDamage: OnDamage | undefined, work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (onDamage === undefined || !isDamage(error)) throw error;
+    onDamage({ name, code: error.code, message: error.message });
+    return null;
+  }
+}
+
+/** Lines about damaged regions, for people. */
+export function* damageText(damaged: readonly Damage[], alarm: Paint): Generator<string> {
+  for (const { name, message } of damaged) yield alarm(`${printable(name)}: ${printable(message)}`);
+}
+
 /** What DIR names, opened. */
 export interface Target {
   readonly type: 'store' | 'region';
@@ -43,8 +68,11 @@ export interface Target {
   readonly store: Store | null;
   /** How many regions `subjects()` yields. */
   count(names?: readonly string[]): number;
-  /** All regions, or those named, opened one by one. ERR_NOT_FOUND before the first. */
-  subjects(names?: readonly string[]): Iterable<Subject>;
+  /**
+   * All regions, or those named, opened one by one. ERR_NOT_FOUND before the first. What is wrong
+   * with regions that cannot be opened is told to `onDamage`, or thrown.
+   */
+  subjects(names?: readonly string[], onDamage?: OnDamage): Iterable<Subject>;
   /** `isDone` false = the verb failed: nothing it changed is kept. */
   close(isDone: boolean): void;
 }

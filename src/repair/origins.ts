@@ -76,8 +76,16 @@ function ofStore(
 ): Origin {
   const store = openStore(dir, { create: false, readOnly: true, unsafeFileSystem: true });
   const core = coreOf(store);
-  const sources = [...core.current.values()].map((entry) => sourceIn(core, entry));
-  return { sources, damage, lost, store: isItself ? store : null, close: () => store.close() };
+  try {
+    const sources = [...core.current.values()].map((entry) => {
+      if (entry.kind !== 'ring' && entry.file === null) openRegionFile(core, entry);
+      return sourceIn(core, entry);
+    });
+    return { sources, damage, lost, store: isItself ? store : null, close: () => store.close() };
+  } catch (error) {
+    store.abandon();
+    throw error;
+  }
 }
 
 function sourceIn(core: StoreCore, entry: Entry): Source {

@@ -19,6 +19,7 @@ export interface RegionInfo {
   readonly method: string;
   /** Bytes. */
   readonly capacity: number;
+  /** Bytes; 0 where its file is damaged or lost, which asking for the region tells. */
   readonly extent: number;
   /** Created since the last checkpoint. */
   readonly born: boolean;

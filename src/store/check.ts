@@ -9,6 +9,7 @@
  *   and those of each ring (G…).
  */
 import { join } from 'node:path';
+import { isDamage } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import { checkBufferIn } from '../buffers/buffer.ts';
 import { checkHeapIn } from '../objects/heap.ts';
@@ -47,26 +48,30 @@ export function checkStore(
     findings.push({ id: 'S4', address: 0, detail: `regions/${name} is not part of the store` });
   }
   for (const entry of core.current.values()) {
-    if (entry.kind !== 'ring' && !blocks) continue;
-    const found = opened(() => entry.kind === 'ring' ? ringOf(core, entry).check()
-      : findingsIn(regionOf(entry), entry.kind));
+    const found = entry.kind === 'ring' ? opened(() => ringOf(core, entry).check())
+      : opened(() => findingsOf(core, entry, { pages, blocks }, regionOf));
     for (const finding of found) findings.push({ ...finding, region: entry.name });
   }
-  for (const entry of core.current.values()) {
-    if (entry.kind === 'ring') continue;
-    const { name } = entry;
-    const file = entry.file ?? openRegionFile(core, entry);
-    const report = (id: string, address: number, detail: string) =>
-      findings.push({ id, address, detail, region: name });
-    try {
-      file.verify(isAlone);
-    } catch (error) {
-      report('S2', 0, (error as Error).message);
-    }
-    if (!pages) continue;
-    for (const page of file.mismatches()) {
-      report('S3', page * PAGE, `page ${page} of ${file.path} does not match its checksum`);
-    }
+  return findings;
+}
+
+/** Of a region, all but a ring. */
+function findingsOf(
+  core: StoreCore, entry: Entry, { pages, blocks }: Required<CheckOptions>,
+  regionOf: (entry: Entry) => Region,
+): Finding[] {
+  const file = entry.file ?? openRegionFile(core, entry);
+  const findings = blocks ? [...opened(() => findingsIn(regionOf(entry), entry.kind))] : [];
+  const report = (id: string, address: number, detail: string) =>
+    findings.push({ id, address, detail });
+  try {
+    file.verify(core.pin === null);
+  } catch (error) {
+    report('S2', 0, (error as Error).message);
+  }
+  if (!pages) return findings;
+  for (const page of file.mismatches()) {
+    report('S3', page * PAGE, `page ${page} of ${file.path} does not match its checksum`);
   }
   return findings;
 }
@@ -76,9 +81,8 @@ function opened(check: () => readonly Finding[]): readonly Finding[] {
   try {
     return check();
   } catch (error) {
-    const { code } = error as { code?: string };
-    if (code !== 'ERR_CORRUPT' && code !== 'ERR_MISMATCH') throw error;
-    return [{ id: 'S2', address: 0, detail: (error as Error).message }];
+    if (!isDamage(error)) throw error;
+    return [{ id: 'S2', address: 0, detail: error.message }];
   }
 }
 

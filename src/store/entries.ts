@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { RegionError } from '../errors.ts';
+import { isDamage, RegionError } from '../errors.ts';
 import { ID_BYTES, METHOD_START, NAME_BYTES, PAGE, STATE } from '../layout.ts';
 import { encodeState, type Identity, writeHeader } from '../region/header.ts';
 import { attachRegion, formatRegion, type RegionHandle } from '../region/region.ts';
@@ -44,10 +44,16 @@ export function handleOf(core: StoreCore, entry: Entry, on: RegionEvents = {}): 
   return entry.handle;
 }
 
+/** 0 where its file is damaged or lost: then the other regions are there all the same. */
 export function extentOf(core: StoreCore, entry: Entry): number {
   if (entry.kind === 'ring') return entry.capacity;
-  const file = entry.file ?? openRegionFile(core, entry);
-  return file.livePages().reduce((n, count) => n + count * PAGE, 0);
+  try {
+    const file = entry.file ?? openRegionFile(core, entry);
+    return file.livePages().reduce((n, count) => n + count * PAGE, 0);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return 0;
+  }
 }
 
 /** What is to be in a new region. */

@@ -89,7 +89,7 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
   const pin = options.readOnly ? pinStore(path) : null;
   if (pin === null) return openWith(path, options, shim, pin, clock);
   try {
-    return withoutRaces(() => openWith(path, options, shim, pin, clock));
+    return withoutRaces((isLast) => openWith(path, options, shim, pin, clock, isLast));
   } catch (error) {
     pin.release();
     // A disk without room for the copy of a catalog: made elsewhere, and writers are kept out.
@@ -102,7 +102,7 @@ export function openCore(dir: string, given: StoreOptions, clock: () => number):
 /** One try. `pin` null = a writer, or a reader that locks writers out. */
 function openWith(
   path: string, options: CoreOptions & Required<StoreOptions>, shim: Shim | null, pin: Pin | null,
-  clock: () => number,
+  clock: () => number, isLast = true,
 ): OpenedStore {
   const lock = pin === null ? takeLock(path, options.readOnly, shim) : lookAtStore(path);
   let catalog: Catalog | null = null;
@@ -118,7 +118,7 @@ function openWith(
     if (!options.readOnly) syncDirectories(path, catalog.newest === 0);
     core = new StoreCore({ dir: path, catalog, lock, mapper, images, options, copy, pin });
     const recovery = recover(core, clock);
-    if (pin !== null) holdFiles(core, pin);
+    if (pin !== null) holdFiles(core, pin, isLast);
     const mapped = mapper.name === 'shim' ? shim : null;
     if (!options.readOnly) core.counters = Counters.open(path, core.id, core.sequence, mapped);
     return { core, recovery };

@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RegionError } from '../errors.ts';
+import { isDamage, type RegionError } from '../errors.ts';
 import { Catalog } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { stale } from './entries.ts';
@@ -44,28 +44,39 @@ export function copyLive(original: string, pin: Pin): ReadingCopy {
   return { path, remove: () => {} };
 }
 
-/** Runs `look` until no writer was in its way. */
-export function withoutRaces<T>(look: () => T): T {
+/** Runs `look` until no writer was in its way; it is told when it is the last time. */
+export function withoutRaces<T>(look: (isLast: boolean) => T): T {
   for (let tries = 1; ; tries++) {
     try {
-      return look();
+      return look(tries === TRIES);
     } catch (error) {
-      const { code } = error as RegionError;
-      const isRace = code === 'ERR_CORRUPT' || code === 'ERR_MISMATCH';
-      if (!isRace || tries === TRIES) throw error;
+      if (!isRace(error) || tries === TRIES) throw error;
     }
   }
 }
 
-/** Opens the file of every region, and says in the pin which they are. */
-export function holdFiles(core: StoreCore, pin: Pin): void {
+/** May a writer have been in the way? */
+function isRace(error: unknown): boolean {
+  const { code } = error as RegionError;
+  return code === 'ERR_CORRUPT' || code === 'ERR_MISMATCH';
+}
+
+/**
+ * Opens the file of every region, and says in the pin which they are. `isLast` = damaged ones are
+ * left out, and refused when they are asked for: no writer is in the way, they are damaged.
+ */
+export function holdFiles(core: StoreCore, pin: Pin, isLast: boolean): void {
   pin.set(core.sequence, null);
   const files: Record<string, string> = {};
   for (const entry of core.current.values()) {
     if (entry.kind === 'ring') continue;
-    const file = entry.file ?? openRegionFile(core, entry);
-    file.sums.hold();
-    files[entry.id] = file.inode;
+    try {
+      const file = entry.file ?? openRegionFile(core, entry);
+      file.sums.hold();
+      files[entry.id] = file.inode;
+    } catch (error) {
+      if (!isDamage(error) || (isRace(error) && !isLast)) throw error;
+    }
   }
   pin.set(core.sequence, files);
 }
@@ -76,14 +87,14 @@ export function refresh(core: StoreCore): boolean {
   if (pin === null) return false;
   const next = Pin.make(core.dir, 0);
   try {
-    const isNewer = withoutRaces(() => {
+    const isNewer = withoutRaces((isLast) => {
       if (core.catalog !== catalog) core.catalog.close();
       const newest = openCopy(core, next);
       if (newest.newest === sequence) {
         newest.close();
         return false;
       }
-      moveOn(core, newest, next);
+      moveOn(core, newest, next, isLast);
       return true;
     });
     if (isNewer) {
@@ -105,7 +116,7 @@ function openCopy(core: StoreCore, pin: Pin): Catalog {
   return Catalog.open(path, core.options.sync, core.mapper.crc, null);
 }
 
-function moveOn(core: StoreCore, catalog: Catalog, next: Pin): void {
+function moveOn(core: StoreCore, catalog: Catalog, next: Pin, isLast: boolean): void {
   core.catalog = catalog;
   core.images.close(null);
   core.images = new ImageFiles(join(core.dir, 'images'), livePlaces({ catalog }), false);
@@ -115,7 +126,7 @@ function moveOn(core: StoreCore, catalog: Catalog, next: Pin): void {
   core.chain = chainTo(core.sequence, catalog.history.undo());
   follow(core);
   replayPending(core);
-  holdFiles(core, next);
+  holdFiles(core, next, isLast);
   core.pin = next;
   for (const { file, handle } of core.current.values()) {
     file?.show();

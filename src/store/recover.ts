@@ -13,7 +13,7 @@ import { decodeState, headerError, readHeader } from '../region/header.ts';
 import type { Crash } from '../types.ts';
 import type { RegionRow } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
-import { crashOf, namesIn, openRegular, readBootId, readWhole } from '../files.ts';
+import { crashOf, namesIn, openIfThere, openRegular, readBootId, readWhole } from '../files.ts';
 import { chainTo, horizonOf } from './history.ts';
 import { decodeRecord, type Record, type RegionChange } from './record.ts';
 import type { RegionFile } from './region-file.ts';
@@ -166,12 +166,16 @@ function frontOf(fd: number) {
 function admit(core: StoreCore, row: RegionRow): void {
   const entry = entryOf(row);
   const path = row.kind === 'ring' ? core.ringPath(row.id) : core.regionPath(row.id);
-  if (!existsSync(path)) {
-    throw new RegionError('ERR_CORRUPT',
-      `${row.kind} '${row.name}' has lost its file ${path}; restore the store from a ` +
-        'backup, or mend it with `regionstore repair`');
-  }
+  // Who only looks is refused when the region is asked for.
+  const isNeeded = row.kind === 'ring' || !core.options.readOnly;
+  if (isNeeded && !existsSync(path)) throw lostFile(entry, path);
   core.current.set(row.name, entry);
+}
+
+function lostFile({ kind, name }: Entry, path: string): RegionError {
+  return new RegionError('ERR_CORRUPT',
+    `${kind} '${name}' has lost its file ${path}; restore the store from a backup, or mend it ` +
+      'with `regionstore repair`');
 }
 
 /** Verifies the file of a committed region and opens it. Images may still be pending for it. */
@@ -187,7 +191,8 @@ export function openRegionFile(core: StoreCore, entry: Entry): RegionFile {
 export function readFront(core: StoreCore, entry: Entry) {
   const path = core.regionPath(entry.id);
   const row = core.committed.get(entry.id);
-  const fd = openRegular(path, 0, core.options.readOnly);
+  const fd = openIfThere(path, core.options.readOnly);
+  if (fd === null) throw lostFile(entry, path);
   try {
     const { header, problem, state } = frontOf(fd);
     if (header === null) throw headerError(problem, path);
