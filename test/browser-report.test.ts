@@ -106,7 +106,7 @@ describe('what it says', () => {
     const file = join(folder, 'one.html');
     const one = await jsonHere(['inspect', dir, 'words', 'log', '--html', file]);
     expect(one).toEqual({ type: 'store', path: dir, html: file, regions: 1,
-      bytes: readFileSync(file).length });
+      bytes: readFileSync(file).length, damaged: [] });
     const alone = join(folder, 'alone.region');
     using region = createRegion(mmap(alone, { capacity: '1MiB' }), best);
     region.alloc(100);

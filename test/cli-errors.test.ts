@@ -168,6 +168,13 @@ async function expectOthers(dir: string, line: RegExp, code: string): Promise<vo
     expect(regions.map((region) => region.name)).toEqual([expect.stringMatching(/^beta/)]);
     expect(damaged).toMatchObject([{ name: 'alpha', code }]);
   }
+  for (const name of ['map', 'segments']) {
+    expect((await cliHere([name, dir])).stdout).toMatch(line);
+    expect(await jsonHere([name, dir], 1)).toMatchObject({ damaged: [{ name: 'alpha', code }] });
+  }
+  const html = join(dir, '..', 'report.html');
+  expect(await jsonHere(['inspect', dir, '--html', html], 1)).toMatchObject({ regions: 1 });
+  expect(readFileSync(html, 'utf8')).toContain('alpha: ');
   for (const looks of [[], ['--quick']]) {
     const { findings } = await jsonHere<{ findings: object[] }>(['check', dir, ...looks], 1);
     expect(findings).toMatchObject([{ id: 'S2', region: 'alpha' }]);

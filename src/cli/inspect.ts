@@ -14,7 +14,7 @@
  * With a heap and a path instead: { type, path, object: { region, path, type, size, value } }, or
  *   `parts: [{ name, type, value }]` instead of `value`: the first hundred.
  *
- * With --html instead: { type, path, html, bytes, regions: how many }.
+ * With --html instead: { type, path, html, bytes, regions: how many, damaged }.
  *
  * `fragmentation` is the part of free memory that is not in the largest free block, 0 … 1. `fits`
  * says how many blocks of each size what is free has room for; of regions that are named only.
@@ -31,8 +31,7 @@ import { type ObjectView, objectText, objectViewOf } from './inspect-object.ts';
 import { heapText, type HeapView, heapViewOf } from './inspect-heap.ts';
 import { type Fit, fitsIn, fitsText } from './fits.ts';
 import { ringsOf, ringText } from './ring-view.ts';
-import { type Damage, damageText, enduring, type OnDamage, type Subject, type Target }
-  from './target.ts';
+import { damageIn, damageText, enduring, type Subject, type Target } from './target.ts';
 import { type Column, counted, facts, humanSize, isoDate, type Paint, percent, printable, table }
   from './table.ts';
 import { type Common, type Console, document, EXIT, onTarget, type Report, verb } from './verb.ts';
@@ -134,12 +133,10 @@ function overview(
   const total = isRingsOnly ? 0 : target.count(others);
   const counting = new Counting(isExact);
   const rows: Row[] = [];
-  const damaged: Damage[] = [];
-  // What is asked for by name is shown or refused.
-  const onDamage: OnDamage | undefined = isNamed ? undefined : (damage) => damaged.push(damage);
-  for (const subject of isRingsOnly ? [] : target.subjects(others, onDamage)) {
+  const { found: damaged, note } = damageIn(others);
+  for (const subject of isRingsOnly ? [] : target.subjects(others, note)) {
     progress.step('region', rows.length, total);
-    const row = enduring(subject.name, onDamage, () => rowOf(subject, isNamed, counting));
+    const row = enduring(subject.name, note, () => rowOf(subject, isNamed, counting));
     if (row !== null) rows.push(row);
   }
   const { head, alarm } = output;

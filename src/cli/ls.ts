@@ -15,7 +15,7 @@ import { Counting, ESTIMATED, exactOption, sizeText } from './counting.ts';
 import { ringsOf, ringText } from './ring-view.ts';
 import type { RegionStat } from '../types.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
-import { type Damage, damageText, enduring, type OnDamage } from './target.ts';
+import { damageIn, damageText, enduring } from './target.ts';
 import { type Common, type Console, document, EXIT, onTarget, verb } from './verb.ts';
 
 interface Row {
@@ -59,12 +59,11 @@ export function ls(program: Command, console: Console): void {
         const regions: Row[] = [];
         const counting = new Counting((options.exact ?? options.csv) === true);
         const stats: RegionStat[] = [];
-        const damaged: Damage[] = [];
-        const onDamage: OnDamage = (damage) => damaged.push(damage);
+        const { found: damaged, note } = damageIn([]);
         const total = target.count();
-        for (const subject of target.subjects([], onDamage)) {
+        for (const subject of target.subjects([], note)) {
           console.progress.step('region', regions.length, total);
-          enduring(subject.name, onDamage, () => {
+          enduring(subject.name, note, () => {
             const { name, kind, region: { id, method, roots } } = subject;
             const stat = counting.figuresOf(subject);
             const { extent, capacity, busyBytes, estimated } = stat;

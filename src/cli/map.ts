@@ -2,7 +2,7 @@
  * `regionstore map DIR [REGION…]`: a picture of each region's memory, in characters or as a file.
  *
  * JSON: { type, path, regions: [{ name, method, extent, cellBytes, segments: [{ address, size,
- *   cells: [{ address, busyBytes, freeBytes, busyBlocks }] }] }] }
+ *   cells: [{ address, busyBytes, freeBytes, busyBlocks }] }] }], damaged: as of `ls` }
  */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -11,8 +11,8 @@ import { systemError } from '../files.ts';
 import { type Cell, fullnessOf, isOverhead, mapOf, type RegionMap } from './heap-map.ts';
 import { pngOf, svgOf } from './map-picture.ts';
 import { humanSize, type Paint, printable } from './table.ts';
-import type { Target } from './target.ts';
-import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+import { damageIn, damageText, type Subject } from './target.ts';
+import { type Common, type Console, document, EXIT, onTarget, verb } from './verb.ts';
 
 interface Options extends Common {
   readonly width?: number;
@@ -43,14 +43,20 @@ export function map(program: Command, console: Console): void {
       onTarget(console, dir, options, { mode: 'read' }, (target) => {
         const width = options.width ?? Math.max(16, (process.stdout.columns ?? 80) - 1);
         const most = options.output === undefined ? width * options.height : FILE_CELLS;
-        const maps = mapsOf(console, target, names, most);
+        const { found: damaged, note } = damageIn(names);
+        const maps = mapsOf(console, target.subjects(names, note), most);
         const { type, path } = target;
         if (options.output !== undefined) writePicture(options.output, maps);
+        const { head, alarm } = console.output;
         return {
-          json: () => document({ type, path, regions: maps,
+          exit: damaged.length > 0 ? EXIT.findings : EXIT.fine,
+          json: () => document({ type, path, regions: maps, damaged,
             ...(options.output === undefined ? {} : { output: resolve(options.output) }) }),
-          text: () => options.output === undefined ? drawn(maps, width, console.output.head)
-            : [`wrote ${options.output}`],
+          *text() {
+            if (options.output === undefined) yield* drawn(maps, width, head);
+            else yield `wrote ${options.output}`;
+            yield* damageText(damaged, alarm);
+          },
         };
       }));
 }
@@ -67,10 +73,10 @@ function pictureName(text: string): string {
 }
 
 function mapsOf(
-  { progress }: Console, target: Target, names: readonly string[], most: number,
+  { progress }: Console, subjects: Iterable<Subject>, most: number,
 ): RegionMap[] {
   const maps: RegionMap[] = [];
-  for (const { region } of target.subjects(names)) {
+  for (const { region } of subjects) {
     const { busyBlocks, freeBlocks } = region.stat();
     let seen = 0;
     maps.push(mapOf(region, most, () => {

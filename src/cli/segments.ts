@@ -2,12 +2,13 @@
  * `regionstore segments DIR [REGION…]`: the pieces of address space that regions are made of.
  *
  * JSON: { type, path, segments: [{ region, index, address, size, busyBlocks, busyBytes, freeBytes,
- *   largestFree }] }
+ *   largestFree }], damaged: as of `ls` }
  */
 import type { Command } from 'commander';
 import type { Region } from '../types.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
-import { type Common, type Console, document, onTarget, verb } from './verb.ts';
+import { damageIn, damageText } from './target.ts';
+import { type Common, type Console, document, EXIT, onTarget, verb } from './verb.ts';
 
 interface Row {
   readonly region: string;
@@ -43,14 +44,20 @@ export function segments(program: Command, console: Console): void {
       onTarget(console, dir, options, { mode: 'read' }, (target) => {
         const rows: Row[] = [];
         const total = target.count(names);
+        const { found: damaged, note } = damageIn(names);
         let seen = 0;
-        for (const { region } of target.subjects(names)) {
+        for (const { region } of target.subjects(names, note)) {
           console.progress.step('region', seen++, total);
           rows.push(...segmentsOf(region));
         }
+        const { head, alarm } = console.output;
         return {
-          json: () => document({ type: target.type, path: target.path, segments: rows }),
-          text: () => table(COLUMNS, rows, console.output.head),
+          exit: damaged.length > 0 ? EXIT.findings : EXIT.fine,
+          json: () => document({ type: target.type, path: target.path, segments: rows, damaged }),
+          *text() {
+            yield* table(COLUMNS, rows, head);
+            yield* damageText(damaged, alarm);
+          },
         };
       }));
 }

@@ -43,6 +43,14 @@ export interface Damage {
 
 export type OnDamage = (damage: Damage) => void;
 
+/** Damage goes to `found` where all regions are looked at; what is named is shown or refused. */
+export function damageIn(
+  names: readonly string[],
+): { readonly found: readonly Damage[]; readonly note: OnDamage | undefined } {
+  const found: Damage[] = [];
+  return { found, note: names.length > 0 ? undefined : (damage) => found.push(damage) };
+}
+
 /** Does `work`; damage of the region goes to `onDamage`, everything else is thrown. */
 export function enduring<T>(name: string, onDamage: OnDamage | undefined, work: () => T): T | null {
   try {
