@@ -33,12 +33,7 @@ export function repairFile(given: string, { to, backup }: RepairOptions): Repair
       : mendCopy(made, { name, kind: null, known: null, copyTo: (to) => copyFinished(path, to) });
     const isSound = region.state === 'sound';
     const isWanted = !isSound && !isTrial;
-    if (isWanted) {
-      putInPlace(made, place, backup);
-      // What it held is in the copy, and goes with the file that is kept.
-      const journal = `${path}.journal`;
-      if (backup !== undefined && existsSync(journal)) renameSync(journal, `${backup}.journal`);
-    }
+    if (isWanted) withoutJournal(path, backup, () => putInPlace(made, place, backup));
     const kept = isWanted && backup !== undefined ? resolve(backup) : null;
     return { isSound, damage: [], regions: isSound ? [] : [region], lost: [],
       to: isWanted ? place : null, backup: kept };
@@ -48,6 +43,26 @@ export function repairFile(given: string, { to, backup }: RepairOptions): Repair
     unlock();
     closeSync(fd);
     rmSync(made, { force: true });
+  }
+}
+
+/**
+ * What a journal holds is in the copy; it goes with the file that is kept, and goes first: whoever
+ * is killed in between leaves the damaged file without it, and not the mended one with it, which
+ * the next opening would write into it.
+ */
+function withoutJournal(path: string, backup: string | undefined, exchange: () => void): void {
+  const [journal, kept] = [`${path}.journal`, `${backup}.journal`];
+  if (backup === undefined || !existsSync(journal)) {
+    exchange();
+    return;
+  }
+  renameSync(journal, kept);
+  try {
+    exchange();
+  } catch (error) {
+    renameSync(kept, journal);
+    throw error;
   }
 }
 
