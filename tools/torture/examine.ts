@@ -73,7 +73,8 @@ function lookAt(store: Store, when: string, end: End, checks: boolean, disk?: st
 /** `end` = how the first one lets go; the second is checked too where the first closed. */
 export function examineStore(disk: string, mapper: 'shim' | 'file', end: End): string {
   const dir = join(disk, 'store');
-  const options: StoreOptions = { unsafeFileSystem: true, mapper };
+  // Going back makes checkpoints: none that is to be gone back to may be forgotten for them.
+  const options: StoreOptions = { unsafeFileSystem: true, mapper, history: 100 };
   const digest = lookAt(openStore(dir, options), 'the first opening', end, true, disk);
   const again = openStore(dir, options);
   const { recovery } = again;

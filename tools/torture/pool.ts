@@ -61,6 +61,15 @@ async function runJob(task: Task, compiled: string, workload: string | null): Pr
   }
 }
 
+/** Lives of every workload in which a mutant has to be caught. */
+const SEEDS = 5;
+
+function* livesFor(seed: number, workloads: readonly string[]): Generator<[number, string]> {
+  for (let life = 0; life < SEEDS; life++) {
+    for (const workload of workloads) yield [seed + life, workload];
+  }
+}
+
 /** A mutant is caught when one of its workloads shows a loss: here a loss is what is right. */
 async function runMutant(task: Task, options: PoolOptions, place: string): Promise<JobResult> {
   const { mutant } = task;
@@ -68,8 +77,9 @@ async function runMutant(task: Task, options: PoolOptions, place: string): Promi
   let states = 0;
   try {
     buildMutant(mutant, options.compiled, place);
-    for (const workload of mutant.workloads) {
-      const result = await runJob(task, place, workload);
+    // What a workload does is drawn: one life may do nothing that the mutant does wrong.
+    for (const [seed, workload] of livesFor(task.job.seed, mutant.workloads)) {
+      const result = await runJob({ ...task, job: { ...task.job, seed } }, place, workload);
       const { losses } = result;
       refuseBroken(mutant.name, losses[0] ?? '');
       if (losses.length > 0) return { ...result, cases: 1, losses: [], caught: losses };
