@@ -49,7 +49,8 @@ export function ls(program: Command, console: Console): void {
   verb(program, 'ls', {
     summary: 'list the regions',
     details: 'List the regions of a store: kind, method, bytes in use, bytes it may grow to, ' +
-      'bytes in live blocks, number of roots; and its rings: size, records, the newest one.',
+      'bytes in live blocks (of large regions an estimate, marked ≈), number of roots; and its ' +
+      'rings: size, records, the newest one.',
     examples: ['ls data', "ls data --json | jq -r '.regions[].name'", 'ls data --csv > stat.csv'],
   })
     .option('--csv', 'print the figures of every region as CSV, all of them exact')
