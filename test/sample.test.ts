@@ -1,5 +1,6 @@
-/** What is live in large regions is estimated from a sample of them. */
+/** Verbs that look answer at once: what is live in large regions is estimated from a sample. */
 import { describe, expect, test } from 'vitest';
+import { openInStore } from '../src/cli/open-store.ts';
 import { heap } from '../src/disciplines/heap.ts';
 import { best } from '../src/methods/best.ts';
 import { debug } from '../src/methods/debug.ts';
@@ -81,6 +82,26 @@ test('types of a heap', () => {
   expect(found.texts.count / exact.texts.count).toBeCloseTo(1, 1);
   expect(found.blocks.bytes / exact.blocks.bytes).toBeCloseTo(1, 1);
   expect(heapIn(regionIn(store, 'app'), { now: () => 0 }).stat().blocks).toEqual(exact.blocks);
+});
+
+test('who looks once maps what is there, who may move on all that may come', () => {
+  const dir = temporaryFolder();
+  const store = open(dir);
+  const address = store.region('app').alloc(1000);
+  store.checkpoint();
+  store.close();
+  for (const isOnce of [true, false]) {
+    const target = openInStore(dir, null, { mode: 'read', isOnce });
+    for (const subject of target.subjects()) {
+      const { extent, capacity } = subject.region.stat();
+      const { byteLength } = subject.region.bytes(address).buffer;
+      expect(byteLength).toBe(isOnce ? extent : capacity);
+      expect(subject.check()).toEqual([]);
+    }
+    if (isOnce) expect(() => target.store?.refresh()).toThrow(/may be refreshed/);
+    else expect(target.store?.refresh()).toBe(false);
+    target.close(true);
+  }
 });
 
 describe('the command', () => {

@@ -36,6 +36,8 @@ interface Row {
   readonly freedAt?: string;
 }
 
+const LOOK = { mode: 'read', isOnce: true } as const;
+
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'FINDING', text: (row) => row.id },
   { title: 'REGION', text: ({ region }) => (region === null ? '-' : printable(region)) },
@@ -58,7 +60,7 @@ export function check(program: Command, console: Console): void {
     .action(async (dir: string, names: string[], options: Options) => {
       const isWhole = options.quick !== true;
       const looks = { pages: options.pages && isWhole, blocks: isWhole };
-      const target = await (isWhole ? openForCheck(dir) : openTarget(dir, { mode: 'read' }));
+      const target = await (isWhole ? openForCheck(dir) : openTarget(dir, LOOK));
       await report(console, target, options, () =>
         reportOf(console, target, findingsOf(target, names, looks), looks));
     });
@@ -67,7 +69,7 @@ export function check(program: Command, console: Console): void {
 /** A region by itself that cannot be opened because it is damaged is checked as it stands. */
 async function openForCheck(dir: string): Promise<Target> {
   try {
-    return await openTarget(dir, { mode: 'read' });
+    return await openTarget(dir, LOOK);
   } catch (error) {
     if (!(error instanceof RegionError) || error.code !== 'ERR_CORRUPT') throw error;
     return asFound(dir, error);

@@ -1,7 +1,7 @@
 /** Opens a store for a verb, or a file of its regions: the store with that region. */
 import { RegionError } from '../errors.ts';
 import type { Store } from '../store/api.ts';
-import { openStore, regionIn } from '../store/store.ts';
+import { coreOf, openStore, regionIn } from '../store/store.ts';
 import { subjectOf } from './subject.ts';
 import { type Access, enduring, known, type Target } from './target.ts';
 
@@ -11,6 +11,7 @@ export function openInStore(path: string, regionId: string | null, access: Acces
   const unsafeFileSystem = isReading || access.unsafeFileSystem === true;
   const store = openStore(path, { create: false, readOnly: isReading, unsafeFileSystem });
   try {
+    coreOf(store).isFixed = isReading && access.isOnce === true;
     const own = regionId === null ? null : nameOfId(store, regionId);
     return storeTarget(store, own);
   } catch (error) {

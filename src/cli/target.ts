@@ -11,6 +11,8 @@ import { type Paint, printable, someOf } from './table.ts';
 
 export interface Access {
   readonly mode: 'read' | 'write';
+  /** Reading: once, so that nothing is ever refreshed. */
+  readonly isOnce?: boolean;
   /** Writing: use a file system whose locks and syncs are not known to hold. */
   readonly unsafeFileSystem?: boolean;
   /** What the verb wants of a store; a region by itself, which has none, is refused unopened. */

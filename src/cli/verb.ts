@@ -85,7 +85,7 @@ export async function onTarget(
   console: Console, dir: string, options: Common, access: Access,
   work: (target: Target) => Report,
 ): Promise<void> {
-  const target = await openTarget(dir, access);
+  const target = await openTarget(dir, { ...access, isOnce: true });
   await report(console, target, options, work);
 }
 

@@ -85,6 +85,11 @@ export class StoreCore {
   /** Why committed images are not in the region files yet, or null. */
   applyFailure: unknown = null;
   closed = false;
+  /**
+   * Nothing is written, and nobody moves on to a later checkpoint: windows are as large as what is
+   * there. V8 collects garbage for every window of GiB.
+   */
+  isFixed = false;
   /** What a writer says of its work to those who watch it; null = it does not. */
   counters: Counters | null = null;
   /** Transactions that are under way, one inside the other. */
@@ -165,7 +170,7 @@ export class StoreCore {
   openFile(id: string, capacity: number, segmentPages: readonly number[]): RegionFile {
     return new RegionFile({
       path: this.regionPath(id), id, capacity, segmentPages, mapper: this.mapper,
-      readOnly: this.options.readOnly,
+      readOnly: this.options.readOnly, isFixed: () => this.isFixed,
       isDurable: this.durable,
       onGrow: (bytes) => this.#beforeGrowth(bytes),
       onSync: () => this.onSync(),

@@ -2,7 +2,6 @@
  * The memory over a region's file: which bytes of each segment show the file, and pages by their
  * number from the start of the region.
  */
-import { windowBytes } from '../disciplines/capacity.ts';
 import { HEADER, MAX_SEGMENTS, PAGE, SLOT_BYTES, SLOT_PAGES } from '../layout.ts';
 import type { Pages } from './mapper.ts';
 
@@ -10,11 +9,12 @@ export class FileMemory {
   readonly pages: Pages;
   /** Bytes of each segment that show the file. */
   readonly mapped: number[] = [];
-  readonly #capacity: number;
+  readonly #windowOf: (segment: number) => number;
 
-  constructor(pages: Pages, capacity: number) {
+  /** `windowOf(i)` = bytes of the window of segment i. */
+  constructor(pages: Pages, windowOf: (segment: number) => number) {
     this.pages = pages;
-    this.#capacity = capacity;
+    this.#windowOf = windowOf;
   }
 
   /** Pages in use per segment, as the region's header says. */
@@ -27,7 +27,7 @@ export class FileMemory {
   expose(segment: number, bytes: number, fileBytes: number): void {
     const mapped = this.mapped[segment] ?? 0;
     const slot = segment * SLOT_BYTES;
-    const window = windowBytes(this.#capacity, segment);
+    const window = this.#windowOf(segment);
     const isLast = fileBytes < slot + SLOT_BYTES;
     const to = isLast ? Math.max(bytes, Math.min(window, fileBytes - slot)) : bytes;
     if (to <= mapped) return;

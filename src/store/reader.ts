@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDamage, type RegionError } from '../errors.ts';
+import { assert, isDamage, type RegionError } from '../errors.ts';
 import { Catalog } from './catalog.ts';
 import type { Entry, StoreCore } from './core.ts';
 import { stale } from './entries.ts';
@@ -84,6 +84,7 @@ export function holdFiles(core: StoreCore, pin: Pin, isLast: boolean): void {
 /** Moves on to the newest checkpoint. False = there is no newer one. */
 export function refresh(core: StoreCore): boolean {
   const { pin, catalog, sequence } = core;
+  assert(!core.isFixed, 'a store that may be refreshed');
   if (pin === null) return false;
   const next = Pin.make(core.dir, 0);
   try {

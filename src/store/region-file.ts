@@ -36,6 +36,8 @@ export interface RegionFileOptions {
   readonly segmentPages: readonly number[];
   readonly mapper: Mapper;
   readonly readOnly: boolean;
+  /** Will it stay as it is, so that windows need be no larger? Asked before memory is used. */
+  readonly isFixed: () => boolean;
   /** false = never sync. */
   readonly isDurable: boolean;
   /** Called before memory grows by so many bytes; may throw. */
@@ -77,8 +79,9 @@ export class RegionFile implements Discipline {
     this.#committed = options.segmentPages;
     this.#fd = openRegular(options.path, 0, options.readOnly);
     this.length = new FileLength(this.#fd, options.path, options.mapper, options.isDurable);
-    const pages = this.#mapper.open(this.#fd, (segment) => windowBytes(this.capacity, segment));
-    this.memory = new FileMemory(pages, this.capacity);
+    const windowOf = (segment: number) => options.isFixed()
+      ? (this.#committed[segment] ?? 0) * PAGE : windowBytes(this.capacity, segment);
+    this.memory = new FileMemory(this.#mapper.open(this.#fd, windowOf), windowOf);
     this.sums = new Sums(options.path, this.#mapper.crc);
   }
 
@@ -91,7 +94,6 @@ export class RegionFile implements Discipline {
   }
 
   // As a discipline.
-
   /** A second handle on a region that is in use sees what the first one left. */
   open(): readonly number[] {
     if (this.isUsed) return this.livePages().map((pages) => pages * PAGE);

@@ -31,8 +31,8 @@ export function viewOf(core: StoreCore, entry: Entry, name: string, sequence: nu
   const { segmentPages, images } = laidOver(core, entry, sequence);
   const { id, capacity } = entry;
   const file = new RegionFile({ path: core.regionPath(id), id, capacity, segmentPages,
-    mapper: core.mapper, readOnly: true, isDurable: false, onGrow: () => {}, onSync: () => {},
-    onRefusal: () => false });
+    mapper: core.mapper, readOnly: true, isFixed: () => true, isDurable: false,
+    onGrow: () => {}, onSync: () => {}, onRefusal: () => false });
   for (const [page, image] of images) file.overlay.set(page, image);
   if (file.inode !== entry.file?.inode) {
     file.release();
