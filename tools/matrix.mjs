@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({
@@ -25,7 +25,8 @@ const deadline = Date.now() + Number(values.minutes) * 60_000;
 function run(command, args, options = {}) {
   const timeout = Math.max(1, deadline - Date.now());
   const done = spawnSync(command, args, { encoding: 'utf8', timeout, ...options });
-  return { ok: done.status === 0, text: `${done.stdout ?? ''}${done.stderr ?? ''}` };
+  const text = stripVTControlCharacters(`${done.stdout ?? ''}${done.stderr ?? ''}`);
+  return { ok: done.status === 0, text };
 }
 
 /** Fetches a Node of this major version; returns its folder. */
