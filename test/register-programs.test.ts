@@ -51,7 +51,8 @@ describe.each<[string, () => string[], RegExp, number]>([
     expect(timeless(runNode(args, options))).toEqual(plain);
     const trace = readTrace(join(folder, 'trace'));
     expect(trace).toMatchObject({ cutOff: false, strangers: 0 });
-    expect(trace.operations).toBeGreaterThan(10);
+    // Newer versions of Node read more files without a buffer that JavaScript sees.
+    expect(trace.operations).toBeGreaterThan(3);
     expect(trace.origins.map(({ site }) => site).join('\n')).toMatch(place);
     const profile = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8'));
     expect(profile.total.peak).toBe(trace.peakBytes);
