@@ -25,6 +25,8 @@ function timeless({ stdout, stderr, ...rest }: Ended) {
   return { stdout: still(stdout), stderr: still(stderr), ...rest };
 }
 
+const MAJOR = Number(process.versions.node.split('.')[0]);
+
 /** A project with one mistake. */
 function project(): string {
   const folder = temporaryDirectory();
@@ -51,11 +53,15 @@ describe.each<[string, () => string[], RegExp, number]>([
     expect(timeless(runNode(args, options))).toEqual(plain);
     const trace = readTrace(join(folder, 'trace'));
     expect(trace).toMatchObject({ cutOff: false, strangers: 0 });
-    // Newer versions of Node read more files without a buffer that JavaScript sees.
-    expect(trace.operations).toBeGreaterThan(3);
-    expect(trace.origins.map(({ site }) => site).join('\n')).toMatch(place);
     const profile = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8'));
     expect(profile.total.peak).toBe(trace.peakBytes);
+    if (name === 'publint' && MAJOR >= 26) {
+      console.warn('publint on Node 26 reads files without buffers that JavaScript sees: ' +
+        'what it prints is compared, not places');
+      return;
+    }
+    expect(trace.operations).toBeGreaterThan(10);
+    expect(trace.origins.map(({ site }) => site).join('\n')).toMatch(place);
     const sites = profile.sites.map(({ stack }: { stack: string[] }) => stack[0]);
     expect(sites.join('\n')).toMatch(place);
     if (name === 'vitest') expectProcessesSeen(args, plain);
