@@ -168,6 +168,8 @@ async function expectOthers(dir: string, line: RegExp, code: string): Promise<vo
     expect(regions.map((region) => region.name)).toEqual([expect.stringMatching(/^beta/)]);
     expect(damaged).toMatchObject([{ name: 'alpha', code }]);
   }
+  const csv = await cliHere(['ls', dir, '--csv']);
+  expect([csv.status, csv.stdout]).toEqual([1, expect.stringMatching(/^alpha,{13}$/m)]);
   for (const name of ['map', 'segments']) {
     expect((await cliHere([name, dir])).stdout).toMatch(line);
     expect(await jsonHere([name, dir], 1)).toMatchObject({ damaged: [{ name: 'alpha', code }] });

@@ -25,10 +25,10 @@ const METHODS: readonly Method[] = [best, slab, pool, last, debug(best), profile
 function expectNear(region: Region, part: number): void {
   const { busyBlocks, busyBytes, segments, extent, capacity } = region.stat();
   const found = estimateOf(region);
-  expect(found).toMatchObject({ segments, extent, capacity });
+  expect(found).toMatchObject({ segments, extent, capacity, freeBlocks: NaN, freeBytes: NaN,
+    largestBusy: NaN, largestFree: NaN });
   expect(Math.abs(found.busyBytes - busyBytes)).toBeLessThanOrEqual(part * busyBytes);
   expect(Math.abs(found.busyBlocks - busyBlocks)).toBeLessThanOrEqual(part * busyBlocks);
-  expect(found.largestBusy + found.largestFree + found.freeBlocks + found.freeBytes).toBe(NaN);
 }
 
 describe('near what a count says', () => {
@@ -52,7 +52,7 @@ describe('near what a count says', () => {
     using region = createRegion(heap({ capacity: '64MiB' }), method);
     expect(estimateOf(region)).toMatchObject({ busyBlocks: 0, busyBytes: 0 });
     region.alloc(method === pool ? 4096 : 40 * MIB);
-    if (method !== pool) expectNear(region, 0.02);
+    expectNear(region, 0.02);
   });
 
   test('large blocks among small ones, large holes, several segments', () => {

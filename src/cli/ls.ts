@@ -8,14 +8,14 @@
  * `estimated` = busyBytes is from a sample: of large regions, without --exact.
  *
  * CSV: a line of names, then one for each region: name, id, kind, method and every figure of its
- * stat(), bytes and counts; all are exact.
+ * stat(), bytes and counts; all are exact. One that cannot be opened has only its name.
  */
 import type { Command } from 'commander';
 import { Counting, ESTIMATED, exactOption, sizeText } from './counting.ts';
 import { ringsOf, ringText } from './ring-view.ts';
 import type { RegionStat } from '../types.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
-import { damageIn, damageText, enduring } from './target.ts';
+import { type Damage, damageIn, damageText, enduring } from './target.ts';
 import { type Common, type Console, document, EXIT, onTarget, verb } from './verb.ts';
 
 interface Row {
@@ -79,7 +79,7 @@ export function ls(program: Command, console: Console): void {
           json: () => document({ type: target.type, path: target.path, regions, rings, damaged }),
           *text() {
             if (options.csv) {
-              yield* csvOf(regions, stats);
+              yield* csvOf(regions, stats, damaged);
               return;
             }
             const { head, alarm } = console.output;
@@ -97,13 +97,17 @@ const ROW_CELLS = ['name', 'id', 'kind', 'method', 'roots'] as const;
 const STAT_CELLS = ['segments', 'extent', 'capacity', 'busyBlocks', 'busyBytes', 'largestBusy',
   'freeBlocks', 'freeBytes', 'largestFree'] as const;
 
-function* csvOf(rows: readonly Row[], stats: readonly RegionStat[]): Generator<string> {
+function* csvOf(
+  rows: readonly Row[], stats: readonly RegionStat[], damaged: readonly Damage[],
+): Generator<string> {
   yield [...ROW_CELLS, ...STAT_CELLS].join(',');
   for (const [i, row] of rows.entries()) {
     const stat = stats[i] as RegionStat;
     yield [...ROW_CELLS.map((cell) => row[cell]), ...STAT_CELLS.map((cell) => stat[cell])]
       .map(cellOf).join(',');
   }
+  const nothing = ','.repeat(ROW_CELLS.length + STAT_CELLS.length - 1);
+  for (const { name } of damaged) yield `${cellOf(name)}${nothing}`;
 }
 
 /** As RFC 4180 quotes it; control characters as everywhere. */

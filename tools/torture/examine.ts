@@ -18,17 +18,19 @@ function refuseFindings(store: Store, when: string): void {
 /** Every checkpoint that says what it held is gone back to, and holds it; then all is as before. */
 function refuseLostHistory(store: Store, digest: string): void {
   const points = store.checkpoints();
-  const last = points.at(-1)?.id;
-  for (const { id, label } of points) {
-    if (label === null || !label.startsWith(HOLDS) || id === last) continue;
+  const newest = points.at(-1)?.id;
+  const held = points.filter(({ id, label }) => id !== newest && label?.startsWith(HOLDS) === true);
+  if (held.length === 0) return;
+  // Going back makes checkpoints, for which one without a label would be forgotten.
+  const last = store.checkpoint(`examined ${newest}`).id;
+  for (const { id, label } of held) {
     store.restore(id);
     refuseFindings(store, `checkpoint ${id}`);
     const found = digestOf(store);
     if (`${HOLDS}${found}` === label) continue;
     throw new Error(`checkpoint ${id} restores to ${found}, not ${label}`);
   }
-  if (store.checkpoints().at(-1)?.id === last) return;
-  store.restore(last as number);
+  store.restore(last);
   if (digestOf(store) !== digest) throw new Error(`checkpoint ${last} is not restored`);
 }
 
@@ -73,8 +75,7 @@ function lookAt(store: Store, when: string, end: End, checks: boolean, disk?: st
 /** `end` = how the first one lets go; the second is checked too where the first closed. */
 export function examineStore(disk: string, mapper: 'shim' | 'file', end: End): string {
   const dir = join(disk, 'store');
-  // Going back makes checkpoints: none that is to be gone back to may be forgotten for them.
-  const options: StoreOptions = { unsafeFileSystem: true, mapper, history: 100 };
+  const options: StoreOptions = { unsafeFileSystem: true, mapper };
   const digest = lookAt(openStore(dir, options), 'the first opening', end, true, disk);
   const again = openStore(dir, options);
   const { recovery } = again;
