@@ -1,10 +1,11 @@
 /** Readers beside a writer: each sees exactly one checkpoint, for as long as it wants. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { HEADER } from '../src/layout.ts';
 import { str, u32 } from '../src/objects/kinds.ts';
 import { struct } from '../src/objects/struct.ts';
 import type { Store } from '../src/store/api.ts';
@@ -226,6 +227,26 @@ test('a ring is read beside its writer', () => {
   expect(codeOf(() => seen.append('c'))).toBe('ERR_READ_ONLY');
   reader.close();
   store.close();
+});
+
+test('a damaged region keeps a reader from that region only, also when it moves on', () => {
+  const store = open(temporaryFolder());
+  const file = join(store.dir, 'regions', `${store.region('app').id}.region`);
+  const other = store.region('other', { capacity: '1MiB' });
+  store.checkpoint();
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0xee, HEADER.regionId, HEADER.regionId + 4));
+  const reader = look(store, 'shim');
+  expect(codeOf(() => reader.region('app'))).toBe('ERR_CORRUPT');
+  expect(reader.stat()).toMatchObject({ regions: 2 });
+  other.roots.set('later', other.alloc(10));
+  store.checkpoint();
+  expect(reader.refresh()).toBe(true);
+  expect(reader.region('other').roots.get('later')).toBeGreaterThan(0);
+  expect(reader.regions().map(({ name, extent }) => [name, extent > 0]))
+    .toEqual([['app', false], ['other', true]]);
+  reader.close();
+  store.abandon();
 });
 
 test.each(MAPPERS)('processes: killed at any time, they leave nothing that holds, %s',

@@ -72,6 +72,8 @@ export class StoreCore {
   readonly committed = new Map<string, RegionRow>();
   /** Dropped since the last checkpoint, or committed as dropped and not yet removed. */
   readonly dropped = new Map<string, Entry>();
+  /** Regions by id that a reader lacks images for, since their files were damaged: never opened. */
+  readonly refused = new Map<string, RegionError>();
   catalog: Catalog;
   last: CheckpointRow | null = null;
   /** Checkpoints that are known, oldest first; see history.ts for which are retained. */

@@ -125,6 +125,7 @@ function moveOn(core: StoreCore, catalog: Catalog, next: Pin, isLast: boolean): 
   core.last = core.points.at(-1) ?? null;
   core.sequence = core.last?.sequence ?? 0;
   core.chain = chainTo(core.sequence, catalog.history.undo());
+  core.refused.clear();
   follow(core);
   replayPending(core);
   holdFiles(core, next, isLast);

@@ -7,7 +7,7 @@ import { closeSync, existsSync, fstatSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { windowBytes } from '../disciplines/capacity.ts';
 import { readRingHeader } from '../buffers/ring-file.ts';
-import { RegionError } from '../errors.ts';
+import { isDamage, RegionError } from '../errors.ts';
 import { MAX_SEGMENTS, NAME_BYTES, PAGE, SLOT_BYTES, STATE } from '../layout.ts';
 import { decodeState, headerError, readHeader } from '../region/header.ts';
 import type { Crash } from '../types.ts';
@@ -180,6 +180,8 @@ function lostFile({ kind, name }: Entry, path: string): RegionError {
 
 /** Verifies the file of a committed region and opens it. Images may still be pending for it. */
 export function openRegionFile(core: StoreCore, entry: Entry): RegionFile {
+  const refused = core.refused.get(entry.id);
+  if (refused !== undefined) throw refused;
   const { segmentPages, sequence } = readFront(core, entry);
   const file = core.openFile(entry.id, entry.capacity, segmentPages);
   file.sequence = sequence;
@@ -256,11 +258,23 @@ function replay(core: StoreCore, record: Record): void {
       throw new RegionError('ERR_CORRUPT',
         `checkpoint ${record.sequence} changes a region that is not in the catalog`);
     }
-    const file = entry.file ?? openRegionFile(core, entry);
+    const file = fileFor(core, entry);
+    if (file === null) continue;
     refuseBeyond(file, change, record.sequence);
     const isFree = !core.options.readOnly && core.mayWrite(file, record.sequence);
     const failure = file.apply(change, record.bytes, record.sequence, isFree);
     core.applyFailure = failure ?? core.applyFailure;
+  }
+}
+
+/** null = it is damaged, and who only looks goes on without it. */
+function fileFor(core: StoreCore, entry: Entry): RegionFile | null {
+  try {
+    return entry.file ?? openRegionFile(core, entry);
+  } catch (error) {
+    if (!core.options.readOnly || !isDamage(error)) throw error;
+    core.refused.set(entry.id, error);
+    return null;
   }
 }
 
