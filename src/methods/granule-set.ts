@@ -1,10 +1,12 @@
+import { scratchWords } from '../native/scratch.ts';
+
 /** A set of granules as a map of bits: 1/128 of the memory they are of, however many they are. */
 export class GranuleSet {
   readonly #bits: Int32Array;
 
   /** Of granules below `end`. */
   constructor(end: number) {
-    this.#bits = new Int32Array((end + 31) >>> 5);
+    this.#bits = scratchWords((end + 31) >>> 5);
   }
 
   add(granule: number): void {

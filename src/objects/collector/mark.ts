@@ -15,6 +15,7 @@
  */
 import { ANY, DIRECTORY, FORWARD, GRANULE_MASK, HEAD, NO_VALUE, ROLE, ROLE_MASK, ROLE_SHIFT,
   SEGMENT_SHIFT, WORD_SHIFT } from '../../layout-objects.ts';
+import { scratchWords } from '../../native/scratch.ts';
 import { spaceOf } from '../../region/calls.ts';
 import type { Blocks } from '../../types.ts';
 import { isWorkHeard, tellWork } from '../../work.ts';
@@ -319,7 +320,7 @@ export class Marker {
 }
 
 function doubled(words: Int32Array): Int32Array<ArrayBuffer> {
-  const longer = new Int32Array(words.length * 2);
+  const longer = scratchWords(words.length * 2);
   longer.set(words);
   return longer;
 }

@@ -1,8 +1,9 @@
 /**
- * One bit a granule of a heap, over all its segments, in memory of JavaScript: looking through a
- * heap must not change its pages. A bit stands for the block that starts there.
+ * One bit a granule of a heap, over all its segments, in memory aside: looking through a heap must
+ * not change its pages. A bit stands for the block that starts there.
  */
 import { GRANULE_MASK, SEGMENT_SHIFT } from '../../layout-objects.ts';
+import { scratchWords } from '../../native/scratch.ts';
 import { spaceOf } from '../../region/calls.ts';
 import type { Region } from '../../types.ts';
 
@@ -13,7 +14,7 @@ export class Marks {
   /** Room for what the region is now. */
   constructor(region: Region) {
     for (const { arena } of spaceOf(region)?.parts ?? []) {
-      this.bits.push(new Int32Array((arena.end() + 31) >>> 5));
+      this.bits.push(scratchWords((arena.end() + 31) >>> 5));
     }
   }
 
@@ -54,7 +55,7 @@ export class Marks {
     while (this.bits.length <= segment) this.bits.push(new Int32Array(0));
     const old = this.bits[segment];
     const least = ((ref & GRANULE_MASK) >>> 5) + 1;
-    this.bits[segment] = new Int32Array(Math.max(least, old.length + (old.length >>> 3)));
+    this.bits[segment] = scratchWords(Math.max(least, old.length + (old.length >>> 3)));
     this.bits[segment].set(old);
   }
 }

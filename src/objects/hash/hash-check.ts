@@ -6,6 +6,7 @@
 import { RegionError } from '../../errors.ts';
 import { ALIVE_MASK, BUCKETS, CHUNK_SHIFT, DEAD, DIRECTORY, ENTRIES, ENTRY, HASH, HEADS_SHIFT,
   ROLE, ROLE_SHIFT, ROOM_SHIFT } from '../../layout-objects.ts';
+import { scratchBytes } from '../../native/scratch.ts';
 import type { Finding } from '../../types.ts';
 import { RefSet } from '../collector/ref-set.ts';
 import { type Core, tagOf, type Type } from '../core.ts';
@@ -46,7 +47,7 @@ export function checkHash(
   const { shape } = table;
   const wrong = wrongEntries(shape, header) ?? wrongSum(shape, header);
   if (wrong !== null) return found('H2', ref, wrong);
-  const check = { table, shape, ref, header, found, alive: new Uint8Array(header.used) };
+  const check = { table, shape, ref, header, found, alive: scratchBytes(header.used) };
   checkEntries(check);
   const wrongChains = wrongHeads(shape, header);
   if (wrongChains !== null) return found('H5', ref, wrongChains);
@@ -198,7 +199,7 @@ function checkChains({ shape, ref, header, alive, found }: Check): boolean {
   const { buckets, used, size } = header;
   if (buckets === 0) return true;
   const headerViews = memory.views(ref);
-  const seen = new Uint8Array(used);
+  const seen = scratchBytes(used);
   let count = 0;
   for (let bucket = 0; bucket < buckets; bucket++) {
     const heads = shape.headsOf(headerViews, ref, bucket);
