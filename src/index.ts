@@ -17,7 +17,7 @@ export type { ProfileOptions } from './methods/profile-state.ts';
 export { registerMethod } from './methods/registry.ts';
 export { slab } from './methods/slab.ts';
 export type { Collected, CollectOptions } from './objects/collector/collect.ts';
-export type { Compacted } from './objects/collector/compact.ts';
+export type { Compacted, CompactOptions } from './objects/collector/compact.ts';
 export type { Imported, ImportOptions, ObjectHeap } from './objects/heap.ts';
 export type { HeapCount, HeapStat } from './objects/heap-stat.ts';
 export { any, array, bool, bytes, date, f32, f64, i16, i32, i64, i8, type Kind, list, map,

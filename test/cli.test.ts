@@ -81,7 +81,7 @@ describe.each(STORES)('a %s store', (state, dir) => {
     }));
     type Inspected = { recovery: { replayedCheckpoints: number } | null };
     const found = await jsonHere<Inspected>(['inspect', dir]);
-    const { dir: _, privatePages: __, ...stat } = expected.store;
+    const { dir: _, privatePages: __, dirtyLimit: ___, ...stat } = expected.store;
     expect(found).toMatchObject({ ...expected, path: dir, store: stat });
     expect(found.recovery?.replayedCheckpoints ?? null).toBe(state === 'killed' ? 2 : null);
   });

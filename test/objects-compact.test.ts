@@ -220,6 +220,48 @@ test('a full heap is compacted without asking the program for room', () => {
   expect(region.check()).toEqual([]);
 });
 
+test.each(METHODS)('%s in rounds: whole after each, and as small in the end', (_, method) => {
+  const { heap, region } = newHeap('64MiB', method);
+  const Item = struct('Item', { id: u32, text: str });
+  const random = randomFrom(newSeed());
+  const all = heap.create(list(ref(Item)), []);
+  heap.root.set('all', all);
+  for (let i = 0; i < 12_000; i++) {
+    const item = heap.create(Item, { id: i, text: 'x'.repeat(random(60) + 1) });
+    if (random(4) === 0) all.push(item);
+  }
+  const content = () => Array.from(all, (one) => `${one?.id} ${one?.text}`).join();
+  heap.collect({ handles: false });
+  const before = content();
+  const extent = () => region.stat().extent;
+  const start = extent();
+  let rounds = 0;
+  let given = 0;
+  for (let done = false; !done; rounds++) {
+    const size = extent();
+    const round = heap.compact({ moveBytes: 20_000 });
+    expect(round).toMatchObject({ bytes: size - extent() });
+    given += round.bytes;
+    ({ done } = round);
+    expect(heap.check()).toEqual([]);
+    expect(content()).toBe(before);
+  }
+  expect(rounds).toBeGreaterThan(3);
+  expect(given).toBe(start - extent());
+  expect(heap.compact()).toMatchObject({ done: true });
+  expect(start - given - extent()).toBeLessThan(2 ** 17);
+  expect(extent()).toBeLessThan(start / 2);
+});
+
+test('limits that are none', () => {
+  const { heap } = newHeap();
+  for (const moveBytes of [0, -1, NaN, '1MiB', null]) {
+    expectCode('ERR_BAD_OPTION', () => heap.compact({ moveBytes } as object));
+  }
+  expectCode('ERR_BAD_OPTION', () => heap.compact({ moveByte: 1 } as object));
+  expectCode('ERR_BAD_OPTION', () => heap.compact(7 as unknown as object));
+});
+
 test('an empty heap, a closed one', () => {
   const { heap, region } = newHeap();
   expect(heap.compact()).toMatchObject({ moved: 0, objects: 0 });

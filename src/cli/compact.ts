@@ -1,13 +1,18 @@
 /**
  * `regionstore compact DIR [REGION…]`: gives back the free ends of regions; in heaps of objects,
  * garbage is freed and objects move together first. In a store the result is one checkpoint: all
- * regions or none, whenever the process dies.
+ * regions or none, whenever the process dies. Where much is to be moved there are some on the way,
+ * and in each of them everything is whole.
  *
  * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes },
- *   after: the same, givenBack }], givenBack, checkpoint: its id | null }
+ *   after: the same, givenBack, isWhole }], givenBack, checkpoint: its id | null }. isWhole false =
+ *   a dry run came to the limit of what may be changed: more can be given back
  */
 import type { Command } from 'commander';
+import type { Compacted } from '../objects/collector/compact.ts';
+import type { ObjectHeap } from '../objects/heap.ts';
 import type { Region } from '../types.ts';
+import { limitOption, Relief } from './relief.ts';
 import type { Target } from './target.ts';
 import { type Column, humanSize, printable, table } from './table.ts';
 import { type Common, type Console, document, onTarget, type Report, unsafeOption, verb }
@@ -15,6 +20,7 @@ import { type Common, type Console, document, onTarget, type Report, unsafeOptio
 
 interface Options extends Common {
   readonly dryRun?: true;
+  readonly dirtyLimit?: number;
   readonly unsafeFileSystem?: true;
 }
 
@@ -29,7 +35,10 @@ interface Row {
   readonly before: Use;
   readonly after: Use;
   readonly givenBack: number;
+  readonly isWhole: boolean;
 }
+
+type Given = Pick<Compacted, 'bytes' | 'done'>;
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'REGION', text: (row) => printable(row.name) },
@@ -46,11 +55,13 @@ export function compact(program: Command, console: Console): void {
     summary: 'give free memory at the end of regions back',
     details: 'Cut the free memory at the end of regions off their files. Blocks do not move, but ' +
       'in heaps of objects, where what cannot be reached is freed and the rest moves together. ' +
-      'In a store the result is one checkpoint.',
+      'In a store the result is one checkpoint, or several where more than half of --dirty-limit ' +
+      'is to be changed; every one of them is whole, and the process may be killed at any time.',
     examples: ['compact data --dry-run', 'compact data words'],
   })
     .argument('[region...]', 'regions to compact, default all')
     .option('--dry-run', 'say what would be given back, change nothing')
+    .addOption(limitOption())
     .addOption(unsafeOption())
     .action((dir: string, names: string[], options: Options) => {
       const mode = options.dryRun ? 'read' : 'write';
@@ -64,11 +75,14 @@ function compacted(
 ): Report {
   const regions: Row[] = [];
   const total = target.count(names);
+  const relief = new Relief(target.store, !dryRun);
   for (const { name, region, heap } of target.subjects(names)) {
     console.progress.step('compacting region', regions.length, total);
     const before = useOf(region);
-    const givenBack = heap()?.compact().bytes ?? region.compact();
-    regions.push({ name, before, after: useOf(region), givenBack });
+    const objects = heap();
+    const { bytes, done } = objects === null ? { bytes: region.compact(), done: true }
+      : inRounds(objects, before.extent, relief);
+    regions.push({ name, before, after: useOf(region), givenBack: bytes, isWhole: done });
   }
   const givenBack = regions.reduce((sum, row) => sum + row.givenBack, 0);
   const checkpoint = dryRun ? null : (target.store?.checkpoint().id ?? null);
@@ -79,9 +93,31 @@ function compacted(
       yield* table(COLUMNS, regions, console.output.head);
       const would = dryRun ? 'would give back' : 'gave back';
       const at = checkpoint === null ? '' : `, checkpoint ${checkpoint}`;
-      yield `${would} ${humanSize(givenBack)}${at}`;
+      const least = regions.every(({ isWhole }) => isWhole) ? '' : 'at least ';
+      yield `${would} ${least}${humanSize(givenBack)}${at}`;
     },
   };
+}
+
+/** What a round moves at first and is to change, of what may be changed. */
+const FIRST_MOVED = 1 / 8;
+const CHANGED = 1 / 2;
+const LEAST_CHANGED = 1 / 64;
+
+/** `done` false = no more may be changed. */
+function inRounds(heap: ObjectHeap, extent: number, relief: Relief): Given {
+  if (extent + relief.changed <= relief.most) return heap.compact();
+  let bytes = 0;
+  for (let moved = FIRST_MOVED; ;) {
+    const before = relief.changed;
+    const round = heap.compact({ moveBytes: Math.ceil(relief.most * moved) });
+    bytes += round.bytes;
+    if (round.done) return { bytes, done: true };
+    // What refers to what moved lies close together, or all over the heap.
+    const changed = Math.max(LEAST_CHANGED, (relief.changed - before) / relief.most);
+    moved = Math.min(1, moved * CHANGED / changed);
+    if (!relief.relieve()) return { bytes, done: false };
+  }
 }
 
 function useOf(region: Region): Use {

@@ -1,23 +1,30 @@
 /**
  * `regionstore import DIR HEAP FILE`: reads an export into a heap, which is made where there is
- * none; of blocks, into a new region. The result is one checkpoint: all of it or nothing.
+ * none; of blocks, into a new region. All of it or nothing: what is large takes checkpoints on the
+ * way, in which objects have no names yet, and a region has another name.
  *
  * JSON: { path, heap, file, dryRun, isNew, objects, names, checkpoint: its id | null }; of blocks
  * { path, region, file, dryRun, method, blocks, busyBytes, roots, moved, checkpoint }. `moved` =
  * how many lie elsewhere than they did.
  */
-import { statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { heap as inMemory } from '../disciplines/heap.ts';
+import { file } from '../disciplines/file.ts';
+import { mmap } from '../disciplines/mmap.ts';
 import { RegionError } from '../errors.ts';
 import { methodNamed } from '../methods/registry.ts';
 import { slab } from '../methods/slab.ts';
+import { loadShim } from '../native/load.ts';
 import { heapIn, type ObjectHeap } from '../objects/heap.ts';
 import { createRegion } from '../region/region.ts';
 import type { Store } from '../store/api.ts';
+import type { Method, Region } from '../types.ts';
 import { heapNamed } from './export.ts';
 import { readLines } from './heap-file.ts';
-import { fillFrom, rawMethodOf } from './raw-blocks.ts';
+import { fillFrom, type RawImported, rawMethodOf } from './raw-blocks.ts';
+import { limitOption, Relief } from './relief.ts';
 import { counted, humanSize, printable } from './table.ts';
 import { type Access, storeOf, type Target } from './target.ts';
 import { type Common, type Console, document, onTarget, type Report, unsafeOption, verb }
@@ -26,6 +33,7 @@ import { type Common, type Console, document, onTarget, type Report, unsafeOptio
 interface Options extends Common {
   readonly replace?: true;
   readonly dryRun?: true;
+  readonly dirtyLimit?: number;
   readonly unsafeFileSystem?: true;
 }
 
@@ -33,8 +41,10 @@ export function importHeap(program: Command, console: Console): void {
   verb(program, 'import', {
     summary: 'read an export into a heap, or a new region',
     details: 'Read what `export` wrote, in either format, into a heap, beside what is there; it ' +
-      'is made where there is none. Everything is tested; the result is one checkpoint, or, ' +
-      'after an error, which names the line, nothing. An export of blocks becomes a new region: ' +
+      'is made where there is none. Everything is tested; after an error, which names the line, ' +
+      'there is nothing of it. What changes more than half of --dirty-limit is written in ' +
+      'several checkpoints, in which nothing can be found yet; the process may be killed at any ' +
+      'time, and `gc` frees what is left then. An export of blocks becomes a new region: ' +
       'blocks that come to lie at other addresses are counted, since what is in them may name ' +
       'the old ones; roots that are addresses of blocks follow them.',
     examples: ['import data app app.ndjson', 'import data app app.json --replace --dry-run',
@@ -44,6 +54,7 @@ export function importHeap(program: Command, console: Console): void {
     .argument('<file>', 'the export; - = standard input')
     .option('--replace', 'names that are there are given the new values')
     .option('--dry-run', 'test everything, change nothing')
+    .addOption(limitOption())
     .addOption(unsafeOption())
     .action((dir: string, name: string, file: string, options: Options) => {
       const mode = options.dryRun ? 'read' : 'write';
@@ -64,14 +75,19 @@ function imported(
   const head = first.done === true ? '' : first.value;
   const method = rawMethodOf(head);
   if (method !== null) return rawImported(target, name, { ...options, file, method }, lines);
+  const { path } = target;
   const isNew = !store.has(name);
   const dryRun = options.dryRun === true;
-  const heap = dryRun ? standIn(store, name, file) : isNew ? store.heap(name)
-    : heapNamed(store, name);
-  const { objects, names } = heap.importLines(again(head, lines),
-    { replace: options.replace === true });
+  const fill = (heap: ObjectHeap, all: Iterable<string>) =>
+    heap.importLines(all, { replace: options.replace === true });
+  const whole = again(head, lines);
+  const { objects, names } = dryRun
+    ? aside(slab, name, (region) => fill(standIn(store, region), whole))
+    : written(store, isNew ? name : null, (relief) => {
+      const heap = isNew ? store.heap(name) : heapNamed(store, name);
+      return fill(heap, relief.between(whole));
+    });
   const checkpoint = dryRun ? null : store.checkpoint().id;
-  const { path } = target;
   return {
     json: () => document({ path, heap: name, file, dryRun, isNew, objects, names, checkpoint }),
     *text() {
@@ -88,6 +104,20 @@ function* again(first: string, lines: IterableIterator<string>): IterableIterato
   if (first === '') return;
   yield first;
   yield* lines;
+}
+
+/** `work` with relief; should it fail, what checkpoints have of it goes, a new region too. */
+function written<T>(store: Store, isNew: string | null, work: (relief: Relief) => T): T {
+  const relief = new Relief(store, true);
+  try {
+    return work(relief);
+  } catch (error) {
+    if (relief.isTaken && store.stat().poisoned === null) {
+      if (isNew !== null) store.drop(isNew);
+      store.checkpoint();
+    }
+    throw error;
+  }
 }
 
 /** An export of blocks, of which the first line is read. */
@@ -107,9 +137,9 @@ function rawImported(
       'name of a region that is to be made');
   }
   const how = methodNamed(method);
-  const region = dryRun ? createRegion(inMemory({ capacity: capacityFor(file) }), how, { name })
-    : store.region(name, { method: how });
-  const { blocks, bytes: busyBytes, roots, moved } = fillFrom(region, lines);
+  const { blocks, bytes: busyBytes, roots, moved } = dryRun
+    ? aside(how, name, (region) => fillFrom(region, lines))
+    : underWay(store, name, how, lines);
   const checkpoint = dryRun ? null : store.checkpoint().id;
   const { path } = target;
   return {
@@ -124,18 +154,43 @@ function rawImported(
   };
 }
 
-const LEAST_BYTES = 64 * 2 ** 20;
-/** Of a heap, for each byte of its text; and what is reserved where that is not known. */
-const PER_BYTE = 8;
-const UNKNOWN_BYTES = 2 ** 30;
+/** A new region, which has another name until it is whole. */
+function underWay(
+  store: Store, name: string, method: Method, lines: Iterable<string>,
+): RawImported {
+  const meanwhile = `importing ${[...name].slice(0, 40).join('')}`;
+  // Of an import that was killed.
+  if (store.has(meanwhile)) store.drop(meanwhile);
+  const done = written(store, meanwhile, (relief) =>
+    fillFrom(store.region(meanwhile, { method }), relief.between(lines)));
+  store.rename(meanwhile, name);
+  return done;
+}
+
+const MOST_BYTES = 64 * 2 ** 30;
+
+/** `work` with a region that is in a file of its own as long as it takes. */
+function aside<T>(method: Method, name: string, work: (region: Region) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'regionstore-'));
+  const path = join(folder, 'region');
+  const memory = loadShim() === null ? file(path, { capacity: MOST_BYTES })
+    : mmap(path, { capacity: MOST_BYTES });
+  try {
+    return work(createRegion(memory, method, { name }));
+  } finally {
+    // Without the region, which would make all of it durable first.
+    memory.close();
+    rmSync(folder, { recursive: true });
+  }
+}
 
 /**
- * A heap in memory with the types and names of the one in the store: what would be refused there is
- * refused here.
+ * A heap with the types and names of the one in the store: what would be refused there is refused
+ * here.
  */
-function standIn(store: Store, name: string, file: string): ObjectHeap {
-  const heap = heapIn(createRegion(inMemory({ capacity: capacityFor(file) }), slab, { name }),
-    { now: () => performance.now() });
+function standIn(store: Store, region: Region): ObjectHeap {
+  const heap = heapIn(region, { now: () => performance.now() });
+  const { name } = region;
   if (store.has(name)) heap.importLines(typesAndNames(heapNamed(store, name)));
   return heap;
 }
@@ -151,11 +206,6 @@ function* typesAndNames(heap: ObjectHeap): IterableIterator<string> {
     names += 1;
   }
   yield JSON.stringify({ $root: [], objects: 0, names });
-}
-
-function capacityFor(file: string): number {
-  const size = sizeOf(file);
-  return size === 0 ? UNKNOWN_BYTES : Math.max(LEAST_BYTES, size * PER_BYTE);
 }
 
 /** 0 = not known. */

@@ -179,7 +179,7 @@ function rowOf(subject: Subject, isNamed: boolean, counting: Counting): Row {
 
 function documentOf({ type, path, store }: Target, regions: readonly Row[]): object {
   if (store === null) return { type, path, store, recovery: null, last: null, regions };
-  const { dir: _, privatePages: __, ...stat } = store.stat();
+  const { dir: _, privatePages: __, dirtyLimit: ___, ...stat } = store.stat();
   const last = store.checkpoints().at(-1) ?? null;
   return { type, path, store: stat, recovery: store.recovery, last, regions };
 }

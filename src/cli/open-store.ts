@@ -9,7 +9,9 @@ import { type Access, enduring, known, type Target } from './target.ts';
 export function openInStore(path: string, regionId: string | null, access: Access): Target {
   const isReading = access.mode === 'read';
   const unsafeFileSystem = isReading || access.unsafeFileSystem === true;
-  const store = openStore(path, { create: false, readOnly: isReading, unsafeFileSystem });
+  const { dirtyLimit } = access;
+  const store = openStore(path, { create: false, readOnly: isReading, unsafeFileSystem,
+    ...(dirtyLimit !== undefined && { dirtyLimit }) });
   try {
     coreOf(store).isFixed = isReading && access.isOnce === true;
     const own = regionId === null ? null : nameOfId(store, regionId);

@@ -5,6 +5,7 @@
  * how many did.
  */
 import { RegionError } from '../errors.ts';
+import { scratchBytes } from '../native/scratch.ts';
 import type { Address, Region } from '../types.ts';
 
 const FORMAT = 'regionstore blocks';
@@ -62,14 +63,13 @@ export function fillFrom(region: Region, lines: Iterable<string>): RawImported {
 
 class Reading {
   readonly #region: Region;
-  /** Where blocks were → where they are. */
-  readonly #places = new Map<number, Address>();
+  readonly #moved = new MovedBlocks();
+  #blocks = 0;
   #line = 1;
   /** The block that is being filled: where it was, its bytes, how many are there. */
   #open: { readonly at: number; readonly bytes: Uint8Array; filled: number } | null = null;
   #last = -1;
   #bytes = 0;
-  #moved = 0;
   #roots = -1;
 
   constructor(region: Region) {
@@ -91,8 +91,8 @@ class Reading {
 
   end(): RawImported {
     if (this.#roots < 0) throw this.#wrong('it was cut off: the line with the roots is missing');
-    return { blocks: this.#places.size, bytes: this.#bytes, roots: this.#roots,
-      moved: this.#moved };
+    return { blocks: this.#blocks, bytes: this.#bytes, roots: this.#roots,
+      moved: this.#moved.count };
   }
 
   #block({ at, size, bytes }: Found): void {
@@ -100,8 +100,8 @@ class Reading {
     if (!isCount(size)) throw this.#wrong('no size of a block');
     this.#last = at;
     const address = this.#region.alloc(size);
-    this.#places.set(at, address);
-    if (address !== at) this.#moved += 1;
+    if (address !== at) this.#moved.add(at, address);
+    this.#blocks += 1;
     this.#open = { at, bytes: this.#region.bytes(address).subarray(0, size), filled: 0 };
     this.#bytes += size;
     this.#fill({ more: at, bytes });
@@ -129,12 +129,12 @@ class Reading {
 
   /** A root that was the address of a block is that of the same block. */
   #finish({ $roots, blocks }: Found): void {
-    if (blocks !== this.#places.size) throw this.#wrong(`it has not the ${String(blocks)} blocks`);
+    if (blocks !== this.#blocks) throw this.#wrong(`it has not the ${String(blocks)} blocks`);
     if (!Array.isArray($roots)) throw this.#wrong('no roots');
     for (const root of $roots as unknown[]) {
       const [name, value] = Array.isArray(root) ? root as unknown[] : [];
       if (typeof name !== 'string' || !isCount(value)) throw this.#wrong('no name and value');
-      this.#region.roots.set(name, this.#places.get(value) ?? value as Address);
+      this.#region.roots.set(name, this.#moved.find(value));
     }
     this.#roots = $roots.length;
   }
@@ -142,6 +142,44 @@ class Reading {
   #wrong(what: string): RegionError {
     return wrong(this.#line, what);
   }
+}
+
+/** Blocks that are not where they were, in the order of where they were. */
+class MovedBlocks {
+  /** Pairs: from, to. */
+  #pairs = numbers(1024);
+  #length = 0;
+
+  get count(): number {
+    return this.#length / 2;
+  }
+
+  add(from: number, to: Address): void {
+    if (this.#length === this.#pairs.length) {
+      const pairs = numbers(this.#length * 2);
+      pairs.set(this.#pairs);
+      this.#pairs = pairs;
+    }
+    this.#pairs[this.#length] = from;
+    this.#pairs[this.#length + 1] = to;
+    this.#length += 2;
+  }
+
+  /** Where a block is now; what is no address of a block that moved stays as it is. */
+  find(from: number): Address {
+    let low = 0;
+    for (let high = this.count; low < high;) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#pairs[2 * middle] < from) low = middle + 1;
+      else high = middle;
+    }
+    const isMoved = low < this.count && this.#pairs[2 * low] === from;
+    return (isMoved ? this.#pairs[2 * low + 1] : from) as Address;
+  }
+}
+
+function numbers(count: number): Float64Array<ArrayBuffer> {
+  return new Float64Array(scratchBytes(count * 8).buffer, 0, count);
 }
 
 type Found = Readonly<Record<string, unknown>>;

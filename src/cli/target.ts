@@ -15,6 +15,8 @@ export interface Access {
   readonly isOnce?: boolean;
   /** Writing: use a file system whose locks and syncs are not known to hold. */
   readonly unsafeFileSystem?: boolean;
+  /** Bytes of a store that may be changed before a checkpoint. */
+  readonly dirtyLimit?: number;
   /** What the verb wants of a store; a region by itself, which has none, is refused unopened. */
   readonly ofStore?: string;
 }

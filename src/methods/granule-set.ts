@@ -1,6 +1,6 @@
+/** A set of granules as a map of bits: 1/128 of the memory they are of, however many they are. */
 import { scratchWords } from '../native/scratch.ts';
 
-/** A set of granules as a map of bits: 1/128 of the memory they are of, however many they are. */
 export class GranuleSet {
   readonly #bits: Int32Array;
 

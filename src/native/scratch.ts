@@ -1,7 +1,7 @@
 /**
- * Memory for tables that grow with what is looked at. Small ones are JavaScript's; from 16 MiB on they
- * are a file of the system's folder for temporary files (TMPDIR) that has no name any more, mapped:
- * the kernel may write their pages there and use the memory for something else.
+ * Memory for tables that grow with what is looked at. Small ones are JavaScript's; from 16 MiB on
+ * they are a file without a name in the system's folder for temporary files (TMPDIR), mapped: the
+ * kernel may write their pages there and use the memory for something else.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';

@@ -13,7 +13,7 @@ import type { Finding, Region } from '../types.ts';
 import { anyCodec } from './any.ts';
 import { codecs } from './codecs.ts';
 import { type Collected, Collector, type CollectOptions } from './collector/collect.ts';
-import { compact, type Compacted } from './collector/compact.ts';
+import { compact, type Compacted, type CompactOptions } from './collector/compact.ts';
 import { Core, isHandle } from './core.ts';
 import { FAMILIES } from './families.ts';
 import { planFor, takeOver, upgradeAll } from './evolve.ts';
@@ -81,11 +81,13 @@ export interface ObjectHeap {
   /**
    * Collects, then moves blocks to free places before them and makes the region smaller. Handles go
    * on; blocks that a view of bytes looks at stay. Changes are durable with the next checkpoint, as
-   * all others are. Ends what scans are under way: ERR_STALE. ERR_CORRUPT: nothing moved.
+   * all others are; `moveBytes` limits how many there are until then. Ends scans that are under
+   * way: ERR_STALE. ERR_BAD_OPTION; ERR_CORRUPT: nothing moved.
    *
    * @example heap.compact(); store.checkpoint();
+   * @example while (!heap.compact({ moveBytes: 2 ** 28 }).done) store.checkpoint();
    */
-  compact(): Compacted;
+  compact(options?: CompactOptions): Compacted;
   /**
    * Broken invariants, O1 … of the heap, and those of its collections; [] = sound. Reads all there
    * is; never throws for damage. `region.check()` checks the blocks below.
@@ -283,10 +285,10 @@ class Heap implements ObjectHeap {
     return this.#collector.collect(this.#head, options);
   }
 
-  compact(): Compacted {
+  compact(options?: CompactOptions): Compacted {
     this.#core.assertIdle('compact');
     this.#collector.abort();
-    return compact(this.#core, this.#head);
+    return compact(this.#core, this.#head, options);
   }
 
   check(): Finding[] {

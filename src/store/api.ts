@@ -42,7 +42,9 @@ export interface StoreStat {
   readonly historyBytes: number;
   /** Committed images the disk refused so far; they are written again later. */
   readonly pendingBytes: number;
+  /** Pages that are private memory, and the bytes of them above which nothing may grow. */
   readonly privatePages: number;
+  readonly dirtyLimit: number;
   /** Readers beside this writer, and the oldest checkpoint one of them looks at. */
   readonly readers: number;
   readonly oldestPinned: number | null;

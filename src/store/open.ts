@@ -70,9 +70,15 @@ const DEFAULTS: Required<StoreOptions> = {
   mapper: 'shim',
   unsafeFileSystem: false,
   inlinePages: 16,
-  dirtyLimit: Math.floor(totalmem() / 2),
+  dirtyLimit: Math.floor(memoryBytes() / 2),
   settleBytes: 64 * 1024 * 1024,
 };
+
+/** What there is for this process: a container may have less than the machine. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
 
 export interface OpenedStore {
   readonly core: StoreCore;

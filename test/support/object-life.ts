@@ -47,7 +47,7 @@ export class Life {
     else if (what === 5) this.#forsake();
     else if (what === 6) this.heap.collect();
     else if (what === 7) this.heap.collect({ handles: false });
-    else if (what === 8) this.heap.compact();
+    else if (what === 8) this.heap.compact(this.#random.chance(0.5) ? {} : { moveBytes: 5000 });
   }
 
   #keep(): void {

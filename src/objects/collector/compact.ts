@@ -6,11 +6,13 @@
  * A block that moved leaves a signpost (ROLE.forward), so that nothing has to be remembered. A
  * whole collection then leads every reference past them and frees them, as it always does. So
  * one pass is: move, collect, give back; there are several, since places that become free in one
- * serve blocks of other sizes in the next.
+ * serve blocks of other sizes in the next. A program may say how many bytes are to be moved at
+ * most, and call again: the heap is whole in between, and can be checkpointed.
  *
  * Blocks with a live view, and the head of the heap, which is its first block, stay where they are.
  * Only private memory changes: a crash before the next checkpoint leaves the old heap.
  */
+import { RegionError } from '../../errors.ts';
 import { GRANULE } from '../../layout.ts';
 import { FORWARD, GRANULE_MASK, ROLE, ROLE_SHIFT, SEGMENT_SHIFT } from '../../layout-objects.ts';
 import { spaceOf } from '../../region/calls.ts';
@@ -19,7 +21,16 @@ import { collectAll } from './collect.ts';
 import { type Core, tagOf } from '../core.ts';
 import type { Marks } from './marks.ts';
 import { assertHashes } from '../hash/rehash.ts';
+import { type Readers, readOptions } from '../../options.ts';
 import { tellWork, TOLD_GRANULES } from '../../work.ts';
+
+export interface CompactOptions {
+  /**
+   * Bytes of blocks that this call moves, about; above 0, default no limit. What refers to them
+   * changes as well. A program calls again until `done`, with checkpoints in between.
+   */
+  moveBytes?: number;
+}
 
 export interface Compacted {
   /** Moves of blocks; a block may move more than once. */
@@ -30,6 +41,8 @@ export interface Compacted {
   readonly objects: number;
   /** Milliseconds it took. */
   readonly ms: number;
+  /** false = there is more to do. */
+  readonly done: boolean;
 }
 
 /** Most passes, and how many of them may shrink nothing before it is enough. */
@@ -47,8 +60,18 @@ const SIGNPOST_BYTES = (FORWARD.to + 1) * WORD_BYTES;
 /** Words that are copied one by one; more by a call. */
 const FEW_WORDS = 32;
 
+const READERS: Readers<CompactOptions> = {
+  moveBytes(value, name) {
+    if (typeof value === 'number' && value > 0) return value;
+    throw new RegionError('ERR_BAD_OPTION', `${name} is ${String(value)}; give bytes, above 0`);
+  },
+};
+
 /** `head` = reference of the heap's head. ERR_CORRUPT where the heap is damaged: nothing moved. */
-export function compact(core: Core, head: number): Compacted {
+export function compact(
+  core: Core, head: number, given: CompactOptions | undefined,
+): Compacted {
+  const { moveBytes = Infinity } = readOptions(given, READERS, 'compact');
   const { now, memory: { region } } = core;
   const start = now();
   const before = extentOf(core);
@@ -56,31 +79,37 @@ export function compact(core: Core, head: number): Compacted {
   assertHashes(core, marks);
   core.moving();
   let moved = 0;
+  let movedBytes = 0;
   let idle = 0;
-  for (let pass = 0; pass < MOST_PASSES && idle < MOST_IDLE; pass++) {
+  for (let pass = 0; pass < MOST_PASSES && idle < MOST_IDLE && movedBytes < moveBytes; pass++) {
     region.compact();
     const extent = extentOf(core);
-    const count = movePass(core, head, marks);
-    if (count === 0) break;
-    moved += count;
+    const done = movePass(core, { head, marks, most: moveBytes - movedBytes });
+    if (done.moved === 0) break;
+    moved += done.moved;
+    movedBytes += done.bytes;
     ({ marks } = collectAll(core, head));
     region.compact();
     idle = extentOf(core) < extent ? 0 : idle + 1;
   }
   region.compact();
   core.trim();
-  return { moved, objects, bytes: before - extentOf(core), ms: now() - start };
+  return { moved, objects, bytes: before - extentOf(core), ms: now() - start,
+    done: movedBytes < moveBytes };
 }
 
 function extentOf({ memory }: Core): number {
   return spaceOf(memory.region)?.extent() ?? 0;
 }
 
-/** Moves what can be moved down, the highest first; returns how many. */
-function movePass(core: Core, head: number, marks: Marks): number {
+/** Moves what can be moved down, the highest first, until it is `most` bytes; returns how many. */
+function movePass(
+  core: Core, { head, marks, most }: { head: number; marks: Marks; most: number },
+): { moved: number; bytes: number } {
   const pinned = new Set(core.pins);
   const places = new Places(core);
   let moved = 0;
+  let sum = 0;
   let due = Infinity;
   marks.eachDown((ref) => {
     if (ref >>> 0 < due) {
@@ -94,11 +123,12 @@ function movePass(core: Core, head: number, marks: Marks): number {
     if (to !== 0) {
       move(core, ref, to, bytes);
       moved += 1;
+      sum += bytes;
     }
-    return false;
+    return sum >= most;
   });
   places.close();
-  return moved;
+  return { moved, bytes: sum };
 }
 
 /**

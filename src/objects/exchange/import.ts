@@ -7,8 +7,8 @@
  * An object is made empty where it is first mentioned, and filled by its own line; so lines may
  * come in any order, but for types, which come first, and the root, which comes last.
  *
- * Memory: 8 to 12 bytes an object where numbers are in the order of their first mention, as in every
- * export, else up to 50; in a file where they are many (scratch.ts). And a line.
+ * Memory: 8 to 12 bytes an object where numbers are in the order of their first mention, as in
+ * every export, else up to 50; in a file where they are many (scratch.ts). And a line.
  */
 import { RegionError } from '../../errors.ts';
 import { ELEMENT, ROLE_SHIFT } from '../../layout-objects.ts';
@@ -195,7 +195,8 @@ class Import {
     for (let place = 0; place < this.#mentions.length; place++) {
       const line = this.#mentions.at(place);
       if (line === 0) continue;
-      throw corrupt(`line ${line} refers to object ${this.#places.idAt(place)}, which is not there`);
+      const id = this.#places.idAt(place);
+      throw corrupt(`line ${line} refers to object ${id}, which is not there`);
     }
   }
 
