@@ -153,6 +153,31 @@ napi_value shim_exchange(napi_env env, napi_callback_info info) {
   return throw_system(env, errno, "renameat2");
 }
 
+typedef struct {
+  uint64_t bytes, inode, device, links;
+} Seen;
+
+/*
+ * An open file (`path` empty) or one by name. Times are not asked for: a file whose times were
+ * looked at gets new ones with the next write, each of which is metadata that a sync has to wait
+ * for (Linux 6.13 and later).
+ */
+static bool look(int fd, const char *path, Seen *seen) {
+#ifdef STATX_SIZE
+  struct statx found;
+  int flags = path[0] == '\0' ? AT_EMPTY_PATH : 0;
+  unsigned mask = STATX_TYPE | STATX_SIZE | STATX_INO | STATX_NLINK;
+  if (statx(fd, path, flags, mask, &found) != 0) return false;
+  uint64_t device = (uint64_t)found.stx_dev_major << 32 | found.stx_dev_minor;
+  *seen = (Seen){found.stx_size, found.stx_ino, device, found.stx_nlink};
+#else
+  struct stat found;
+  if ((path[0] == '\0' ? fstat(fd, &found) : stat(path, &found)) != 0) return false;
+  *seen = (Seen){(uint64_t)found.st_size, found.st_ino, found.st_dev, found.st_nlink};
+#endif
+  return true;
+}
+
 /*
  * The size of an open file that is still what its path names; -1 = it was removed, -2 = the path
  * names nothing, -3 = the path names another file.
@@ -165,12 +190,12 @@ napi_value shim_size_of(napi_env env, napi_callback_info info) {
       !take_path(env, values[1], "path", &path)) {
     return NULL;
   }
-  struct stat open, named;
-  if (fstat(fd, &open) != 0) return throw_system(env, errno, "fstat");
-  if (open.st_nlink == 0) return give_number(env, -1);
-  if (stat(path.text, &named) != 0) {
-    return errno == ENOENT ? give_number(env, -2) : throw_system(env, errno, "stat");
+  Seen open, named;
+  if (!look(fd, "", &open)) return throw_system(env, errno, "statx");
+  if (open.links == 0) return give_number(env, -1);
+  if (!look(AT_FDCWD, path.text, &named)) {
+    return errno == ENOENT ? give_number(env, -2) : throw_system(env, errno, "statx");
   }
-  bool is_same = named.st_ino == open.st_ino && named.st_dev == open.st_dev;
-  return give_number(env, is_same ? (double)open.st_size : -3);
+  bool is_same = named.inode == open.inode && named.device == open.device;
+  return give_number(env, is_same ? (double)open.bytes : -3);
 }

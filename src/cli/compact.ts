@@ -99,10 +99,10 @@ function compacted(
   };
 }
 
-/** What a round moves at first and is to change, of what may be changed. */
-const FIRST_MOVED = 1 / 8;
+/** What a round moves at first, moves at most, and is to change, of what may be changed. */
+const FIRST_MOVED = 1 / 16;
+const MOST_MOVED = 1 / 4;
 const CHANGED = 1 / 2;
-const LEAST_CHANGED = 1 / 64;
 
 /** `done` false = no more may be changed. */
 function inRounds(heap: ObjectHeap, extent: number, relief: Relief): Given {
@@ -114,8 +114,8 @@ function inRounds(heap: ObjectHeap, extent: number, relief: Relief): Given {
     bytes += round.bytes;
     if (round.done) return { bytes, done: true };
     // What refers to what moved lies close together, or all over the heap.
-    const changed = Math.max(LEAST_CHANGED, (relief.changed - before) / relief.most);
-    moved = Math.min(1, moved * CHANGED / changed);
+    const changed = Math.max(0, relief.changed - before) / relief.most;
+    moved = Math.min(MOST_MOVED, moved * 2, moved * CHANGED / changed);
     if (!relief.relieve()) return { bytes, done: false };
   }
 }
