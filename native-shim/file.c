@@ -191,10 +191,10 @@ napi_value shim_size_of(napi_env env, napi_callback_info info) {
     return NULL;
   }
   Seen open, named;
-  if (!look(fd, "", &open)) return throw_system(env, errno, "statx");
+  if (!look(fd, "", &open)) return throw_system(env, errno, "fstat");
   if (open.links == 0) return give_number(env, -1);
   if (!look(AT_FDCWD, path.text, &named)) {
-    return errno == ENOENT ? give_number(env, -2) : throw_system(env, errno, "statx");
+    return errno == ENOENT ? give_number(env, -2) : throw_system(env, errno, "stat");
   }
   bool is_same = named.inode == open.inode && named.device == open.device;
   return give_number(env, is_same ? (double)open.bytes : -3);
