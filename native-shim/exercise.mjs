@@ -62,6 +62,7 @@ function flow() {
   shim.scatter(fd, 0, list, 3, images, 0);
   runs.set([3, 2, 70, 1]);
   shim.drop(window, runs, 2);
+  shim.expect(window, runs, 2);
   assert.equal(bytes[70 * PAGE + 9], 201);
   assert.equal(shim.changedPages(window, new Int32Array([0, 128]), 1, list), 0);
   fs.ftruncateSync(fd, 0);
@@ -103,7 +104,7 @@ const OFFSETS = [0, 0, 1, 2, 5, 64, 128, 255, 256].map((pages) => pages * PAGE);
 
 /** One letter an argument: o offset, k count, f file, n name, w window, i u c arrays, b boolean. */
 const SHAPES = {
-  reserve: 'o', map: 'wofoob', unmap: 'woo', close: 'w', sync: 'woo', drop: 'wik',
+  reserve: 'o', map: 'wofoob', unmap: 'woo', close: 'w', sync: 'woo', drop: 'wik', expect: 'wik',
   dirtyRuns: 'wooib', changedPages: 'wiki', gather: 'wikuoc', scatter: 'foikuo',
   readPages: 'foikuoc', faults: 'w',
   lock: 'fb', unlock: 'f', fallocate: 'foo', punchHole: 'foo', clone: 'ff', exchange: 'nn',

@@ -14,6 +14,7 @@ static const struct {
     {"close", shim_close},
     {"sync", shim_sync},
     {"drop", shim_drop},
+    {"expect", shim_expect},
     {"faults", shim_faults},
     {"dirtyRuns", shim_dirty_runs},
     {"changedPages", shim_changed_pages},

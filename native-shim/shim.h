@@ -104,6 +104,7 @@ napi_value shim_unmap(napi_env env, napi_callback_info info);
 napi_value shim_close(napi_env env, napi_callback_info info);
 napi_value shim_sync(napi_env env, napi_callback_info info);
 napi_value shim_drop(napi_env env, napi_callback_info info);
+napi_value shim_expect(napi_env env, napi_callback_info info);
 napi_value shim_faults(napi_env env, napi_callback_info info);
 napi_value shim_dirty_runs(napi_env env, napi_callback_info info); /* dirty.c */
 napi_value shim_changed_pages(napi_env env, napi_callback_info info); /* mirror.c */

@@ -216,6 +216,25 @@ napi_value shim_drop(napi_env env, napi_callback_info info) {
   return error == 0 ? NULL : throw_system(env, error, "madvise");
 }
 
+/* Advice: what the kernel refuses, it does without. */
+napi_value shim_expect(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  Window *window;
+  Runs runs;
+  if (!take_arguments(env, info, values, 3) || !take_window(env, values[0], &window) ||
+      !take_runs(env, values[1], values[2], window, &runs)) {
+    return NULL;
+  }
+  unsigned char *base = window_bytes(window);
+  madvise(base, atomic_load(&window->bytes), runs.count > 0 ? MADV_RANDOM : MADV_NORMAL);
+  size_t first, pages;
+  for (size_t i = 0; i < runs.count; i++) {
+    if (!read_run(&runs, i, &first, &pages)) return throw_range(env, RUNS_CHANGED);
+    if (pages > 0) madvise(base + first * PAGE_BYTES, pages * PAGE_BYTES, MADV_WILLNEED);
+  }
+  return NULL;
+}
+
 napi_value shim_faults(napi_env env, napi_callback_info info) {
   napi_value values[1];
   Window *window;

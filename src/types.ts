@@ -81,6 +81,11 @@ export interface Discipline {
    * made, it is tried again.
    */
   relieve?(): boolean;
+  /**
+   * Advice: of this segment little but some runs of pages (first page, page count, …) is read from
+   * now on; none = anything may be.
+   */
+  expect?(segment: number, runs: Int32Array): void;
 }
 
 /** Who lives in memory that may change or go under it. */

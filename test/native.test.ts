@@ -80,6 +80,23 @@ test('a private mapping keeps writes from the file; drop shows the file again', 
   shim.close(window);
 });
 
+test('what is expected is advice: contents stay, changed ones too', () => {
+  const fd = scratch.file('expected', 64);
+  const window = shim.reserve(80 * PAGE);
+  const bytes = new Uint8Array(window);
+  shim.map(window, 0, fd, 0, 64 * PAGE, true);
+  bytes[9 * PAGE] = 250;
+  // The last of them lies behind the file.
+  shim.expect(window, new Int32Array([0, 1, 8, 4, 30, 0, 60, 20]), 4);
+  const seen = () => [0, 8, 9, 40, 63, 70].map((page) => bytes[page * PAGE]);
+  const right = [fillOf(0), fillOf(8), 250, fillOf(40), fillOf(63), 0];
+  expect(seen()).toEqual(right);
+  shim.expect(window, new Int32Array(0), 0);
+  expect(seen()).toEqual(right);
+  expect(shim.faults(window)).toBe(0);
+  shim.close(window);
+});
+
 test('a shared mapping reaches the file; sync and unmap leave it there', () => {
   const fd = scratch.file('shared', 4);
   const window = shim.reserve(4 * PAGE);

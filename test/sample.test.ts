@@ -70,6 +70,33 @@ describe('near what a count says', () => {
   });
 });
 
+test('which pages are looked at is said before, and that it is over after', () => {
+  const memory = heap({ capacity: '64MiB' });
+  const said: Int32Array[] = [];
+  const discipline = Object.assign(Object.create(memory) as typeof memory, {
+    capacity: memory.capacity,
+    open: () => memory.open(), window: (i: number) => memory.window(i), sync: () => memory.sync(),
+    resize: (i: number, bytes: number) => memory.resize(i, bytes), close: () => memory.close(),
+    expect: (_: number, runs: Int32Array) => said.push(runs),
+  });
+  using region = createRegion(discipline, best);
+  for (let i = 0; i < 100_000; i++) region.alloc(400);
+  estimateOf(region);
+  const [runs, none] = said;
+  expect([said.length, none?.length, (runs?.length ?? 0) / 2]).toEqual([2, 0, 256]);
+  const pages = region.stat().extent / 4096;
+  let sum = 0;
+  for (let i = 0, end = 0; i < 256; i++) {
+    const [first, count] = (runs as Int32Array).subarray(2 * i) as unknown as [number, number];
+    expect(first).toBeGreaterThanOrEqual(end - 1);
+    end = first + count;
+    sum += count;
+    expect(end).toBeLessThanOrEqual(pages);
+  }
+  expect(sum).toBeLessThanOrEqual(256 * 5);
+  expect(sum).toBeGreaterThanOrEqual(256 * 4);
+});
+
 test('types of a heap', () => {
   const store = open(temporaryFolder());
   const objects = store.heap('app', { capacity: '64MiB' });

@@ -53,6 +53,7 @@ export function privateFile(path: string): Discipline {
     return looking('file', slots(Math.floor(bytes / PAGE) * PAGE), capacity, {
       expose: (segment, size) => pages.expose(segment, 0, size),
       window: (segment) => new Uint8Array(pages.window(segment)),
+      expect: (segment, runs) => pages.expect(segment, runs),
       close: () => {
         pages.close();
         unlock();
@@ -77,6 +78,7 @@ function unpackedFile(fd: number, path: string, unlock: () => void): Discipline 
   return looking('compressed', held, capacity, {
     expose: () => {},
     window: (segment) => memory.window(segment),
+    expect: () => {},
     close: () => {
       memory.close();
       unlock();
@@ -128,6 +130,7 @@ interface Sight {
   /** The first bytes of a segment are to be seen. */
   expose(segment: number, bytes: number): void;
   window(segment: number): Uint8Array;
+  expect(segment: number, runs: Int32Array): void;
   close(): void;
 }
 
@@ -146,6 +149,7 @@ function looking(
       return held;
     },
     window: (segment) => sight.window(segment),
+    expect: (segment, runs) => sight.expect(segment, runs),
     // Less is granted, as nothing happens to the file; there is no more.
     resize: (segment, size) => size <= (held[segment] ?? 0),
     sync() {},

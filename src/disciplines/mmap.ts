@@ -107,6 +107,11 @@ class MappedFile implements Discipline {
     return true;
   }
 
+  expect(segment: number, runs: Int32Array): void {
+    const window = this.#windows[segment];
+    if (window !== undefined) this.#shim.expect(window, runs, runs.length / 2);
+  }
+
   sync(): void {
     this.#windows.forEach((window, segment) => {
       if (window === undefined) return;

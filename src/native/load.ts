@@ -20,6 +20,7 @@ const CALLS = [
   'close',
   'sync',
   'drop',
+  'expect',
   'dirtyRuns',
   'changedPages',
   'gather',

@@ -35,6 +35,11 @@ export interface Shim {
   /** madvise(MADV_DONTNEED) of page runs: private copies are dropped, the file shows again. */
   drop(window: ArrayBuffer, runs: PageRuns, runCount: number): void;
   /**
+   * Advice: of the whole window little but these runs will be read, which are fetched at once,
+   * without waiting; no runs = anything may be read again, as at first.
+   */
+  expect(window: ArrayBuffer, runs: PageRuns, runCount: number): void;
+  /**
    * Pages in [at, at+bytes) that are private copies (pagemap: present or swapped, not file).
    * Writes runs to `out` and returns how many; -1 = `out` is too small. Throws where pagemap fails:
    * an error or a short read is never "clean". `byReading` leaves PAGEMAP_SCAN aside (for tests).

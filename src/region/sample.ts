@@ -3,7 +3,7 @@
  * A block counts by how much of it lies in the places that are looked at, so that large ones, which
  * are few, weigh no more than small ones.
  */
-import { GRANULE } from '../layout.ts';
+import { GRANULE, GRANULES_PER_PAGE } from '../layout.ts';
 import type { Blocks, Region, RegionStat } from '../types.ts';
 import { spaceOf } from './calls.ts';
 import type { Part } from './space.ts';
@@ -13,6 +13,9 @@ const PLACES = 256;
 const PLACE = 1024;
 /** Where a place lies in its share: fractions that never repeat, so in no step with any table. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+/** Anything may be read. */
+const ALL = new Int32Array(0);
 
 /** `weight` = how many live blocks of the region this one stands for. */
 export type Sampler = (part: Part, granule: number, bytes: number, weight: number) => void;
@@ -25,14 +28,11 @@ export function sampleOf(
   const all = parts.reduce((sum, { arena }) => sum + arena.end(), 0);
   let [busyBlocks, busyBytes] = [0, 0];
   for (const part of parts) {
-    const { start } = part.arena;
-    const end = part.arena.end();
-    const count = Math.max(1, Math.round(PLACES * end / all));
-    const share = (end - start) / count;
-    const length = Math.min(PLACE, share);
+    const { share, length, starts } = placesOf(part, PLACES * part.arena.end() / all);
+    const discipline = spaceOf(region)?.discipline;
+    discipline?.expect?.(part.index, pagesOf(starts, length));
     const sight = new Sight(part.blocks);
-    for (let i = 0; i < count; i += 1) {
-      const from = Math.floor(start + i * share + (share - length) * ((i * GOLDEN) % 1));
+    for (const from of starts) {
       sight.look(from, Math.floor(from + length), (granule, bytes, portion) => {
         const weight = portion * share / length;
         busyBlocks += weight;
@@ -40,8 +40,27 @@ export function sampleOf(
         visit(part, granule, bytes, weight);
       });
     }
+    discipline?.expect?.(part.index, ALL);
   }
   return { busyBlocks: Math.round(busyBlocks), busyBytes: Math.round(busyBytes) };
+}
+
+/** Where places of a segment begin, each in a share of its own; all in granules. */
+function placesOf({ arena }: Part, wanted: number) {
+  const count = Math.max(1, Math.round(wanted));
+  const share = (arena.end() - arena.start) / count;
+  const length = Math.min(PLACE, share);
+  const starts = Array.from({ length: count }, (_, i) =>
+    Math.floor(arena.start + i * share + (share - length) * ((i * GOLDEN) % 1)));
+  return { share, length, starts };
+}
+
+/** The pages of places, as runs. */
+function pagesOf(starts: readonly number[], length: number): Int32Array {
+  return Int32Array.from(starts.flatMap((from) => {
+    const first = Math.floor(from / GRANULES_PER_PAGE);
+    return [first, Math.floor((from + length - 1) / GRANULES_PER_PAGE) - first + 1];
+  }));
 }
 
 /** `stat()` of a region as a sample tells it; NaN = it does not. */

@@ -118,7 +118,8 @@ class Automatic {
 function changedBytes(core: StoreCore): number {
   let pages = 0;
   for (const file of core.files()) {
-    pages += core.mapper.name === 'shim' ? file.privatePages() : file.capture()?.pages.length ?? 0;
+    pages += core.mapper.name === 'shim' ? file.memory.privatePages()
+      : file.capture()?.pages.length ?? 0;
   }
   return pages * PAGE;
 }

@@ -81,6 +81,8 @@ class BufferedPages implements Pages {
     });
   }
 
+  expect(): void {}
+
   relax(): void {}
 
   privatePages(): number {

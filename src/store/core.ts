@@ -218,7 +218,7 @@ export class StoreCore {
 
   #privatePages(): number {
     let pages = 0;
-    for (const file of this.files()) pages += file.privatePages();
+    for (const file of this.files()) pages += file.memory.privatePages();
     return pages;
   }
 

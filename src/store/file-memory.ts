@@ -67,7 +67,7 @@ export class FileMemory {
     this.page(page).set(image);
   }
 
-  /** Private pages, at most. */
+  /** Private pages, at most: changed since the last commit or not yet given back. */
   privatePages(): number {
     return this.mapped.reduce((n, bytes, s) => n + this.pages.privatePages(s, bytes), 0);
   }

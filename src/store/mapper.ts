@@ -15,6 +15,8 @@ export interface Pages {
   expose(segment: number, from: number, to: number): void;
   /** Zero memory in place of the file from here to `to`; the file may be shorter afterwards. */
   conceal(segment: number, from: number, to: number): void;
+  /** Advice: see Discipline. */
+  expect(segment: number, runs: Int32Array): void;
   /** Pages below `bytes` whose contents differ from the file's, ascending. */
   changed(segment: number, bytes: number): Int32Array;
   /** Forgets every change below `bytes`: the file's contents show again. */

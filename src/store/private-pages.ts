@@ -112,6 +112,10 @@ class PrivatePages implements Pages {
     this.#shim.unmap(this.window(segment), from, to - from);
   }
 
+  expect(segment: number, runs: Int32Array): void {
+    this.#shim.expect(this.window(segment), runs, runs.length / 2);
+  }
+
   changed(segment: number, bytes: number): Int32Array {
     const window = this.window(segment);
     const started = performance.now();

@@ -125,6 +125,10 @@ export class RegionFile implements Discipline {
     return this.#options.onRefusal();
   }
 
+  expect(segment: number, runs: Int32Array): void {
+    this.memory.pages.expect(segment, runs);
+  }
+
   /** By a checkpoint of the store. */
   sync(): void {
     this.#options.onSync();
@@ -316,11 +320,6 @@ export class RegionFile implements Discipline {
   /** Gives back memory of pages equal to the file, unless images wait that would show there. */
   relax(): void {
     if (this.overlay.size === 0) this.memory.pages.relax();
-  }
-
-  /** Private pages now, at most: changed since the last commit or not yet given back. */
-  privatePages(): number {
-    return this.memory.privatePages();
   }
 
   /** Pages of the file that do not match their checksum. */

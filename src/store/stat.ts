@@ -23,7 +23,7 @@ export function statOf(core: StoreCore, infos: readonly RegionInfo[]): StoreStat
     readers: live.length,
     oldestPinned: live.length === 0 ? null : oldest,
     heldBytes: heldBytes(core),
-    privatePages: files.reduce((n, file) => n + file.privatePages(), 0),
+    privatePages: files.reduce((n, file) => n + file.memory.privatePages(), 0),
     dirtyLimit: core.options.dirtyLimit,
     poisoned: core.poison?.message ?? null,
   };
