@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { file } from '../disciplines/file.ts';
+import { heap as inMemory } from '../disciplines/heap.ts';
 import { mmap } from '../disciplines/mmap.ts';
 import { RegionError } from '../errors.ts';
 import { methodNamed } from '../methods/registry.ts';
@@ -82,7 +82,7 @@ function imported(
     heap.importLines(all, { replace: options.replace === true });
   const whole = again(head, lines);
   const { objects, names } = dryRun
-    ? aside(slab, name, (region) => fill(standIn(store, region), whole))
+    ? aside(slab, name, file, (region) => fill(standIn(store, region), whole))
     : written(store, isNew ? name : null, (relief) => {
       const heap = isNew ? store.heap(name) : heapNamed(store, name);
       return fill(heap, relief.between(whole));
@@ -112,11 +112,17 @@ function written<T>(store: Store, isNew: string | null, work: (relief: Relief) =
   try {
     return work(relief);
   } catch (error) {
-    if (relief.isTaken && store.stat().poisoned === null) {
-      if (isNew !== null) store.drop(isNew);
-      store.checkpoint();
-    }
+    if (relief.isTaken) takeBack(store, isNew);
     throw error;
+  }
+}
+
+function takeBack(store: Store, isNew: string | null): void {
+  try {
+    if (isNew !== null && store.has(isNew)) store.drop(isNew);
+    store.checkpoint();
+  } catch {
+    // A full disk, a store that stopped: it is as after SIGKILL, and what went wrong first is told.
   }
 }
 
@@ -138,7 +144,7 @@ function rawImported(
   }
   const how = methodNamed(method);
   const { blocks, bytes: busyBytes, roots, moved } = dryRun
-    ? aside(how, name, (region) => fillFrom(region, lines))
+    ? aside(how, name, file, (region) => fillFrom(region, lines))
     : underWay(store, name, how, lines);
   const checkpoint = dryRun ? null : store.checkpoint().id;
   const { path } = target;
@@ -168,13 +174,22 @@ function underWay(
 }
 
 const MOST_BYTES = 64 * 2 ** 30;
+const LEAST_BYTES = 64 * 2 ** 20;
+/** Of memory, for each byte of text; and what is reserved where that is not known. */
+const PER_BYTE = 8;
+const UNKNOWN_BYTES = 2 ** 30;
 
-/** `work` with a region that is in a file of its own as long as it takes. */
-function aside<T>(method: Method, name: string, work: (region: Region) => T): T {
+/** `work` with a region that is in a file of its own as long as it takes, or else in memory. */
+function aside<T>(
+  method: Method, name: string, textFile: string, work: (region: Region) => T,
+): T {
+  if (loadShim() === null) {
+    const size = sizeOf(textFile) * PER_BYTE || UNKNOWN_BYTES;
+    const capacity = Math.min(MOST_BYTES, Math.max(LEAST_BYTES, size));
+    return work(createRegion(inMemory({ capacity }), method, { name }));
+  }
   const folder = mkdtempSync(join(tmpdir(), 'regionstore-'));
-  const path = join(folder, 'region');
-  const memory = loadShim() === null ? file(path, { capacity: MOST_BYTES })
-    : mmap(path, { capacity: MOST_BYTES });
+  const memory = mmap(join(folder, 'region'), { capacity: MOST_BYTES });
   try {
     return work(createRegion(memory, method, { name }));
   } finally {
