@@ -7,6 +7,7 @@
  * { path, region, file, dryRun, method, blocks, busyBytes, roots, moved, checkpoint }. `moved` =
  * how many lie elsewhere than they did.
  */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +45,8 @@ export function importHeap(program: Command, console: Console): void {
       'is made where there is none. Everything is tested; after an error, which names the line, ' +
       'there is nothing of it. What changes more than half of --dirty-limit is written in ' +
       'several checkpoints, in which nothing can be found yet; the process may be killed at any ' +
-      'time, and `gc` frees what is left then. An export of blocks becomes a new region: ' +
+      'time: `gc` frees what is left then, and a region `importing NAME …` goes when NAME is ' +
+      'imported again. An export of blocks becomes a new region: ' +
       'blocks that come to lie at other addresses are counted, since what is in them may name ' +
       'the old ones; roots that are addresses of blocks follow them.',
     examples: ['import data app app.ndjson', 'import data app app.json --replace --dry-run',
@@ -164,7 +166,9 @@ function rawImported(
 function underWay(
   store: Store, name: string, method: Method, lines: Iterable<string>,
 ): RawImported {
-  const meanwhile = `importing ${[...name].slice(0, 40).join('')}`;
+  // Nobody else calls a region so: it may be dropped.
+  const mark = createHash('sha256').update(`${store.stat().id}/${name}`).digest('hex').slice(0, 12);
+  const meanwhile = `importing ${[...name].slice(0, 40).join('')} ${mark}`;
   // Of an import that was killed.
   if (store.has(meanwhile)) store.drop(meanwhile);
   const done = written(store, meanwhile, (relief) =>
@@ -191,11 +195,14 @@ function aside<T>(
   const folder = mkdtempSync(join(tmpdir(), 'regionstore-'));
   const memory = mmap(join(folder, 'region'), { capacity: MOST_BYTES });
   try {
-    return work(createRegion(memory, method, { name }));
+    const region = createRegion(memory, method, { name });
+    // Without a name it is gone whenever the process ends.
+    rmSync(folder, { recursive: true });
+    return work(region);
   } finally {
     // Without the region, which would make all of it durable first.
     memory.close();
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -3,14 +3,23 @@
  * store takes some on its way, at half of what may be changed, so that it needs no more memory.
  */
 import { Option } from 'commander';
+import { RegionError } from '../errors.ts';
 import { PAGE } from '../layout.ts';
 import { parseSize } from '../size.ts';
 import type { Store } from '../store/api.ts';
 
+/** Less than this would be a checkpoint for every few pages. */
+const LEAST_LIMIT = 256 * 1024;
+
 export function limitOption(): Option {
   return new Option('--dirty-limit <size>',
     'take checkpoints on the way at half of so much changed memory; default half of memory')
-    .argParser((text: string) => parseSize(text, '--dirty-limit'));
+    .argParser((text: string) => {
+      const bytes = parseSize(text, '--dirty-limit');
+      if (bytes >= LEAST_LIMIT) return bytes;
+      throw new RegionError('ERR_BAD_OPTION',
+        `--dirty-limit is ${text}; give at least ${LEAST_LIMIT / 1024}KiB`);
+    });
 }
 
 export class Relief {
