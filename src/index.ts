@@ -1,4 +1,5 @@
 /** Everything a program uses, under the names of the contract. */
+export type { Purged, PurgeOptions, ResizeHow } from './call-options.ts';
 export { compressed } from './disciplines/compressed.ts';
 export { file } from './disciplines/file.ts';
 export { heap } from './disciplines/heap.ts';
@@ -70,7 +71,6 @@ export type {
   Region,
   RegionRecovery,
   RegionStat,
-  ResizeHow,
   Roots,
   Segment,
   Tenant,

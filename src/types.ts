@@ -3,6 +3,7 @@
  * comes from, how blocks are managed) and what a region reports.
  */
 
+import type { Purged, PurgeOptions, ResizeHow } from './call-options.ts';
 import type { RegionFlags, TraceSink } from './events.ts';
 import type { Profile } from './profile.ts';
 import type { Sharing } from './sharing.ts';
@@ -86,6 +87,12 @@ export interface Discipline {
    * now on; none = anything may be.
    */
   expect?(segment: number, runs: Int32Array): void;
+  /**
+   * Only where memory that holds zeros need not take disk: these runs of pages of the segment do,
+   * and nobody needs them; they take the place of those told before. false = disk cannot be given
+   * back.
+   */
+  hollow?(segment: number, runs: Int32Array): boolean;
 }
 
 /** Who lives in memory that may change or go under it. */
@@ -176,6 +183,11 @@ export interface Blocks {
    * in address order, until the visitor returns true. Beginning late costs no walk to there.
    */
   walk(visit: (granule: number, bytes: number, busy: boolean) => boolean, from?: number): void;
+  /**
+   * Bytes at the start of a free block that the method keeps something in; the rest of it holds
+   * nothing and may be cleared at any time. Missing = free blocks stay as they are.
+   */
+  readonly freeHead?: number;
   /** Adds what this arena holds. Exact, without walking where the method keeps counts. */
   stat(into: BlockStat): void;
   /** Broken invariants, addresses relative to the arena, bytes. Never throws, loops or writes. */
@@ -236,16 +248,6 @@ export interface Roots {
   add(name: string, n: number): number;
   delete(name: string): boolean;
   [Symbol.iterator](): IterableIterator<[string, Address]>;
-}
-
-export interface ResizeHow {
-  /** May the block move? Default true. */
-  move?: boolean;
-  /** Keep the contents when it moves? Default true. */
-  copy?: boolean;
-  /** Clear bytes from the old usable size, or from `from`. Default false. */
-  zero?: boolean;
-  from?: number;
 }
 
 /**
@@ -355,6 +357,16 @@ export interface Region extends Disposable {
   scratch(): Region;
   /** Gives free tails and empty segments back; returns the bytes. Blocks do not move. */
   compact(): number;
+  /**
+   * Clears whole pages of free blocks, from 64 KiB in a row on: a store gives the disk under them
+   * back once a later checkpoint is applied. Blocks do not move. What is cleared is changed memory
+   * until then; `clearBytes` limits how much of it. Regions of other disciplines, of methods `last`
+   * and debug(), and stores without native code: nothing to purge. ERR_BAD_OPTION.
+   *
+   * @example region.purge(); store.checkpoint();
+   * @example while (!region.purge({ clearBytes: 2 ** 28 }).done) store.checkpoint();
+   */
+  purge(options?: PurgeOptions): Purged;
   /** Every block is freed, roots are dropped; segments stay. */
   clear(): void;
   /**

@@ -39,7 +39,7 @@ const native = filesBelow('native-shim', /\.(c|h|mjs)$/);
 const LAYERS = [
   ['src/errors.ts', 'src/package.ts'],
   ['src/layout.ts', 'src/layout-debug.ts', 'src/layout-ring.ts', 'src/layout-objects.ts',
-    'src/types.ts',
+    'src/types.ts', 'src/call-options.ts',
     'src/events.ts', 'src/profile.ts', 'src/files.ts', 'src/size.ts', 'src/options.ts',
     'src/sites.ts', 'src/work.ts', 'src/tenants.ts', 'src/sharing.ts'],
   ['src/native/'],

@@ -1,12 +1,13 @@
 /**
- * `regionstore compact DIR [REGION…]`: gives back the free ends of regions; in heaps of objects,
- * garbage is freed and objects move together first. In a store the result is one checkpoint: all
+ * `regionstore compact DIR [REGION…]`: gives back the free ends of regions and the disk under free
+ * blocks; in heaps of objects, garbage is freed and objects move together first. In a store the result is one checkpoint: all
  * regions or none, whenever the process dies. Where much is to be moved there are some on the way,
  * and in each of them everything is whole.
  *
  * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes },
- *   after: the same, givenBack, isWhole }], givenBack, checkpoint: its id | null }. isWhole false =
- *   a dry run came to the limit of what may be changed: more can be given back
+ *   after: the same, givenBack, isWhole, holes }], givenBack, holes, checkpoint: its id | null }.
+ *   isWhole false = a dry run came to the limit of what may be changed: more can be given back;
+ *   holes = bytes of free memory inside the region that need no disk from now on
  */
 import type { Command } from 'commander';
 import type { Compacted } from '../objects/collector/compact.ts';
@@ -36,6 +37,7 @@ interface Row {
   readonly after: Use;
   readonly givenBack: number;
   readonly isWhole: boolean;
+  readonly holes: number;
 }
 
 type Given = Pick<Compacted, 'bytes' | 'done'>;
@@ -47,14 +49,16 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'AFTER', text: (row) => humanSize(row.after.extent), right: true },
   { title: 'FREE BEFORE', text: (row) => humanSize(row.before.freeBytes), right: true },
   { title: 'AFTER', text: (row) => humanSize(row.after.freeBytes), right: true },
+  { title: 'HOLES', text: (row) => humanSize(row.holes), right: true },
   { title: 'GIVEN BACK', text: (row) => humanSize(row.givenBack), right: true },
 ];
 
 export function compact(program: Command, console: Console): void {
   verb(program, 'compact', {
-    summary: 'give free memory at the end of regions back',
-    details: 'Cut the free memory at the end of regions off their files. Blocks do not move, but ' +
-      'in heaps of objects, where what cannot be reached is freed and the rest moves together. ' +
+    summary: 'give the disk of free memory back',
+    details: 'Cut the free memory at the end of regions off their files, and punch holes in the ' +
+      'files where large free blocks are, from 64 KiB on. Blocks do not move, but in heaps of ' +
+      'objects, where what cannot be reached is freed and the rest moves together. ' +
       'In a store the result is one checkpoint, or several where more than half of --dirty-limit ' +
       'is to be changed; every one of them is whole, and the process may be killed at any time.',
     examples: ['compact data --dry-run', 'compact data words'],
@@ -82,19 +86,22 @@ function compacted(
     const objects = heap();
     const { bytes, done } = objects === null ? { bytes: region.compact(), done: true }
       : inRounds(objects, before.extent, relief);
-    regions.push({ name, before, after: useOf(region), givenBack: bytes, isWhole: done });
+    const holes = holesOf(region, relief, dryRun);
+    regions.push({ name, before, after: useOf(region), givenBack: bytes, isWhole: done, holes });
   }
+  const holes = regions.reduce((sum, row) => sum + row.holes, 0);
   const givenBack = regions.reduce((sum, row) => sum + row.givenBack, 0);
   const checkpoint = dryRun ? null : (target.store?.checkpoint().id ?? null);
   const { type, path } = target;
   return {
-    json: () => document({ type, path, dryRun, regions, givenBack, checkpoint }),
+    json: () => document({ type, path, dryRun, regions, givenBack, holes, checkpoint }),
     *text() {
       yield* table(COLUMNS, regions, console.output.head);
       const would = dryRun ? 'would give back' : 'gave back';
       const at = checkpoint === null ? '' : `, checkpoint ${checkpoint}`;
       const least = regions.every(({ isWhole }) => isWhole) ? '' : 'at least ';
-      yield `${would} ${least}${humanSize(givenBack)}${at}`;
+      const inside = holes === 0 ? '' : `, ${humanSize(holes)} of free memory without disk`;
+      yield `${would} ${least}${humanSize(givenBack)}${inside}${at}`;
     },
   };
 }
@@ -117,6 +124,16 @@ function inRounds(heap: ObjectHeap, extent: number, relief: Relief): Given {
     const changed = Math.max(0, relief.changed - before) / relief.most;
     moved = Math.min(MOST_MOVED, moved * 2, moved * CHANGED / changed);
     if (!relief.relieve()) return { bytes, done: false };
+  }
+}
+
+/** Bytes of free memory that need no disk; cleared in rounds, too. */
+function holesOf(region: Region, relief: Relief, dryRun: boolean): number {
+  if (dryRun) return region.purge({ clearBytes: 0 }).bytes;
+  for (;;) {
+    const { bytes, done } = region.purge(
+      relief.most === Infinity ? {} : { clearBytes: Math.ceil(relief.most) });
+    if (done || !relief.relieve()) return bytes;
   }
 }
 

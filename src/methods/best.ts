@@ -282,6 +282,10 @@ class Best implements Blocks {
     return true;
   }
 
+  get freeHead(): number {
+    return GRANULE;
+  }
+
   align(size: number, alignment: number): number {
     const cache = this.s + CACHES + ((size + 15) >>> 4);
     const head = size > CACHED_BYTES ? 0 : this.words[cache] as number;

@@ -95,6 +95,10 @@ class Pool implements Blocks {
     this.#s = arena.start * 4;
   }
 
+  get freeHead(): number {
+    return GRANULE;
+  }
+
   alloc(size: number): number {
     const words = this.#words;
     const s = this.#s;

@@ -66,6 +66,7 @@ function profileWith(inner: Method, options: () => Partial<ProfileOptions>): Met
 }
 
 export class ProfileBlocks implements Blocks {
+  readonly freeHead?: number;
   readonly discard?: (granule: number) => void;
   readonly allocHidden?: (size: number) => number;
   readonly misfit?: (size: number, alignment: number) => string | null;
@@ -87,6 +88,7 @@ export class ProfileBlocks implements Blocks {
     this.#ledger = new Ledger(arena, geometry);
     this.#inner = method.attach(this.#gate);
     const inner = this.#inner;
+    if (inner.freeHead !== undefined) this.freeHead = inner.freeHead;
     if (inner.discard !== undefined) this.discard = (granule) => this.#give(granule, 'discard');
     if (inner.misfit !== undefined) {
       this.misfit = (size, alignment) =>

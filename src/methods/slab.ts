@@ -178,6 +178,10 @@ class Slabs implements Blocks {
     return true;
   }
 
+  get freeHead(): number {
+    return GRANULE;
+  }
+
   align(size: number, alignment: number): number {
     const step = alignment / GRANULE;
     const n = Math.max(1, Math.ceil(size / alignment)) * step;

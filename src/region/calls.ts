@@ -5,7 +5,8 @@
 import { RegionError } from '../errors.ts';
 import { GRANULE } from '../layout.ts';
 import { count, flag, type Readers, readOptions } from '../options.ts';
-import type { Address, Region, ResizeHow } from '../types.ts';
+import type { ResizeHow } from '../call-options.ts';
+import type { Address, Region } from '../types.ts';
 import { assertSize, badAddress, copyBytes } from './arguments.ts';
 import type { Part, Space } from './space.ts';
 import { noSpace, serve } from './supply.ts';

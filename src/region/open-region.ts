@@ -2,24 +2,25 @@
  * Region = discipline × method × header: the verbs of an open region. Addresses are checked here,
  * blocks are the method's, memory is the discipline's.
  *
- * The region remembers nothing that the header and the blocks do not say; `#hot` is only the
- * segment that is asked first. When a region is retired, or watched, its hot blocks are replaced
- * by GONE, which refuses everything: the slow path throws, or reports what it does. Where threads
- * share the region, its segments as one are hot. The blocks of the first segment are fixed
- * (fixed.ts); a bit says whether they may be asked.
+ * The region remembers nothing that the header and the blocks do not say; `#hot` is the segment that
+ * is asked first. When a region is retired, or watched, its hot blocks are replaced by GONE, which
+ * refuses everything: the slow path throws, or reports what it does. Where threads share it, its
+ * segments as one are hot. Blocks of the first are fixed (fixed.ts); a bit says: they may be asked.
  */
 import { assert, RegionError } from '../errors.ts';
+import type { Purged, PurgeOptions, ResizeHow } from '../call-options.ts';
 import { GRANULE, GRANULE_SHIFT, SLOT_BYTES } from '../layout.ts';
 import type { RegionEvents, RegionFlags, TraceSink } from '../events.ts';
 import { revert, vacate } from '../tenants.ts';
-import type { Address, Discipline, Finding, Method, Region, RegionRecovery, RegionStat,
-  ResizeHow, Roots, Segment, TypedArrayConstructor } from '../types.ts';
+import type { Address, Discipline, Finding, Method, Region, RegionRecovery, RegionStat, Roots,
+  Segment, TypedArrayConstructor } from '../types.ts';
 import { arrayBytes, assertAlignment, assertLength, moveWithin } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { checkRegion } from './check.ts';
 import { exchange } from './exchange.ts';
 import { fix } from './fixed.ts';
 import { evicted, GONE } from './gone.ts';
+import { purge } from './purge.ts';
 import { RootTable } from './roots.ts';
 import { sharedRoots } from './shared-roots.ts';
 import type { QuickBlocks } from './shards.ts';
@@ -63,7 +64,6 @@ export class OpenRegion implements Region {
   declare private readonly words: Int32Array;
   #isFirst = false;
   #gone: RegionError | null = null;
-  #closed = false;
 
   /** `space` is attached. */
   constructor(name: string, id: string, space: Space, ties: Ties) {
@@ -77,7 +77,7 @@ export class OpenRegion implements Region {
       header: space.discipline.window(0),
       isShared: shards !== null,
       assertUsable: () => this.assertUsable(),
-      allocHidden: (bytes) => this.#allocHidden(bytes),
+      allocHidden: (bytes) => this.#calls.serve(bytes, 0),
       place: (address, bytes) => space.place(address, bytes),
     });
     this.roots = shards === null ? this.#table
@@ -100,7 +100,7 @@ export class OpenRegion implements Region {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#gone !== null;
   }
 
   alloc(size: number): Address {
@@ -268,6 +268,11 @@ export class OpenRegion implements Region {
     return given;
   }
 
+  purge(options?: PurgeOptions): Purged {
+    this.assertUsable();
+    return purge(this.#space, options);
+  }
+
   clear(): void {
     this.assertUsable();
     vacate(this, new RegionError('ERR_STALE', `region '${this.name}' was cleared`));
@@ -320,7 +325,6 @@ export class OpenRegion implements Region {
     if (this.#gone !== null) return;
     vacate(this, error);
     this.#gone = error;
-    this.#closed = true;
     this.#hot = GONE;
     this.#isFirst = false;
     for (const { window } of this.#space.parts) releaseWindow(window, this);
@@ -392,9 +396,5 @@ export class OpenRegion implements Region {
   #partOf(address: number): Part | null {
     this.assertUsable();
     return this.#space.partOf(address);
-  }
-
-  #allocHidden(bytes: number): Address {
-    return this.#calls.serve(bytes, 0);
   }
 }

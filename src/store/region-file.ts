@@ -12,7 +12,7 @@
 import { closeSync } from 'node:fs';
 import { windowBytes } from '../disciplines/capacity.ts';
 import { RegionError } from '../errors.ts';
-import { PAGE, SLOT_BYTES, SLOT_PAGES, STATE } from '../layout.ts';
+import { PAGE, SLOT_PAGES, STATE } from '../layout.ts';
 import { encodeState } from '../region/header.ts';
 import type { Discipline } from '../types.ts';
 import { inodeOf, openRegular, systemError, writeWhole } from '../files.ts';
@@ -21,6 +21,7 @@ import { FileMemory } from './file-memory.ts';
 import { type Mapper, whatHappened } from './mapper.ts';
 import { Overlay } from './overlay.ts';
 import type { RegionCapture, RegionChange } from './record.ts';
+import { punchFile, SparePages, trimFile } from './spare-disk.ts';
 import { Sums } from './sums.ts';
 
 /** Region memory is asked of the file in steps of this, bytes. */
@@ -62,6 +63,8 @@ export class RegionFile implements Discipline {
   touched = false;
   /** A committed checkpoint made it shorter than it was. */
   shrunk = false;
+  /** Pages whose disk may go. */
+  readonly spare = new SparePages();
   readonly sums: Sums;
   length: FileLength;
   readonly #options: RegionFileOptions;
@@ -127,6 +130,11 @@ export class RegionFile implements Discipline {
 
   expect(segment: number, runs: Int32Array): void {
     this.memory.pages.expect(segment, runs);
+  }
+
+  hollow(segment: number, runs: Int32Array): boolean {
+    this.spare.note(segment, runs, this.sequence);
+    return this.#mapper.name === 'shim';
   }
 
   /** By a checkpoint of the store. */
@@ -328,25 +336,11 @@ export class RegionFile implements Discipline {
       && page % SLOT_PAGES < (this.#committed[Math.floor(page / SLOT_PAGES)] ?? 0));
   }
 
-  /**
-   * Gives disk beyond the committed and the live extent back. Called when everything committed is
-   * applied durably.
-   */
+  /** Gives disk back that nobody needs. Called when everything committed is applied durably. */
   trim(): void {
-    const live = this.livePages();
-    const kept = this.#committed.map((pages, segment) => Math.max(pages, live[segment] ?? 0));
-    for (let s = live.length; s-- > kept.length; ) kept[s] = live[s];
-    const last = kept.findLastIndex((pages) => pages > 0);
-    if (last < 0) return;
+    trimFile(this, this.#mapper);
     this.shrunk = false;
-    kept.forEach((pages, segment) => {
-      this.memory.conceal(segment, pages * PAGE);
-      this.sums.forget(segment * SLOT_PAGES + pages, (segment + 1) * SLOT_PAGES);
-      const at = segment * SLOT_BYTES + pages * PAGE;
-      const end = Math.min(this.length.bytes, (segment + 1) * SLOT_BYTES);
-      if (segment < last && at < end) this.#mapper.punchHole(this.#fd, at, end - at);
-    });
-    this.length.cut(last * SLOT_BYTES + kept[last] * PAGE);
+    if (!this.spare.isEmpty) punchFile(this, this.#mapper);
   }
 
   #changed(segment: number, count: number): Int32Array {

@@ -83,7 +83,9 @@ function letGo(core: StoreCore): boolean {
 function giveBack(core: StoreCore): void {
   core.images.recycle(livePlaces(core));
   closeGaps(core, SPARE_BYTES);
-  for (const { file } of core.current.values()) if (file?.shrunk) file.trim();
+  for (const { file } of core.current.values()) {
+    if (file !== null && (file.shrunk || !file.spare.isEmpty)) file.trim();
+  }
   removeDropped(core);
 }
 
