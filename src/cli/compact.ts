@@ -1,8 +1,8 @@
 /**
  * `regionstore compact DIR [REGION…]`: gives back the free ends of regions and the disk under free
- * blocks; in heaps of objects, garbage is freed and objects move together first. In a store the result is one checkpoint: all
- * regions or none, whenever the process dies. Where much is to be moved there are some on the way,
- * and in each of them everything is whole.
+ * blocks; in heaps of objects, garbage is freed and objects move together first. In a store the
+ * result is one checkpoint: all regions or none, whenever the process dies. Where much is to be
+ * moved there are some on the way, and in each of them everything is whole.
  *
  * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes },
  *   after: the same, givenBack, isWhole, holes }], givenBack, holes, checkpoint: its id | null }.
@@ -100,8 +100,9 @@ function compacted(
       const would = dryRun ? 'would give back' : 'gave back';
       const at = checkpoint === null ? '' : `, checkpoint ${checkpoint}`;
       const least = regions.every(({ isWhole }) => isWhole) ? '' : 'at least ';
-      const inside = holes === 0 ? '' : `, ${humanSize(holes)} of free memory without disk`;
-      yield `${would} ${least}${humanSize(givenBack)}${inside}${at}`;
+      const inside = holes === 0 ? ''
+        : `; ${humanSize(holes)} of free memory inside needs no disk`;
+      yield `${would} ${least}${humanSize(givenBack)}${at}${inside}`;
     },
   };
 }

@@ -2,8 +2,8 @@
  * Region = discipline × method × header: the verbs of an open region. Addresses are checked here,
  * blocks are the method's, memory is the discipline's.
  *
- * The region remembers nothing that the header and the blocks do not say; `#hot` is the segment that
- * is asked first. When a region is retired, or watched, its hot blocks are replaced by GONE, which
+ * The region remembers nothing that header and blocks do not say; `#hot` is the segment that is
+ * asked first. When a region is retired, or watched, its hot blocks are replaced by GONE, which
  * refuses everything: the slow path throws, or reports what it does. Where threads share it, its
  * segments as one are hot. Blocks of the first are fixed (fixed.ts); a bit says: they may be asked.
  */
