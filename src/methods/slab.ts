@@ -42,6 +42,7 @@ import { checkSlab } from './slab-check.ts';
 import { classAt, freeOther, groupWord, hasEmpty, isLive, isTable, PAGE_BYTES, refill, relist,
   STARTS, TABLE_BYTES, takeListed } from './slab-pages.ts';
 import { clearSlab, guard, rebuildSlab } from './slab-rebuild.ts';
+import { lowerTables } from './slab-tables.ts';
 import { countSlab, startOfSlab, walkSlab } from './slab-walk.ts';
 
 // Copies: V8 folds constants of this module into the code, imported ones it loads and tests. Few in
@@ -235,6 +236,7 @@ class Slabs implements Blocks {
 
   trim(): void {
     relist(this.words, this.s, this.large);
+    lowerTables(this.words, this.s, this.large);
     this.large.trim();
   }
 
