@@ -135,7 +135,7 @@ function movePass(
  * Where blocks may go during a pass. What the method offers above a block is kept from it until the
  * pass ends, so that it offers something else. Those plugs are blocks of the heap, chained by their
  * first words, and as large as their holes allow. Methods put blocks of their own into holes as
- * well, which do not move in a pass: so those of their sizes are plugged before, where they are high.
+ * well, which stay during a pass: so those of their sizes are plugged before, where they are high.
  */
 class Places {
   readonly #core: Core;
