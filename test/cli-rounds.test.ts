@@ -97,7 +97,7 @@ describe.runIf(noShim === null)('compact and gc', () => {
     const before = await exported(name);
     const dry = await jsonHere<Compacted>(['compact', dir, name, '--dry-run']);
     const start = sequence();
-    const done = await jsonHere<Compacted>(['compact', dir, name, ...LIMIT]);
+    const done = await jsonHere<Compacted>(['compact', dir, name, '--dirty-limit', '1MiB']);
     expect(done.regions).toEqual([expect.objectContaining({ isWhole: true })]);
     expect(sequence() - start).toBeGreaterThan(1);
     expect(Math.abs(done.givenBack - dry.givenBack)).toBeLessThan(dry.givenBack / 20);

@@ -99,7 +99,7 @@ describe('the crash tests', () => {
   it('say so when a mutant is not caught', async () => {
     const harmless = { name: 'harmless', workloads: ['normal'], patches: [{ find: 'full: 2',
       put: 'full: 3' }] };
-    const done = await results(mutantTasks(SEED, [harmless]).map((task) => shortened(task, 0.05)));
+    const done = await results(mutantTasks(SEED, [harmless]).map((task) => shortened(task, 0.02)));
     expect(done[0]?.result.losses.join()).toMatch(/mutant 'harmless' was not caught/);
     const summary = emptySummary(SEED, 1);
     for (const one of done) note(summary, one);
