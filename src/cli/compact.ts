@@ -57,9 +57,9 @@ export function compact(program: Command, console: Console): void {
   verb(program, 'compact', {
     summary: 'give the disk of free memory back',
     details: 'Cut the free memory at the end of regions off their files, and punch holes in the ' +
-      'files where large free blocks are, from 64 KiB on (HOLES: free memory that needs no disk). ' +
-      'Blocks do not move, but in heaps of objects, where what cannot be reached is freed and the ' +
-      'rest moves together. ' +
+      'files where large free blocks are, from 64 KiB on (HOLES: free memory that needs no ' +
+      'disk). Blocks do not move, but in heaps of objects, where what cannot be reached is freed ' +
+      'and the rest moves together. ' +
       'In a store the result is one checkpoint, or several where more than half of --dirty-limit ' +
       'is to be changed; every one of them is whole, and the process may be killed at any time.',
     examples: ['compact data --dry-run', 'compact data words'],
