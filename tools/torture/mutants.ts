@@ -9,6 +9,7 @@ import type { Mutant, Patch } from './mutant.ts';
 import { ASYNC_MUTANTS } from './mutants-async.ts';
 import { BUFFER_MUTANTS } from './mutants-buffers.ts';
 import { HISTORY_MUTANTS } from './mutants-history.ts';
+import { HOLE_MUTANTS } from './mutants-holes.ts';
 import { COPY_MUTANTS } from './mutants-copies.ts';
 import { READER_MUTANTS } from './mutants-readers.ts';
 import { RING_MUTANTS } from './mutants-rings.ts';
@@ -140,6 +141,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ASYNC_MUTANTS,
   ...BUFFER_MUTANTS,
   ...HISTORY_MUTANTS,
+  ...HOLE_MUTANTS,
   ...READER_MUTANTS,
   ...COPY_MUTANTS,
   ...RING_MUTANTS,

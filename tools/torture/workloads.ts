@@ -9,6 +9,7 @@ import { type Persistent, struct } from '../../src/objects/struct.ts';
 import type { Session } from './session.ts';
 import { change, type Workload } from './workload.ts';
 import { copies, copyStep } from './workloads-copies.ts';
+import { holes } from './workloads-holes.ts';
 import { rings } from './workloads-rings.ts';
 import { generations, readerChanges, readerRecovery, readers, readerStep }
   from './workloads-readers.ts';
@@ -254,6 +255,7 @@ function roamStep(session: Session): void {
   const { busyBytes } = region.stat();
   if (busyBytes > 700_000) region.clear();
   if (random.chance(0.1)) region.compact();
+  if (random.chance(0.1)) region.purge();
   if (random.chance(0.1)) session.rollback();
   if (random.chance(0.05) && session.store.has('c')) session.store.drop('c');
   if (random.chance(0.05) && session.store.has('b') && !session.store.has('c')) {
@@ -282,7 +284,7 @@ const roaming: Workload = {
 export const WORKLOADS: readonly Workload[] = [pages, images, regions, growth, pending, unsynced,
   reopen, objects, normal, roaming, buffers, transactions,
   history, historyPending, historyShrink, joining, flights, backAndForth,
-  readers, generations, readerRecovery, readerChanges, copies, rings];
+  readers, generations, readerRecovery, readerChanges, copies, holes, rings];
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
