@@ -21,7 +21,7 @@ import { createRegion } from '../src/region/region.ts';
 import type { Store } from '../src/store/api.ts';
 import type { Address, Method, Region } from '../src/types.ts';
 import { split } from '../tools/torture/random.ts';
-import { jsonHere } from './support/cli-here.ts';
+import { cliHere, jsonHere } from './support/cli-here.ts';
 import { often } from './support/oracle.ts';
 import { codeOf, MAPPERS, open, regionFile, reopen, temporaryFolder } from './support/stores.ts';
 
@@ -152,6 +152,9 @@ describe.runIf(noShim === null)('disk', () => {
     expect(diskOf(dir)).toBeGreaterThan(30 * UNIT);
     const found = await jsonHere<{ holes: number; checkpoint: number }>(['compact', dir]);
     expect(found.holes).toBeGreaterThan(22 * UNIT);
+    const { stdout } = await cliHere(['compact', dir]);
+    expect(stdout).toMatch(/^gave back 0 B, checkpoint \d+; 5\.\d MiB of free memory inside needs/m);
+    expect(stdout).toMatch(/^\d+(\.\d)? MiB are kept to go back to earlier checkpoints, /m);
     expect(diskOf(dir)).toBeLessThan(8 * UNIT);
   });
 

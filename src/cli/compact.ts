@@ -5,9 +5,11 @@
  * moved there are some on the way, and in each of them everything is whole.
  *
  * JSON: { type, path, dryRun, regions: [{ name, before: { extent, busyBytes, freeBytes },
- *   after: the same, givenBack, isWhole, holes }], givenBack, holes, checkpoint: its id | null }.
+ *   after: the same, givenBack, isWhole, holes }], givenBack, holes, checkpoint: its id | null,
+ *   historyBytes }.
  *   isWhole false = a dry run came to the limit of what may be changed: more can be given back;
- *   holes = bytes of free memory inside the region that need no disk from now on
+ *   holes = bytes of free memory inside the region that need no disk from now on; historyBytes =
+ *   what is kept to go back to earlier checkpoints
  */
 import type { Command } from 'commander';
 import type { Compacted } from '../objects/collector/compact.ts';
@@ -61,7 +63,8 @@ export function compact(program: Command, console: Console): void {
       'disk). Blocks do not move, but in heaps of objects, where what cannot be reached is freed ' +
       'and the rest moves together. ' +
       'In a store the result is one checkpoint, or several where more than half of --dirty-limit ' +
-      'is to be changed; every one of them is whole, and the process may be killed at any time.',
+      'is to be changed; every one of them is whole, and the process may be killed at any time. ' +
+      'What lay there is kept in the history, until the checkpoints before are old or forgotten.',
     examples: ['compact data --dry-run', 'compact data words'],
   })
     .argument('[region...]', 'regions to compact, default all')
@@ -94,8 +97,10 @@ function compacted(
   const givenBack = regions.reduce((sum, row) => sum + row.givenBack, 0);
   const checkpoint = dryRun ? null : (target.store?.checkpoint().id ?? null);
   const { type, path } = target;
+  const historyBytes = target.store?.stat().historyBytes ?? 0;
   return {
-    json: () => document({ type, path, dryRun, regions, givenBack, holes, checkpoint }),
+    json: () => document({ type, path, dryRun, regions, givenBack, holes, checkpoint,
+      historyBytes }),
     *text() {
       yield* table(COLUMNS, regions, console.output.head);
       const would = dryRun ? 'would give back' : 'gave back';
@@ -104,10 +109,15 @@ function compacted(
       const inside = holes === 0 ? ''
         : `; ${humanSize(holes)} of free memory inside needs no disk`;
       yield `${would} ${least}${humanSize(givenBack)}${at}${inside}`;
+      if (dryRun || historyBytes < WORTH_TELLING) return;
+      yield `${humanSize(historyBytes)} are kept to go back to earlier checkpoints, until they ` +
+        'are old, or `regionstore forget` drops them';
     },
   };
 }
 
+/** Bytes of history that somebody who wants disk will ask about. */
+const WORTH_TELLING = 2 ** 20;
 /** What a round moves at first, moves at most, and is to change, of what may be changed. */
 const FIRST_MOVED = 1 / 16;
 const MOST_MOVED = 1 / 4;
