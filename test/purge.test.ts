@@ -153,7 +153,7 @@ describe.runIf(noShim === null)('disk', () => {
     const found = await jsonHere<{ holes: number; checkpoint: number }>(['compact', dir]);
     expect(found.holes).toBeGreaterThan(22 * UNIT);
     const { stdout } = await cliHere(['compact', dir]);
-    expect(stdout).toMatch(/^gave back 0 B, checkpoint \d+; 5\.\d MiB of free memory inside needs/m);
+    expect(stdout).toMatch(/^gave back 0 B, checkpoint \d+; 5\.\d MiB of free memory inside need/m);
     expect(stdout).toMatch(/^\d+(\.\d)? MiB are kept to go back to earlier checkpoints, /m);
     expect(diskOf(dir)).toBeLessThan(8 * UNIT);
   });
