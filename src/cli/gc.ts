@@ -89,7 +89,7 @@ function collected(
 
 /** Collecting changes less than so much in a millisecond. */
 const CHANGED_PER_MS = 2 ** 20;
-const LEAST_MS = 10;
+const LEAST_MS = 1;
 
 function inSteps(heap: ObjectHeap, extent: number, relief: Relief): Freed {
   const isLarge = extent + relief.changed > relief.most;
