@@ -88,11 +88,11 @@ export interface Discipline {
    */
   expect?(segment: number, runs: Int32Array): void;
   /**
-   * Only where memory that holds zeros need not take disk: these runs of pages of the segment do,
-   * and nobody needs them; they take the place of those told before. false = disk cannot be given
-   * back.
+   * Only where the disk under zeros can be given back: these runs of pages of the segment (first
+   * page, page count, …) lie in free blocks and hold zeros now. They take the place of those told
+   * before.
    */
-  hollow?(segment: number, runs: Int32Array): boolean;
+  hollow?(segment: number, runs: Int32Array): void;
 }
 
 /** Who lives in memory that may change or go under it. */

@@ -18,6 +18,7 @@ import { profile } from '../src/methods/profile.ts';
 import { slab } from '../src/methods/slab.ts';
 import { shimProblem } from '../src/native/load.ts';
 import { createRegion } from '../src/region/region.ts';
+import { coreOf } from '../src/store/store.ts';
 import type { Store } from '../src/store/api.ts';
 import type { Address, Method, Region } from '../src/types.ts';
 import { split } from '../tools/torture/random.ts';
@@ -90,6 +91,36 @@ describe.runIf(noShim === null)('disk', () => {
     expect(contents(again.region('a'))).toEqual(held);
     expect(kept.map((address) => again.region('a').sizeOf(address))).toHaveLength(4);
     expect(again.check()).toEqual([]);
+  });
+
+  test('to count what could be cleared loses nothing of what was', () => {
+    const dir = temporaryFolder();
+    const store = open(dir, { settleBytes: 0 });
+    const { region } = sparse(store);
+    const before = diskOf(dir);
+    const { bytes } = region.purge();
+    expect(region.purge({ clearBytes: 0 })).toEqual({ bytes, cleared: 0, done: true });
+    store.checkpoint();
+    expect(diskOf(dir)).toBeLessThan(before - 26 * UNIT);
+  });
+
+  test('what has its holes is looked at no more; what is not committed is looked at again', () => {
+    const store = open(temporaryFolder(), { settleBytes: 0 });
+    const { region } = sparse(store);
+    const waiting = () => [...coreOf(store).files()].some(({ spare }) => !spare.isEmpty);
+    region.purge();
+    store.rollback();
+    store.region('b').alloc(10);
+    store.checkpoint();
+    expect(waiting()).toBe(true);
+    region.purge();
+    store.checkpoint();
+    expect(waiting()).toBe(false);
+    region.purge();
+    expect(waiting()).toBe(true);
+    store.region('b').alloc(10);
+    store.checkpoint();
+    expect(waiting()).toBe(false);
   });
 
   test('what was there comes back with an earlier checkpoint', () => {

@@ -12,15 +12,13 @@ import type { Part, Space } from './space.ts';
 /** Shorter runs are not worth a hole: they make the map of a file long. */
 const LEAST_PAGES = 16;
 const ZEROS = new Uint8Array(LEAST_PAGES * PAGE);
-const NONE = new Int32Array(0);
 const OPTIONS: Readers<PurgeOptions> = { clearBytes: count(0) };
 
 export function purge(space: Space, options: PurgeOptions | undefined): Purged {
   const { clearBytes = Infinity } = readOptions<PurgeOptions>(options, OPTIONS, 'purge');
   const { discipline, parts } = space;
   let [bytes, cleared, clear] = [0, 0, 0];
-  for (const part of parts) {
-    if (discipline.hollow?.(part.index, NONE) !== true) break;
+  for (const part of discipline.hollow === undefined ? [] : parts) {
     const runs: number[] = [];
     for (const [first, pages] of freeRuns(part)) {
       const change = clearRun(part, first, pages, clearBytes - cleared);
@@ -30,7 +28,7 @@ export function purge(space: Space, options: PurgeOptions | undefined): Purged {
       if (change.pages > 0) runs.push(first, change.pages);
       tellWork('clearing free memory', first * PAGE, part.arena.end() * GRANULE);
     }
-    if (clearBytes > 0) discipline.hollow(part.index, Int32Array.from(runs));
+    discipline.hollow?.(part.index, Int32Array.from(runs));
   }
   return { bytes, cleared, done: clear === bytes };
 }

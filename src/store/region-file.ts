@@ -65,6 +65,7 @@ export class RegionFile implements Discipline {
   shrunk = false;
   /** Pages whose disk may go. */
   readonly spare = new SparePages();
+  readonly hollow?: (segment: number, runs: Int32Array) => void;
   readonly sums: Sums;
   length: FileLength;
   readonly #options: RegionFileOptions;
@@ -86,6 +87,11 @@ export class RegionFile implements Discipline {
       ? (this.#committed[segment] ?? 0) * PAGE : windowBytes(this.capacity, segment);
     this.memory = new FileMemory(this.#mapper.open(this.#fd, windowOf), windowOf);
     this.sums = new Sums(options.path, this.#mapper.crc);
+    if (this.#mapper.name === 'shim') {
+      this.hollow = (segment, runs) => {
+        this.spare.note(segment, runs, this.sequence);
+      };
+    }
   }
 
   get fd(): number {
@@ -130,11 +136,6 @@ export class RegionFile implements Discipline {
 
   expect(segment: number, runs: Int32Array): void {
     this.memory.pages.expect(segment, runs);
-  }
-
-  hollow(segment: number, runs: Int32Array): boolean {
-    this.spare.note(segment, runs, this.sequence);
-    return this.#mapper.name === 'shim';
   }
 
   /** By a checkpoint of the store. */
@@ -336,10 +337,14 @@ export class RegionFile implements Discipline {
       && page % SLOT_PAGES < (this.#committed[Math.floor(page / SLOT_PAGES)] ?? 0));
   }
 
-  /** Gives disk back that nobody needs. Called when everything committed is applied durably. */
+  /** Gives disk back behind its segments. Called when everything committed is applied durably. */
   trim(): void {
     trimFile(this, this.#mapper);
     this.shrunk = false;
+  }
+
+  /** The same inside, under what is clear. */
+  punch(): void {
     if (!this.spare.isEmpty) punchFile(this, this.#mapper);
   }
 

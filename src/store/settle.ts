@@ -84,7 +84,8 @@ function giveBack(core: StoreCore): void {
   core.images.recycle(livePlaces(core));
   closeGaps(core, SPARE_BYTES);
   for (const { file } of core.current.values()) {
-    if (file !== null && (file.shrunk || !file.spare.isEmpty)) file.trim();
+    if (file?.shrunk) file.trim();
+    file?.punch();
   }
   removeDropped(core);
 }

@@ -25,16 +25,16 @@ export class SparePages {
     return this.#runs.every((runs) => runs.length === 0);
   }
 
-  /** What was not clear in the file was not committed yet: another checkpoint may do that. */
-  looked(sequence: number): void {
-    if (sequence > this.#sequence) this.#runs.length = 0;
+  /** What is not clear in the file may not be committed yet: it waits for another checkpoint. */
+  looked(isAllClear: boolean, sequence: number): void {
+    if (isAllClear || sequence > this.#sequence) this.#runs.length = 0;
   }
 
   /** In pieces of at most PAGES pages, counted from the start of the region. */
   *pieces(segmentPages: readonly number[]): Generator<Int32Array> {
     for (const [segment, runs] of this.#runs.entries()) {
       const used = segmentPages[segment] ?? 0;
-      for (let i = 0; i < (runs?.length ?? 0); i += 2) {
+      for (let i = 0; i < runs.length; i += 2) {
         const first = runs[i];
         const end = Math.min(first + runs[i + 1], used);
         for (let page = first; page < end; page += PAGES) {
@@ -69,11 +69,14 @@ export function punchFile(file: RegionFile, mapper: Mapper): void {
   const room = new Uint8Array(PAGES * PAGE);
   const crcs = new Uint32Array(PAGES);
   const zero = mapper.crc(new Uint8Array(PAGE), 0, PAGE, 0);
-  let [from, end] = [0, 0];
+  let [from, end, isAllClear] = [0, 0, true];
   const punch = () => end > from && mapper.punchHole(file.fd, from * PAGE, (end - from) * PAGE);
   for (const pages of file.spare.pieces(file.committedPages)) {
     file.memory.pages.read(pages, room, 0, crcs);
-    if (!crcs.subarray(0, pages.length).every((crc) => crc === zero)) continue;
+    if (!crcs.subarray(0, pages.length).every((crc) => crc === zero)) {
+      isAllClear = false;
+      continue;
+    }
     if (pages[0] !== end) {
       punch();
       from = pages[0];
@@ -81,5 +84,5 @@ export function punchFile(file: RegionFile, mapper: Mapper): void {
     end = (pages.at(-1) as number) + 1;
   }
   punch();
-  file.spare.looked(file.sequence);
+  file.spare.looked(isAllClear, file.sequence);
 }

@@ -385,7 +385,10 @@ function closedError(core: StoreCore): RegionError {
 }
 
 function trimTails(core: StoreCore): void {
-  for (const { file } of core.current.values()) file?.trim();
+  for (const { file } of core.current.values()) {
+    file?.trim();
+    file?.punch();
+  }
 }
 
 function toCheckpoint(row: CheckpointRow, isRestorable: boolean): Checkpoint {

@@ -4,8 +4,8 @@ import type { Mutant } from './mutant.ts';
 export const HOLE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a hole where something lies',
-    patches: [{ find: 'if (!crcs.subarray(0, pages.length).every((crc) => crc === zero)) continue;',
-      put: '' }],
+    patches: [{ find: 'if (!crcs.subarray(0, pages.length).every((crc) => crc === zero)) {',
+      put: 'if (false) {' }],
     workloads: ['holes'],
   },
   {
